@@ -1,0 +1,4 @@
+#include "base/version.h"
+namespace volant {
+std::string version() { return VOLANT_VERSION; }
+}  // namespace volant
