@@ -1,0 +1,45 @@
+// A model on disk, whatever its format: a Hugging Face folder (safetensors) or a GGUF file. Tensors are found by their
+// Hugging Face name. Missing and extra tensors and wrong shapes are reported by name when it is opened.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/llama_config.h"
+#include "tensor/tensor_view.h"
+#include "text/tokenizer.h"
+
+namespace volant {
+
+class Checkpoint {
+ public:
+  // `path`: a folder with config.json, or a `.gguf` file (also a folder that holds exactly one).
+  static Result<Checkpoint> open(const Path& path);
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+  ~Checkpoint();
+
+  const Path& path() const;
+  const LlamaConfig& config() const;
+  // In Hugging Face layout: rows of q_proj and k_proj in half-rotation order whatever the file's order is.
+  Result<TensorView> tensor(const std::string& hugging_face_name) const;
+  std::vector<std::string> tensor_names() const;
+  Result<std::unique_ptr<Tokenizer>> tokenizer() const;
+  // The Jinja source; default_chat_template() when the model names none.
+  std::string chat_template() const;
+  bool has_chat_template() const;
+  // Ids that end an answer: generation_config.json, config.json, tokenizer.
+  std::vector<int32_t> stop_ids() const;
+  uint64_t bytes() const;        // of all tensors
+  std::string dtype_name() const;  // of most of the bytes: "q8_0"
+
+ private:
+  struct State;
+  explicit Checkpoint(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// GGUF's name of a Hugging Face tensor ("blk.0.attn_q.weight"); empty when there is none.
+std::string gguf_tensor_name(const std::string& hugging_face_name);
+
+}  // namespace volant

@@ -1,0 +1,107 @@
+// Engine: one loaded model that answers several requests at once. A worker thread of its own packs prompts (prefill)
+// and next tokens (decode) of all live requests into batches. Thread safe. Knows ids and text; knows no HTTP.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/checkpoint.h"
+
+namespace volant {
+
+struct EngineOptions {
+  int n_threads = 0;            // 0: all cores
+  int n_slots = 8;              // requests that run at once; further ones wait
+  int n_ctx = 0;                // tokens a slot can hold; 0: the model's own, at most 4096
+  size_t max_queue = 64;        // waiting requests; one more is kUnavailable
+};
+
+// As in the OpenAI schema. temperature 0 is greedy.
+struct SamplingOptions {
+  double temperature = 1, top_p = 1, min_p = 0;
+  int top_k = 0;  // 0: off
+  double presence_penalty = 0, frequency_penalty = 0, repetition_penalty = 1;
+  std::optional<uint64_t> seed;
+  std::map<int32_t, double> logit_bias;
+};
+
+struct GenerateRequest {
+  std::vector<int32_t> prompt;
+  int max_tokens = 128;
+  SamplingOptions sampling;
+  std::vector<std::string> stop;   // texts that end the answer and are not part of it
+  bool ignore_stop_ids = false;    // go on past the model's own end
+  int logprobs = -1;               // -1: none; n: the chosen token's and the n best (at most 20)
+};
+
+struct TokenLogprob {
+  int32_t id = 0;
+  double logprob = 0;
+};
+// One step of an answer. `text` is whole UTF-8 characters and never holds part of a stop text.
+struct GenerateEvent {
+  std::string text;
+  int32_t id = -1;                      // -1: text only (held back before)
+  std::optional<TokenLogprob> logprob;  // of the chosen token
+  std::vector<TokenLogprob> top;
+};
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+struct GenerateResult {
+  std::string text;
+  std::vector<int32_t> ids;  // generated, the ending id left out
+  FinishReason finish = FinishReason::kStop;
+  int64_t prompt_tokens = 0, completion_tokens = 0;
+  double prefill_seconds = 0, decode_seconds = 0;
+  std::optional<Error> error;
+};
+
+// How well the model foresees given ids.
+struct Score {
+  std::vector<float> nll;      // n - 1: of ids[t + 1] given ids[0 .. t], natural logarithm
+  std::vector<bool> correct;   // n - 1: ids[t + 1] was the most likely one
+};
+
+struct EngineStats {
+  int active = 0, waiting = 0;
+  uint64_t prompt_tokens = 0, completion_tokens = 0, requests = 0;
+};
+
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> open(const Path& model, const EngineOptions& options = {});
+  ~Engine();  // cancels what runs
+
+  // Starts a request and returns its number. `on_event` runs on the engine's thread, once a token, and says false to
+  // cancel; `on_done` runs exactly once, last. Errors: kInvalidArgument (empty prompt, longer than the context, ids out
+  // of range), kUnavailable (queue full).
+  using OnEvent = std::function<bool(const GenerateEvent&)>;
+  using OnDone = std::function<void(const GenerateResult&)>;
+  Result<uint64_t> submit(GenerateRequest request, OnEvent on_event, OnDone on_done);
+  void cancel(uint64_t request);
+  // submit and wait.
+  Result<GenerateResult> generate(GenerateRequest request, const OnEvent& on_event = {});
+
+  // Scores a text of at least 2 ids, at most n_ctx. Runs between the batches of live requests.
+  Result<Score> score(std::span<const int32_t> ids);
+  // All logits [ids.size(), n_vocab], row-major: for parity checks.
+  Result<std::vector<float>> logits(std::span<const int32_t> ids);
+
+  // Prompt ids of a conversation, through the model's chat template.
+  Result<std::vector<int32_t>> encode_chat(const JsonArray& messages) const;
+
+  const Tokenizer& tokenizer() const;
+  const LlamaConfig& config() const;
+  const Checkpoint& checkpoint() const;
+  int n_ctx() const;
+  EngineStats stats() const;
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace volant
