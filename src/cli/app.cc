@@ -1,0 +1,116 @@
+#include "cli/app.h"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/nearest.h"
+#include "base/version.h"
+#include "cli/commands.h"
+#include "cli/completion.h"
+
+namespace volant::cli {
+namespace {
+
+constexpr int kExitUsage = 2;
+
+constexpr AddCommand kCommands[] = {
+    add_init,    add_run,      add_status,  add_data,    add_tokenizer, add_train, add_eval,
+    add_compress, add_serve,   add_chat,    add_feedback, add_improve,  add_promote, add_rollback,
+    add_trace,   add_runs,     add_models,  add_version, add_completion,
+};
+
+constexpr const char* kAbout =
+    "Volant: the large-model flywheel.\n"
+    "From raw text to a served model of your own that learns from what its users say.\n";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  volant init my-model                      a new workspace with a commented volant.toml\n"
+    "  volant run my-model                       turn the wheel: do whatever is stale, up to a deployed model\n"
+    "  volant serve my-model                     serve it at http://127.0.0.1:8080, with the console\n"
+    "  volant chat --workspace my-model          talk to it here\n"
+    "  volant improve my-model                   learn from the corrections that users gave\n"
+    "\n"
+    "'volant COMMAND --help' tells more of each. Exit status: 0 done, 2 wrong usage, 3 bad input, 4 not found,\n"
+    "5 the environment refused (disk, port, permission), 6 refused by a gate, 130 stopped, 70 a defect of Volant.";
+
+// The command that the user was in when parsing failed: the deepest subcommand that was recognised.
+CLI::App* deepest_parsed(CLI::App* app) {
+  for (CLI::App* sub : app->get_subcommands()) {
+    if (sub->parsed()) return deepest_parsed(sub);
+  }
+  return app;
+}
+
+std::string path_of(const CLI::App* app) {
+  return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
+}
+
+std::vector<std::string> known_words(CLI::App* app, bool flags) {
+  std::vector<std::string> words;
+  if (flags) {
+    for (const CLI::Option* option : app->get_options()) {
+      for (const auto& name : option->get_lnames()) words.push_back("--" + name);
+    }
+  } else {
+    for (const CLI::App* sub : app->get_subcommands({})) words.push_back(sub->get_name());
+  }
+  return words;
+}
+
+// What CLI11 could not place, with the nearest word that the command knows.
+int report_usage_error(CLI::App& root, const CLI::ParseError& error) {
+  CLI::App* app = deepest_parsed(&root);
+  std::string message = error.what();
+  const std::vector<std::string> extras = app->remaining();
+  const std::vector<std::string> all_extras = extras.empty() ? root.remaining(true) : extras;
+  if (!all_extras.empty()) {
+    std::string word = all_extras.front();
+    word = word.substr(0, word.find('='));
+    const bool is_flag = word.starts_with("-");
+    const bool is_command = !is_flag && !app->get_subcommands({}).empty();
+    message = fmt::format("unknown {} '{}'{}", is_flag ? "flag" : is_command ? "command" : "argument", word,
+                          did_you_mean(word, known_words(app, is_flag)));
+  }
+  std::fprintf(stderr, "volant: %s\nTry '%s --help'.\n", message.c_str(), path_of(app).c_str());
+  return kExitUsage;
+}
+
+}  // namespace
+
+int run_app(int argc, const char* const* argv) {
+  CLI::App root{kAbout, "volant"};
+  root.footer(kExamples);
+  root.set_version_flag("--version", "volant " + version());
+  root.require_subcommand(1);
+  root.get_formatter()->column_width(34);
+  Action action;
+  for (const AddCommand add : kCommands) add(root, action);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(root.help().c_str(), stdout);  // of the command that was named, if any
+    return 0;
+  } catch (const CLI::CallForVersion& asked) {
+    std::printf("%s\n", asked.what());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    if (argc < 2) {
+      std::fputs(root.help().c_str(), stderr);
+      return kExitUsage;
+    }
+    return report_usage_error(root, error);
+  }
+  if (root.get_subcommand("completion")->parsed()) return print_completion(root);
+  const Result<int> status = action();
+  if (status) return *status;
+  std::fflush(stdout);
+  std::fprintf(stderr, "volant: %s\n", status.error().to_string().c_str());
+  return error_code_info(status.error().code).exit_status;
+}
+
+}  // namespace volant::cli
