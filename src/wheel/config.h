@@ -1,0 +1,116 @@
+// volant.toml: every setting of a workspace with its default. Read strictly: an unknown section or key is an
+// error that names file, line and the nearest known key; every number has a range.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "io/file.h"
+
+namespace volant {
+
+struct SourceSection {
+  std::string name;
+  std::string kind = "text";  // text | markdown | html | csv | jsonl
+  std::vector<std::string> paths, exclude;
+  std::string separator;  // text: a line that holds only this ends a record
+  std::string text_field = "text";
+  std::string charset;  // empty: detect
+  std::string licence;
+};
+
+struct PrepareSection {
+  std::string normalize = "nfc";  // nfc | nfkc | none
+  int64_t min_chars = 20, max_chars = 20000;
+  std::vector<std::string> languages;  // empty: all
+  double near_duplicate_threshold = 0.8;
+  bool mask_personal_data = true;
+  double min_quality = 0.3;
+  double validation_share = 0.05, test_share = 0.05;
+};
+
+struct TokenizerSection {
+  std::string algorithm = "bpe";  // bpe | unigram
+  int64_t vocab_size = 8192;
+};
+
+struct ModelSection {  // Hugging Face names
+  std::string architecture = "llama";
+  int64_t hidden_size = 256, num_hidden_layers = 4, num_attention_heads = 4, num_key_value_heads = 2;
+  int64_t intermediate_size = 704, max_position_embeddings = 512;
+  bool tie_word_embeddings = true;
+  double rope_theta = 10000.0, rms_norm_eps = 1e-5;
+};
+
+struct TrainSection {
+  std::string dtype = "auto";  // auto | bf16 | f32
+  int64_t max_seq_len = 256, tokens_per_step = 8192, micro_batch_tokens = 4096, steps = 400;
+  double max_minutes = 0;  // 0: no limit
+  double lr = 1e-3, min_lr_ratio = 0.1, weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8,
+         grad_clip = 1.0;
+  int64_t warmup_steps = 20, evaluate_every = 100, checkpoint_every = 100, patience = 0, seed = 1,
+          n_threads = 0;
+};
+
+struct EvaluateSection {
+  int64_t max_documents = 400;
+  std::vector<std::string> sample_prompts;
+};
+
+struct CompressSection {
+  std::vector<std::string> formats = {"q8_0"};  // the first one is served
+};
+
+struct GateSection {
+  double max_bits_per_byte_increase = 0.02;
+  int64_t min_documents = 20;
+};
+
+struct ServeSection {
+  std::string host = "127.0.0.1";
+  int64_t port = 8080, n_slots = 8, n_threads = 0, max_queue = 64, max_tokens = 1024;
+  int64_t max_body_bytes = 1 << 20;
+  double request_timeout_seconds = 300, drain_seconds = 30;
+};
+
+struct ImproveSection {
+  int64_t min_corrections = 1;
+  double held_out_share = 0.2, replay_share = 0.5;
+  int64_t steps = 60;
+  double lr = 5e-4, max_minutes = 3;
+};
+
+struct WorkspaceConfig {
+  std::string name;
+  std::vector<SourceSection> sources;
+  PrepareSection prepare;
+  TokenizerSection tokenizer;
+  ModelSection model;
+  TrainSection train;
+  EvaluateSection evaluate;
+  CompressSection compress;
+  GateSection gate;
+  ServeSection serve;
+  ImproveSection improve;
+};
+
+// Reads and checks a volant.toml. kParse "volant.toml:12: ..." for syntax, kInvalidArgument for keys and
+// values.
+Result<WorkspaceConfig> load_config(const Path& file);
+Result<WorkspaceConfig> parse_config(std::string_view toml, const std::string& file_name);
+// A commented volant.toml for a new workspace.
+std::string config_template(const std::string& name);
+
+// The sections as JSON, for stage keys and reports.
+Json to_json(const SourceSection& section);
+Json to_json(const PrepareSection& section);
+Json to_json(const TokenizerSection& section);
+Json to_json(const ModelSection& section);
+Json to_json(const TrainSection& section);
+Json to_json(const EvaluateSection& section);
+Json to_json(const CompressSection& section);
+Json to_json(const GateSection& section);
+Json to_json(const ImproveSection& section);
+
+}  // namespace volant
