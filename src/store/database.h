@@ -73,7 +73,8 @@ class Database {
   Path file_;
   std::unique_ptr<Statements> statements_;
   std::recursive_mutex mutex_;
-  int depth_ = 0;  // open transactions of this thread; only the outermost begins and commits
+  int depth_ = 0;  // open transactions of the thread that holds mutex_; only the outermost begins and ends
+  bool doomed_ = false;  // one of them was not committed
 };
 
 // What survives a power cut. Both survive the end of the process at any moment.
