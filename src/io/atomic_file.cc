@@ -25,7 +25,8 @@ Status write_all(int fd, std::string_view bytes, const Path& path) {
 }  // namespace
 
 Result<AtomicFile> AtomicFile::create(const Path& path) {
-  if (path.filename().empty()) return fail(ErrorCode::kInvalidArgument, "expected a file name, got '{}'", path.string());
+  if (path.filename().empty())
+    return fail(ErrorCode::kInvalidArgument, "expected a file name, got '{}'", path.string());
   if (path.has_parent_path()) TRY(make_dirs(path.parent_path()));
   AtomicFile file;
   file.path_ = path;

@@ -82,7 +82,8 @@ Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
   if (::fstat(file.fd, &info) != 0) return system_error(path, "read");
   if (S_ISDIR(info.st_mode)) return fail(ErrorCode::kIo, "expected a file, got a folder").at(path.string());
   const auto too_long = [&] {
-    return fail(ErrorCode::kLimit, "expected at most {} bytes, the file is longer", max_bytes).at(path.string());
+    return fail(ErrorCode::kLimit, "expected at most {} bytes, the file is longer", max_bytes)
+        .at(path.string());
   };
   const uint64_t expected = info.st_size > 0 ? static_cast<uint64_t>(info.st_size) : 0;
   if (expected > max_bytes) return too_long();
@@ -137,7 +138,8 @@ Status make_dirs(const Path& path) {
   std::error_code code;
   fs::create_directories(path, code);
   if (code) return code_error(path, "create the folder", code);
-  if (!fs::is_directory(path, code)) return fail(ErrorCode::kIo, "expected a folder, got a file").at(path.string());
+  if (!fs::is_directory(path, code))
+    return fail(ErrorCode::kIo, "expected a folder, got a file").at(path.string());
   return {};
 }
 
@@ -171,7 +173,8 @@ Result<uint64_t> file_size(const Path& path) {
 Result<std::string> digest_of(const Path& path) {
   std::error_code code;
   const fs::file_status status = fs::status(path, code);
-  if (!fs::exists(status)) return code_error(path, "read", code ? code : std::make_error_code(std::errc::no_such_file_or_directory));
+  if (!fs::exists(status))
+    return code_error(path, "read", code ? code : std::make_error_code(std::errc::no_such_file_or_directory));
   if (!fs::is_directory(status)) return digest_of_file(path);
   std::vector<Path> files;
   fs::recursive_directory_iterator it(path, code);

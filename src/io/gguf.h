@@ -1,5 +1,5 @@
-// GGUF version 3 (github.com/ggml-org/ggml/blob/master/docs/gguf.md), also reads version 2: metadata, tensor table,
-// aligned data. Every length, type and offset is checked against the file's size before use.
+// GGUF version 3 (github.com/ggml-org/ggml/blob/master/docs/gguf.md), also reads version 2: metadata, tensor
+// table, aligned data. Every length, type and offset is checked against the file's size before use.
 #pragma once
 #include <map>
 #include <string>
@@ -11,13 +11,25 @@
 namespace volant {
 
 // A metadata value. Integers of all widths widen to int64/uint64; arrays hold one kind.
-using GgufValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<bool>, std::vector<int64_t>,
-                               std::vector<double>, std::vector<std::string>>;
+using GgufValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<bool>,
+                               std::vector<int64_t>, std::vector<double>, std::vector<std::string>>;
 
 // ggml's type numbers that are read here.
 enum class GgmlType : uint32_t {
-  kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ5_0 = 6, kQ5_1 = 7, kQ8_0 = 8,
-  kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kI32 = 26, kBF16 = 30,
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
+  kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kI32 = 26,
+  kBF16 = 30,
 };
 
 struct GgufTensor {
@@ -43,11 +55,26 @@ class GgufFile {
   std::map<std::string, GgufTensor> tensors_;
 };
 
-// Writes metadata in order and tensors in order, aside and renamed. Types of metadata are given exactly by GgufField.
+// Writes metadata in order and tensors in order, aside and renamed. Types of metadata are given exactly by
+// GgufField.
 struct GgufField {
-  enum class Type : uint32_t { kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64 };
+  enum class Type : uint32_t {
+    kU8,
+    kI8,
+    kU16,
+    kI16,
+    kU32,
+    kI32,
+    kF32,
+    kBool,
+    kString,
+    kArray,
+    kU64,
+    kI64,
+    kF64
+  };
   std::string key;
-  Type type;               // for an array: the type of its items, with is_array
+  Type type;  // for an array: the type of its items, with is_array
   GgufValue value;
   bool is_array = false;
 };
@@ -57,6 +84,7 @@ struct GgufOutTensor {
   std::vector<int64_t> shape;  // row-major
   std::span<const std::byte> bytes;
 };
-Status write_gguf(const Path& path, const std::vector<GgufField>& metadata, const std::vector<GgufOutTensor>& tensors);
+Status write_gguf(const Path& path, const std::vector<GgufField>& metadata,
+                  const std::vector<GgufOutTensor>& tensors);
 
 }  // namespace volant

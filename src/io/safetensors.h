@@ -30,7 +30,8 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes tensors in name order, 64-byte aligned data, aside and renamed. `bytes` must have the size that dtype and shape give.
+// Writes tensors in name order, 64-byte aligned data, aside and renamed. `bytes` must have the size that
+// dtype and shape give.
 Status write_safetensors(const Path& path, const std::map<std::string, SafetensorsEntry>& tensors,
                          const std::map<std::string, std::string>& metadata = {});
 

@@ -19,7 +19,8 @@ namespace {
 constexpr int kQ8Block = 32;
 constexpr size_t kQ8Bytes = 34;  // f16 scale, 32 signed bytes
 
-constexpr std::array<DTypeInfo, 5> kInfo{{{"f32", 1, 4}, {"f16", 1, 2}, {"bf16", 1, 2}, {"q8_0", kQ8Block, kQ8Bytes}, {"i32", 1, 4}}};
+constexpr std::array<DTypeInfo, 5> kInfo{
+    {{"f32", 1, 4}, {"f16", 1, 2}, {"bf16", 1, 2}, {"q8_0", kQ8Block, kQ8Bytes}, {"i32", 1, 4}}};
 
 template <class T>
 T load(const void* from, int64_t index) {
@@ -78,7 +79,8 @@ bool has_avx2() {
 __attribute__((target("avx2,f16c"))) void f16_row_avx2(const void* row, int64_t n, float* out) {
   int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const char*>(row) + 2 * i));
+    const __m128i half =
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const char*>(row) + 2 * i));
     _mm256_storeu_ps(out + i, _mm256_cvtph_ps(half));
   }
   f16_row_generic(static_cast<const char*>(row) + 2 * i, n - i, out + i);
@@ -148,7 +150,8 @@ Result<DType> dtype_from_name(std::string_view name) {
   for (size_t i = 0; i < kInfo.size(); ++i) {
     if (name == kInfo[i].name) return static_cast<DType>(i);
   }
-  return fail(ErrorCode::kInvalidArgument, "expected a number type f32, f16, bf16, q8_0 or i32, got '{}'", name);
+  return fail(ErrorCode::kInvalidArgument, "expected a number type f32, f16, bf16, q8_0 or i32, got '{}'",
+              name);
 }
 
 Result<DType> dtype_from_safetensors(std::string_view word) {
@@ -161,13 +164,19 @@ Result<DType> dtype_from_safetensors(std::string_view word) {
 
 Result<DType> dtype_from_ggml(uint32_t type) {
   switch (type) {
-    case 0: return DType::kF32;
-    case 1: return DType::kF16;
-    case 8: return DType::kQ8_0;
-    case 26: return DType::kI32;
-    case 30: return DType::kBF16;
+    case 0:
+      return DType::kF32;
+    case 1:
+      return DType::kF16;
+    case 8:
+      return DType::kQ8_0;
+    case 26:
+      return DType::kI32;
+    case 30:
+      return DType::kBF16;
     default:
-      return fail(ErrorCode::kUnsupported, "expected a ggml tensor type f32, f16, bf16, q8_0 or i32, got type {}", type);
+      return fail(ErrorCode::kUnsupported,
+                  "expected a ggml tensor type f32, f16, bf16, q8_0 or i32, got type {}", type);
   }
 }
 
@@ -214,11 +223,13 @@ void to_f32(DType dtype, const void* row, int64_t n, float* out) {
     case DType::kF32:
       if (n > 0) std::memcpy(out, row, static_cast<size_t>(n) * sizeof(float));
       return;
-    case DType::kF16: return f16_row(row, n, out);
+    case DType::kF16:
+      return f16_row(row, n, out);
     case DType::kBF16:
       for (int64_t i = 0; i < n; ++i) out[i] = bf16_to_f32(load<uint16_t>(row, i));
       return;
-    case DType::kQ8_0: return q8_row(row, n, out);
+    case DType::kQ8_0:
+      return q8_row(row, n, out);
     case DType::kI32:
       for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(load<int32_t>(row, i));
       return;
@@ -231,11 +242,13 @@ void from_f32(DType dtype, const float* row, int64_t n, void* out) {
     case DType::kF32:
       if (n > 0) std::memcpy(out, row, static_cast<size_t>(n) * sizeof(float));
       return;
-    case DType::kF16: return to_f16_row(row, n, out);
+    case DType::kF16:
+      return to_f16_row(row, n, out);
     case DType::kBF16:
       for (int64_t i = 0; i < n; ++i) store(out, i, f32_to_bf16(row[i]));
       return;
-    case DType::kQ8_0: return to_q8_row(row, n, out);
+    case DType::kQ8_0:
+      return to_q8_row(row, n, out);
     case DType::kI32:
       for (int64_t i = 0; i < n; ++i) store(out, i, round_to_int32(row[i]));
       return;
