@@ -1,10 +1,11 @@
-# volant_room(NAME DEPS rooms... LIBS libraries... [TEST_LIBS libraries...] [SOURCES files...])
+# volant_room(NAME [ROOM room] [HEADERS_ONLY] DEPS rooms... LIBS libraries... [TEST_LIBS libraries...]
+#             [SOURCES files...] [TESTS files...])
 #
 # One room of the house: a static library `volant_NAME` from the .cc files of the
 # calling folder (all of them, or SOURCES), and a test program `NAME_test` from its
-# `*_test.cc` files. The room sees its own headers and those of its DEPS as
-# "room/file.h", and no others: each room has an include folder that holds nothing
-# but a link to it.
+# `*_test.cc` files (all of them, or TESTS when SOURCES are named). The room sees its own headers and those of
+# its DEPS as "room/file.h", and no others: each room has an include folder that holds nothing
+# but a link to it. A room of several libraries (ops_native, ops_torch) says ROOM in each.
 set(VOLANT_INCLUDE_FARM ${CMAKE_SOURCE_DIR}/build/include)
 
 function(volant_room_include room out)
@@ -17,13 +18,18 @@ function(volant_room_include room out)
 endfunction()
 
 function(volant_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;TEST_LIBS;SOURCES" ${ARGN})
-  volant_room_include(${name} include_dir)
+  cmake_parse_arguments(ROOM "HEADERS_ONLY" "ROOM" "DEPS;LIBS;TEST_LIBS;SOURCES;TESTS" ${ARGN})
+  if(NOT ROOM_ROOM)
+    set(ROOM_ROOM ${name})
+  endif()
+  volant_room_include(${ROOM_ROOM} include_dir)
 
   set(sources ${ROOM_SOURCES})
-  if(NOT sources)
+  set(tests ${ROOM_TESTS})
+  if(NOT sources AND NOT ROOM_HEADERS_ONLY)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
     list(FILTER sources EXCLUDE REGEX "_(test|bench|main)\\.cc$")
+    file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
   endif()
   set(deps ${ROOM_DEPS})
   list(TRANSFORM deps PREPEND volant_)
@@ -40,10 +46,6 @@ function(volant_room name)
   set_property(GLOBAL APPEND PROPERTY VOLANT_ROOMS ${name})
   set_property(GLOBAL PROPERTY VOLANT_DEPS_${name} ${ROOM_DEPS})
 
-  file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
-  if(ROOM_SOURCES)
-    set(tests)  # a room of several libraries names its tests with volant_test
-  endif()
   if(VOLANT_TESTS AND tests)
     volant_test(${name}_test SOURCES ${tests} LIBS volant_${name} ${ROOM_TEST_LIBS})
   endif()

@@ -1,0 +1,91 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+
+namespace volant {
+namespace {
+
+// About 20 microseconds of spinning, then the kernel: longer would take the core from others for nothing.
+constexpr int kSpins = 2000;
+constexpr int64_t kPiecesPerThread = 4;  // a thread that was held up leaves its rest to the others
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_threads) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int n = std::clamp(n_threads <= 0 ? cores : n_threads, 1, 256);
+  workers_.reserve(static_cast<size_t>(n) - 1);
+  for (int i = 1; i < n; ++i) workers_.emplace_back([this] { work(); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_relaxed);
+  loop_number_.fetch_add(1, std::memory_order_release);
+  loop_number_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+int64_t ThreadPool::piece_count(int64_t n, int64_t grain) const {
+  const int64_t worthwhile = std::max<int64_t>(1, n / std::max<int64_t>(1, grain));
+  return std::min(worthwhile, static_cast<int64_t>(size()) * kPiecesPerThread);
+}
+
+void ThreadPool::run(const Loop& loop) {
+  loop_ = loop;
+  next_piece_.store(0, std::memory_order_relaxed);
+  uint32_t number = loop_number_.load(std::memory_order_relaxed) + 1;
+  if (number == 0) number = 1;
+  open_.store(number, std::memory_order_seq_cst);
+  loop_number_.store(number, std::memory_order_release);
+  loop_number_.notify_all();
+  take_pieces(loop);
+  open_.store(0, std::memory_order_seq_cst);
+  for (int spins = 0; inside_.load(std::memory_order_seq_cst) != 0; ++spins) {
+    if (spins < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+void ThreadPool::take_pieces(const Loop& loop) {
+  for (;;) {
+    const int64_t piece = next_piece_.fetch_add(1, std::memory_order_relaxed);
+    if (piece >= loop.pieces) return;
+    loop.call(loop.body, loop.n * piece / loop.pieces, loop.n * (piece + 1) / loop.pieces);
+  }
+}
+
+uint32_t ThreadPool::wait_for_loop(uint32_t seen) {
+  for (int spins = 0;;) {
+    const uint32_t now = loop_number_.load(std::memory_order_acquire);
+    if (now != seen) return now;
+    if (busy_.load(std::memory_order_relaxed) > 0 && ++spins < kSpins) {
+      pause();
+    } else {
+      loop_number_.wait(seen, std::memory_order_acquire);
+    }
+  }
+}
+
+void ThreadPool::work() {
+  uint32_t seen = 0;
+  for (;;) {
+    seen = wait_for_loop(seen);
+    if (stop_.load(std::memory_order_relaxed)) return;
+    inside_.fetch_add(1, std::memory_order_seq_cst);
+    if (open_.load(std::memory_order_seq_cst) == seen) take_pieces(loop_);
+    inside_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace volant

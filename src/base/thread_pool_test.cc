@@ -1,0 +1,53 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <ctime>
+#include <numeric>
+#include <vector>
+
+namespace volant {
+namespace {
+
+TEST(ThreadPool, CoversEveryIndexOnceForAllSizes) {
+  for (const int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.size(), threads);
+    for (const int64_t n : {0, 1, 2, 3, 7, 16, 1000}) {
+      for (const int64_t grain : {1, 4, 100000}) {
+        std::vector<std::atomic<int>> hits(static_cast<size_t>(n));
+        pool.parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) hits[static_cast<size_t>(i)]++;
+        });
+        for (const auto& hit : hits) EXPECT_EQ(hit.load(), 1);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, ThousandsOfShortLoopsSeeEachOthersWrites) {
+  ThreadPool pool(4);
+  const ThreadPool::Busy busy(pool);
+  std::vector<int64_t> values(64, 0);
+  for (int round = 0; round < 5000; ++round) {
+    pool.parallel_for(64, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) values[static_cast<size_t>(i)] += i;
+    });
+  }
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(values[i], static_cast<int64_t>(i) * 5000);
+}
+
+TEST(ThreadPool, SleepingWorkersUseNoProcessorTime) {
+  ThreadPool pool(4);
+  pool.parallel_for(64, 1, [](int64_t, int64_t) {});
+  const timespec nap{0, 200'000'000};
+  nanosleep(&nap, nullptr);
+  const std::clock_t before = std::clock();
+  nanosleep(&nap, nullptr);
+  const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  EXPECT_LT(used, 0.02);
+}
+
+}  // namespace
+}  // namespace volant

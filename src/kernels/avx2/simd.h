@@ -1,0 +1,83 @@
+// AVX2 with FMA and F16C as the vector type that the kernels in simd/ are written in. Used by avx2/table.cc alone.
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace volant::avx2 {
+
+struct Simd {
+  using V = __m256;   // numbers
+  using I = __m256i;  // int32
+  static constexpr int kLanes = 8;
+  static constexpr int kMaxAccumulators = 12;  // vectors that a tile may sum in: 16 registers
+
+  static V zero() { return _mm256_setzero_ps(); }
+  static V set1(float x) { return _mm256_set1_ps(x); }
+  static V load(const float* p) { return _mm256_loadu_ps(p); }
+  static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
+  static __m256i lanes_below(int64_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
+  }
+  static V load_part(const float* p, int64_t n) { return _mm256_maskload_ps(p, lanes_below(n)); }
+  static void store_part(float* p, V v, int64_t n) { _mm256_maskstore_ps(p, lanes_below(n), v); }
+  static V load_f16(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+
+  static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+  static V add(V a, V b) { return _mm256_add_ps(a, b); }
+  static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
+  static V mul(V a, V b) { return _mm256_mul_ps(a, b); }
+  static V div(V a, V b) { return _mm256_div_ps(a, b); }
+  static V max(V a, V b) { return _mm256_max_ps(a, b); }
+  static V min(V a, V b) { return _mm256_min_ps(a, b); }
+  static V abs(V a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
+  static V round(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  // `value` where x >= limit, else 0.
+  static V keep_from(V value, V x, V limit) { return _mm256_and_ps(value, _mm256_cmp_ps(x, limit, _CMP_GE_OQ)); }
+  // 2^n of whole n in [-126, 127].
+  static V pow2(V n) {
+    const __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 23));
+  }
+  static float sum(V v) {
+    const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
+  }
+  static float largest(V v) {
+    const __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
+  }
+
+  // Products of bytes: 4 weights (value + 128) per lane with the same 4 activations in every lane.
+  static I load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static I set1_bytes(const int8_t* p) {
+    int32_t four = 0;
+    __builtin_memcpy(&four, p, 4);
+    return _mm256_set1_epi32(four);
+  }
+  static I dot_start(int32_t) { return _mm256_setzero_si256(); }  // the +128 is taken off first
+  static I dot(I sum, I w, I x) {
+    const __m256i value = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(value), _mm256_sign_epi8(x, value));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  static V to_float(I v) { return _mm256_cvtepi32_ps(v); }
+
+  // Products of pairs of bf16.
+  static I load_pairs(const uint16_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static I set1_pair(const uint16_t* p) {
+    int32_t pair = 0;
+    __builtin_memcpy(&pair, p, 4);
+    return _mm256_set1_epi32(pair);
+  }
+  static V even(I v) { return _mm256_castsi256_ps(_mm256_slli_epi32(v, 16)); }
+  static V odd(I v) { return _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(-65536))); }
+  static V dot_bf16(V sum, I w, I x) { return fma(even(w), even(x), fma(odd(w), odd(x), sum)); }
+};
+
+}  // namespace volant::avx2

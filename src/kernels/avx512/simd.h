@@ -1,0 +1,79 @@
+// AVX-512 (F, BW, VL, DQ, VNNI) as the vector type that the kernels in simd/ are written in. Used by the two tables
+// of this folder alone; `Simd<true>` has BF16 products besides.
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace volant::avx512 {
+
+template <bool kHasBf16>
+struct Simd {
+  using V = __m512;   // numbers
+  using I = __m512i;  // int32
+  static constexpr int kLanes = 16;
+  static constexpr int kMaxAccumulators = 24;  // vectors that a tile may sum in: 32 registers
+
+  static V zero() { return _mm512_setzero_ps(); }
+  static V set1(float x) { return _mm512_set1_ps(x); }
+  static V load(const float* p) { return _mm512_loadu_ps(p); }
+  static void store(float* p, V v) { _mm512_storeu_ps(p, v); }
+  static __mmask16 lanes_below(int64_t n) { return static_cast<__mmask16>((1U << n) - 1U); }
+  static V load_part(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(lanes_below(n), p); }
+  static void store_part(float* p, V v, int64_t n) { _mm512_mask_storeu_ps(p, lanes_below(n), v); }
+  static V load_f16(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+
+  static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+  static V add(V a, V b) { return _mm512_add_ps(a, b); }
+  static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
+  static V mul(V a, V b) { return _mm512_mul_ps(a, b); }
+  static V div(V a, V b) { return _mm512_div_ps(a, b); }
+  static V max(V a, V b) { return _mm512_max_ps(a, b); }
+  static V min(V a, V b) { return _mm512_min_ps(a, b); }
+  static V abs(V a) { return _mm512_abs_ps(a); }
+  static V round(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  // `value` where x >= limit, else 0.
+  static V keep_from(V value, V x, V limit) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GE_OQ), value);
+  }
+  // 2^n of whole n in [-126, 127].
+  static V pow2(V n) {
+    const __m512i bits = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 23));
+  }
+  static float sum(V v) { return _mm512_reduce_add_ps(v); }
+  static float largest(V v) { return _mm512_reduce_max_ps(v); }
+
+  // Products of bytes: 4 weights (value + 128) per lane with the same 4 activations in every lane.
+  static I load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static I set1_bytes(const int8_t* p) {
+    int32_t four = 0;
+    __builtin_memcpy(&four, p, 4);
+    return _mm512_set1_epi32(four);
+  }
+  static I dot_start(int32_t sum) { return _mm512_set1_epi32(sum); }  // takes the +128 off
+  static I dot(I sum, I w, I x) { return _mm512_dpbusd_epi32(sum, w, x); }
+  static V to_float(I v) { return _mm512_cvtepi32_ps(v); }
+
+  // Products of pairs of bf16.
+  static I load_pairs(const uint16_t* p) { return _mm512_loadu_si512(p); }
+  static I set1_pair(const uint16_t* p) {
+    int32_t pair = 0;
+    __builtin_memcpy(&pair, p, 4);
+    return _mm512_set1_epi32(pair);
+  }
+  static V even(I v) { return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)); }
+  static V odd(I v) { return _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(-65536))); }
+  static V dot_bf16(V sum, I w, I x) {
+#ifdef __AVX512BF16__
+    if constexpr (kHasBf16) {
+      return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(x));
+    }
+#endif
+    return fma(even(w), even(x), fma(odd(w), odd(x), sum));
+  }
+};
+
+}  // namespace volant::avx512

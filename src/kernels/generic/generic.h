@@ -1,0 +1,20 @@
+// Plain C++ kernels: what each op means. The other tables are tested against these.
+#pragma once
+#include "kernels/kernels.h"
+
+namespace volant::generic {
+void matmul_f32(const MatmulArgs& args);
+void matmul_f16(const MatmulArgs& args);
+void matmul_bf16(const MatmulArgs& args);
+void matmul_q8_0(const MatmulArgs& args);
+void to_bf16(const float* x, int64_t n, uint16_t* out);
+void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums);
+void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out);
+void silu_mul(const float* gate, const float* up, int64_t n, float* out);
+void add(const float* a, const float* b, int64_t n, float* out);
+void rope(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin, float* out);
+void attention(const AttentionArgs& args);
+int64_t argmax(const float* x, int64_t n);
+float max(const float* x, int64_t n);
+double sum_exp(const float* x, int64_t n, float max);
+}  // namespace volant::generic

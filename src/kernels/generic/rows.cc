@@ -1,0 +1,76 @@
+// Operations on one row of numbers.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/generic/generic.h"
+#include "tensor/dtype.h"
+
+namespace volant::generic {
+
+void to_bf16(const float* x, int64_t n, uint16_t* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = f32_to_bf16(x[i]);
+  if (n % 2 != 0) out[n] = 0;
+}
+
+void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums) {
+  for (int64_t b = 0; b < n / kQ8Block; ++b) {
+    const float* block = x + b * kQ8Block;
+    float largest = 0;
+    for (int64_t i = 0; i < kQ8Block; ++i) largest = std::max(largest, std::fabs(block[i]));
+    const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
+    int32_t sum = 0;
+    for (int64_t i = 0; i < kQ8Block; ++i) {
+      // The clamp keeps NaN and infinity, which a broken model may produce, out of the conversion.
+      const float value = std::clamp(std::nearbyint(block[i] * inverse), -127.0F, 127.0F);
+      const int whole = value == value ? static_cast<int>(value) : 0;
+      out[b * kQ8Block + i] = static_cast<int8_t>(whole);
+      sum += whole;
+    }
+    scales[b] = largest / 127.0F;
+    sums[b] = -128 * sum;
+  }
+}
+
+void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out) {
+  float sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
+  const float factor = 1.0F / std::sqrt(sum / static_cast<float>(n) + eps);
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * weight[i];
+}
+
+void silu_mul(const float* gate, const float* up, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = gate[i] / (1.0F + std::exp(-gate[i])) * up[i];
+}
+
+void add(const float* a, const float* b, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+}
+
+void rope(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin, float* out) {
+  const int64_t half = head_dim / 2;
+  for (int64_t h = 0; h < n_head; ++h, x += head_dim, out += head_dim) {
+    for (int64_t i = 0; i < half; ++i) {
+      const float low = x[i], high = x[i + half];
+      out[i] = low * cos[i] - high * sin[i];
+      out[i + half] = high * cos[i] + low * sin[i];
+    }
+  }
+}
+
+int64_t argmax(const float* x, int64_t n) {
+  int64_t best = 0;
+  for (int64_t i = 1; i < n; ++i) {
+    if (x[i] > x[best]) best = i;
+  }
+  return best;
+}
+
+float max(const float* x, int64_t n) { return x[argmax(x, n)]; }
+
+double sum_exp(const float* x, int64_t n, float max) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += std::exp(x[i] - max);
+  return sum;
+}
+
+}  // namespace volant::generic

@@ -1,0 +1,27 @@
+#include "kernels/generic/generic.h"
+#include "kernels/tables.h"
+
+namespace volant {
+
+const Kernels& generic_kernels() {
+  static constexpr Kernels kTable{
+      .name = "generic",
+      .matmul_f32 = generic::matmul_f32,
+      .matmul_f16 = generic::matmul_f16,
+      .matmul_bf16 = generic::matmul_bf16,
+      .matmul_q8_0 = generic::matmul_q8_0,
+      .to_bf16 = generic::to_bf16,
+      .quantize_q8 = generic::quantize_q8,
+      .rms_norm = generic::rms_norm,
+      .silu_mul = generic::silu_mul,
+      .add = generic::add,
+      .rope = generic::rope,
+      .attention = generic::attention,
+      .argmax = generic::argmax,
+      .max = generic::max,
+      .sum_exp = generic::sum_exp,
+  };
+  return kTable;
+}
+
+}  // namespace volant

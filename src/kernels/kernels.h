@@ -1,0 +1,85 @@
+// The table of compute kernels and its choice: one table per instruction set, the best one that the processor has
+// is taken at start; VOLANT_ISA or force_kernels() names another. Kernels allocate nothing, throw nothing, know no
+// threads: the caller splits the work and gives them their part.
+//
+// Weights come packed in panels of 16 outputs (kernels/pack.h). An output is summed over the inputs in one fixed
+// order that does not depend on how many rows are computed together: a row gives the same bits alone and in a batch.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace volant {
+
+inline constexpr int64_t kPanel = 16;     // outputs in a panel of weights, positions in a panel of keys
+inline constexpr int64_t kQ8Block = 32;   // inputs that share a scale
+inline constexpr int64_t kMaxHeadDim = 256;
+
+// y[m, n] = sum over k of x[m, k] w[n, k], for all rows m and the panels [panel_begin, panel_end) of n.
+struct MatmulArgs {
+  const void* x = nullptr;         // rows as the kernel wants them: f32, bf16 or int8
+  const float* x_scales = nullptr; // int8: one per block of a row
+  const int32_t* x_sums = nullptr; // int8: sum of the block's numbers, times -128
+  int64_t x_stride = 0;            // numbers between rows of x
+  int64_t n_rows = 0;
+  const void* w = nullptr;         // packed panels
+  const uint16_t* w_scales = nullptr;  // q8_0: f16 [panel, block, 16]
+  int64_t n_in = 0, n_out = 0;
+  int64_t panel_begin = 0, panel_end = 0;
+  float* y = nullptr;
+  int64_t y_stride = 0;
+};
+
+// Causal attention of some query rows of one sequence and one key/value head, over its cache.
+// Row r of head g in the group is at q + r * q_stride + g * head_dim and has position first_pos + r.
+struct AttentionArgs {
+  const float* q = nullptr;
+  int64_t q_stride = 0;
+  int64_t n_rows = 0;
+  int64_t n_group = 1;          // query heads that share the key/value head
+  int64_t head_dim = 0;
+  const float* keys = nullptr;    // [positions / 16, head_dim, 16]
+  const float* values = nullptr;  // [positions, value_stride]; the pad is zero
+  int64_t value_stride = 0;       // head_dim rounded up to 16
+  int64_t first_pos = 0;
+  float scale = 1;
+  float* out = nullptr;  // as q
+  int64_t out_stride = 0;
+};
+
+struct Kernels {
+  const char* name;
+
+  void (*matmul_f32)(const MatmulArgs&);
+  void (*matmul_f16)(const MatmulArgs&);   // x is f32
+  void (*matmul_bf16)(const MatmulArgs&);  // x is bf16, n_in padded to even
+  void (*matmul_q8_0)(const MatmulArgs&);  // x is int8, n_in a multiple of 32
+
+  // n numbers to bf16 (round to nearest even); an odd end is padded with a zero.
+  void (*to_bf16)(const float* x, int64_t n, uint16_t* out);
+  // n numbers, a multiple of 32, to int8 with one scale per block (largest magnitude / 127).
+  void (*quantize_q8)(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums);
+
+  void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);  // one row
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
+  void (*add)(const float* a, const float* b, int64_t n, float* out);
+  // Turns n_head heads of one row; cos and sin hold head_dim / 2 numbers for the row's position.
+  void (*rope)(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin, float* out);
+  void (*attention)(const AttentionArgs&);
+
+  int64_t (*argmax)(const float* x, int64_t n);  // the first of equals; n > 0
+  float (*max)(const float* x, int64_t n);
+  // Sum of exp(x - max): the softmax's denominator.
+  double (*sum_exp)(const float* x, int64_t n, float max);
+};
+
+// The table in use. Chosen at the first call.
+const Kernels& kernels();
+// Tables that this processor can run, "generic" first.
+std::span<const Kernels* const> host_kernels();
+// Takes the table of that name from now on: for tests and measurements. kInvalidArgument names the known ones.
+Status force_kernels(std::string_view name);
+
+}  // namespace volant

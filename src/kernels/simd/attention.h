@@ -1,0 +1,142 @@
+// Attention with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): blocks of 64 positions, counted from
+// position 0, so that a row gives the same bits however the prompt was cut. Rows that share a key/value head go
+// through a block together.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/kernels.h"
+#include "kernels/simd/exp.h"
+#include "kernels/simd/tiles.h"
+
+namespace volant::simd {
+
+inline constexpr int64_t kBlock = 64;  // positions
+
+template <class S, int M>
+struct AttentionTile {
+  using V = typename S::V;
+  // `first_query` counts the n_rows * n_group query vectors.
+  AttentionTile(const AttentionArgs& all_args, int64_t first_query) : args(all_args), first(first_query) {}
+
+  const AttentionArgs& args;
+  int64_t first;
+  const float* q[M];
+  int64_t pos[M];
+  float largest[M], total[M], rescale[M];
+  alignas(64) float weights[M][kBlock];
+  alignas(64) float mean[M][kMaxHeadDim];
+
+  void run() {
+    int64_t last_pos = 0;
+    for (int m = 0; m < M; ++m) {
+      const int64_t row = (first + m) / args.n_group, head = (first + m) % args.n_group;
+      q[m] = args.q + row * args.q_stride + head * args.head_dim;
+      pos[m] = args.first_pos + row;
+      largest[m] = -std::numeric_limits<float>::infinity();
+      total[m] = 0;
+      for (int64_t i = 0; i < args.value_stride; ++i) mean[m][i] = 0;
+      last_pos = std::max(last_pos, pos[m]);
+    }
+    for (int64_t block = 0; block <= last_pos; block += kBlock) {
+      const int64_t n = std::min(kBlock, last_pos + 1 - block);
+      score(block, n);
+      for (int m = 0; m < M; ++m) soften(m, n);
+      add_values(block, n);
+    }
+    for (int m = 0; m < M; ++m) {
+      const int64_t row = (first + m) / args.n_group, head = (first + m) % args.n_group;
+      float* out = args.out + row * args.out_stride + head * args.head_dim;
+      for (int64_t i = 0; i < args.head_dim; ++i) out[i] = mean[m][i] / total[m];
+    }
+  }
+
+  // weights = q k^T * scale; -inf for positions that a row must not see.
+  void score(int64_t block, int64_t n) {
+    for (int64_t p = 0; p < n; p += kPanel) {
+      const float* keys = args.keys + (block + p) * args.head_dim;
+      V sums[M][kVectors<S>];
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 16
+        for (int j = 0; j < kVectors<S>; ++j) sums[m][j] = S::zero();
+      }
+      for (int64_t i = 0; i < args.head_dim; ++i) {
+        V key[kVectors<S>];
+#pragma GCC unroll 16
+        for (int j = 0; j < kVectors<S>; ++j) key[j] = S::load(keys + i * kPanel + j * S::kLanes);
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) {
+          const V value = S::set1(q[m][i]);
+#pragma GCC unroll 16
+          for (int j = 0; j < kVectors<S>; ++j) sums[m][j] = S::fma(value, key[j], sums[m][j]);
+        }
+      }
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 16
+        for (int j = 0; j < kVectors<S>; ++j) {
+          S::store(weights[m] + p + j * S::kLanes, S::mul(sums[m][j], S::set1(args.scale)));
+        }
+        for (int64_t k = std::max<int64_t>(0, pos[m] + 1 - block - p); k < kPanel; ++k) {
+          weights[m][p + k] = -std::numeric_limits<float>::infinity();
+        }
+      }
+    }
+  }
+
+  // weights = exp(weights - largest so far); what was summed before shrinks by `rescale`.
+  void soften(int m, int64_t n) {
+    const int64_t end = (n + kPanel - 1) / kPanel * kPanel;
+    V best = S::set1(largest[m]);
+    for (int64_t i = 0; i < end; i += S::kLanes) best = S::max(S::load(weights[m] + i), best);
+    const float now = S::largest(best);
+    rescale[m] = std::exp(largest[m] - now);
+    largest[m] = now;
+    V lanes = S::zero();
+    for (int64_t i = 0; i < end; i += S::kLanes) {
+      const V value = exp<S>(S::sub(S::load(weights[m] + i), S::set1(now)));
+      S::store(weights[m] + i, value);
+      lanes = S::add(lanes, value);
+    }
+    total[m] = total[m] * rescale[m] + S::sum(lanes);
+  }
+
+  void add_values(int64_t block, int64_t n) {
+    const float* values = args.values + block * args.value_stride;
+    for (int64_t i = 0; i < args.value_stride; i += S::kLanes) {
+      V sums[M];
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) sums[m] = S::mul(S::load(mean[m] + i), S::set1(rescale[m]));
+      for (int64_t p = 0; p < n; ++p) {
+        const V value = S::load(values + p * args.value_stride + i);
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) sums[m] = S::fma(S::set1(weights[m][p]), value, sums[m]);
+      }
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) S::store(mean[m] + i, sums[m]);
+    }
+  }
+};
+
+template <class S, int M>
+inline void attention_rows(const AttentionArgs& args, int64_t n, int64_t first) {
+  if (n == M) {
+    AttentionTile<S, M> tile(args, first);
+    tile.run();
+  } else if constexpr (M > 1) {
+    attention_rows<S, M - 1>(args, n, first);
+  }
+}
+
+template <class S>
+void attention(const AttentionArgs& args) {
+  constexpr int kM = S::kMaxAccumulators / 3;  // 8 or 4 query vectors
+  const int64_t n = args.n_rows * args.n_group;
+  for (int64_t first = 0; first < n; first += kM) {
+    attention_rows<S, kM>(args, std::min<int64_t>(kM, n - first), first);
+  }
+}
+
+}  // namespace volant::simd

@@ -1,0 +1,133 @@
+// Operations on one row of numbers.
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "kernels/generic/generic.h"
+#include "kernels/simd/exp.h"
+
+namespace volant::simd {
+
+template <class S>
+void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out) {
+  using V = typename S::V;
+  V squares[2] = {S::zero(), S::zero()};
+  int64_t i = 0;
+  for (; i + 2 * S::kLanes <= n; i += 2 * S::kLanes) {
+    const V a = S::load(x + i), b = S::load(x + i + S::kLanes);
+    squares[0] = S::fma(a, a, squares[0]);
+    squares[1] = S::fma(b, b, squares[1]);
+  }
+  for (; i < n; i += S::kLanes) {
+    const V a = n - i >= S::kLanes ? S::load(x + i) : S::load_part(x + i, n - i);
+    squares[0] = S::fma(a, a, squares[0]);
+  }
+  const float mean = S::sum(S::add(squares[0], squares[1])) / static_cast<float>(n);
+  const V factor = S::set1(1.0F / std::sqrt(mean + eps));
+  for (i = 0; i + S::kLanes <= n; i += S::kLanes) {
+    S::store(out + i, S::mul(S::mul(S::load(x + i), factor), S::load(weight + i)));
+  }
+  if (i < n) {
+    const V value = S::mul(S::mul(S::load_part(x + i, n - i), factor), S::load_part(weight + i, n - i));
+    S::store_part(out + i, value, n - i);
+  }
+}
+
+template <class S>
+void silu_mul(const float* gate, const float* up, int64_t n, float* out) {
+  using V = typename S::V;
+  const auto silu = [](V g, V u) {
+    return S::mul(S::div(g, S::add(S::set1(1.0F), exp<S>(S::sub(S::zero(), g)))), u);
+  };
+  int64_t i = 0;
+  for (; i + S::kLanes <= n; i += S::kLanes) S::store(out + i, silu(S::load(gate + i), S::load(up + i)));
+  if (i < n) S::store_part(out + i, silu(S::load_part(gate + i, n - i), S::load_part(up + i, n - i)), n - i);
+}
+
+template <class S>
+void add(const float* a, const float* b, int64_t n, float* out) {
+  int64_t i = 0;
+  for (; i + S::kLanes <= n; i += S::kLanes) S::store(out + i, S::add(S::load(a + i), S::load(b + i)));
+  if (i < n) S::store_part(out + i, S::add(S::load_part(a + i, n - i), S::load_part(b + i, n - i)), n - i);
+}
+
+template <class S>
+void rope(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin, float* out) {
+  using V = typename S::V;
+  const int64_t half = head_dim / 2;
+  for (int64_t h = 0; h < n_head; ++h, x += head_dim, out += head_dim) {
+    for (int64_t i = 0; i < half; i += S::kLanes) {
+      const int64_t n = half - i < S::kLanes ? half - i : S::kLanes;
+      const V low = S::load_part(x + i, n), high = S::load_part(x + half + i, n);
+      const V c = S::load_part(cos + i, n), s = S::load_part(sin + i, n);
+      S::store_part(out + i, S::fma(low, c, S::sub(S::zero(), S::mul(high, s))), n);
+      S::store_part(out + half + i, S::fma(high, c, S::mul(low, s)), n);
+    }
+  }
+}
+
+template <class S>
+float max(const float* x, int64_t n) {
+  typename S::V best = S::set1(-std::numeric_limits<float>::infinity());
+  int64_t i = 0;
+  for (; i + S::kLanes <= n; i += S::kLanes) best = S::max(S::load(x + i), best);
+  float value = S::largest(best);
+  for (; i < n; ++i) value = x[i] > value ? x[i] : value;
+  return value;
+}
+
+template <class S>
+int64_t argmax(const float* x, int64_t n) {
+  const float value = max<S>(x, n);
+  for (int64_t i = 0; i < n; ++i) {
+    if (x[i] == value) return i;
+  }
+  return 0;
+}
+
+template <class S>
+double sum_exp(const float* x, int64_t n, float max) {
+  double sum = 0;
+  for (int64_t i = 0; i < n;) {  // pieces short enough that f32 lanes lose nothing that matters
+    const int64_t end = n - i > 1024 ? i + 1024 : n;
+    typename S::V lanes = S::zero();
+    for (; i + S::kLanes <= end; i += S::kLanes) {
+      lanes = S::add(lanes, exp<S>(S::sub(S::load(x + i), S::set1(max))));
+    }
+    sum += static_cast<double>(S::sum(lanes));
+    for (; i < end; ++i) sum += static_cast<double>(std::exp(x[i] - max));
+  }
+  return sum;
+}
+
+template <class S>
+void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums) {
+  using V = typename S::V;
+  constexpr int kN = static_cast<int>(kQ8Block) / S::kLanes;
+  for (int64_t b = 0; b < n / kQ8Block; ++b) {
+    V values[kN];
+    V magnitude = S::zero();
+    for (int j = 0; j < kN; ++j) {
+      values[j] = S::load(x + b * kQ8Block + j * S::kLanes);
+      magnitude = S::max(S::abs(values[j]), magnitude);
+    }
+    const float largest = S::largest(magnitude);
+    const V inverse = S::set1(largest > 0 ? 127.0F / largest : 0.0F);
+    float rounded[kQ8Block];
+    for (int j = 0; j < kN; ++j) {
+      // max and min give their second operand for NaN: nothing outside of int8 comes through.
+      const V value = S::min(S::max(S::round(S::mul(values[j], inverse)), S::set1(-127.0F)), S::set1(127.0F));
+      S::store(rounded + j * S::kLanes, value);
+    }
+    int32_t sum = 0;
+    for (int i = 0; i < kQ8Block; ++i) {
+      const auto whole = static_cast<int32_t>(rounded[i]);
+      out[b * kQ8Block + i] = static_cast<int8_t>(whole);
+      sum += whole;
+    }
+    scales[b] = largest / 127.0F;
+    sums[b] = -128 * sum;
+  }
+}
+
+}  // namespace volant::simd

@@ -1,0 +1,88 @@
+// How a product is cut into register tiles: M rows by P panels, as large as the registers hold. A tile is a class with
+// `static void run(args, row, panel)`; which tile computes an output never changes the order it is summed in.
+#pragma once
+#include <algorithm>
+
+#include "kernels/kernels.h"
+
+namespace volant::simd {
+
+template <class S>
+inline constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;  // vectors in a panel
+
+// Writes M x P panels of sums, the last panel cut at n_out.
+template <class S, int M, int P>
+inline void store_tile(const MatmulArgs& args, int64_t row, int64_t panel,
+                       const typename S::V (&sums)[M][P * kVectors<S>]) {
+  const int64_t first = panel * kPanel;
+  if (first + P * kPanel <= args.n_out) {
+#pragma GCC unroll 32
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 32
+      for (int j = 0; j < P * kVectors<S>; ++j) {
+        S::store(args.y + (row + m) * args.y_stride + first + j * S::kLanes, sums[m][j]);
+      }
+    }
+    return;
+  }
+#pragma GCC unroll 32
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 32
+    for (int j = 0; j < P * kVectors<S>; ++j) {
+      const int64_t left = args.n_out - first - j * S::kLanes;
+      if (left > 0) {
+        S::store_part(args.y + (row + m) * args.y_stride + first + j * S::kLanes, sums[m][j],
+                      std::min<int64_t>(left, S::kLanes));
+      }
+    }
+  }
+}
+
+// Runs the tile of exactly `n` rows, n in 1..M.
+template <template <int, int> class Tile, int M, int P>
+inline void run_rows(const MatmulArgs& args, int64_t n, int64_t row, int64_t panel) {
+  if (n == M) {
+    Tile<M, P>::run(args, row, panel);
+  } else if constexpr (M > 1) {
+    run_rows<Tile, M - 1, P>(args, n, row, panel);
+  }
+}
+
+// All rows of P panels in tiles of nearly equal height, at most M.
+template <template <int, int> class Tile, int M, int P>
+inline void run_panels(const MatmulArgs& args, int64_t panel) {
+  const int64_t n_tile = (args.n_rows + M - 1) / M;
+  for (int64_t t = 0; t < n_tile; ++t) {
+    const int64_t begin = args.n_rows * t / n_tile, end = args.n_rows * (t + 1) / n_tile;
+    run_rows<Tile, M, P>(args, end - begin, begin, panel);
+  }
+}
+
+template <template <int, int> class Tile, int M, int P>
+inline void run_all(const MatmulArgs& args) {
+  int64_t panel = args.panel_begin;
+  for (; panel + P <= args.panel_end; panel += P) run_panels<Tile, M, P>(args, panel);
+  if constexpr (P > 1) {
+    for (; panel < args.panel_end; ++panel) run_panels<Tile, M, 1>(args, panel);
+  }
+}
+
+// Few rows: many panels at once, to keep enough reads of weights under way. Many rows: tall tiles, so that a weight in
+// a register serves many rows.
+template <template <int, int> class Tile, int kAccumulators, int kVectorsPerPanel>
+inline void matmul_tiles(const MatmulArgs& args) {
+  constexpr int kCells = kAccumulators / kVectorsPerPanel;  // row x panel cells that the registers hold
+  if constexpr (kCells >= 12) {
+    if (args.n_rows <= 2) return run_all<Tile, 2, 6>(args);
+    if (args.n_rows <= 6) return run_all<Tile, 6, 4>(args);
+    return run_all<Tile, kCells / 2, 2>(args);
+  } else if constexpr (kCells >= 6) {
+    if (args.n_rows <= 2) return run_all<Tile, 2, kCells / 2>(args);
+    return run_all<Tile, kCells, 1>(args);
+  } else {
+    if (args.n_rows == 1) return run_all<Tile, 1, kCells>(args);
+    return run_all<Tile, kCells, 1>(args);
+  }
+}
+
+}  // namespace volant::simd
