@@ -54,7 +54,7 @@ Result<TokenShard> TokenShard::open(const Path& path) {
     }
   }
   if (shard.offsets_.front() != 0) return bad("expected the first document at offset 0");
-  const uint64_t n_bytes = TRY(file_size(ids_path));
+  const uint64_t n_bytes = TRY(volant::file_size(ids_path));
   if (n_bytes % width != 0 || n_bytes / width != shard.offsets_.back()) {
     return bad(fmt::format("expected {} ids of {} bytes in {}, got {} bytes", shard.offsets_.back(), width,
                            ids_path.filename().string(), n_bytes));

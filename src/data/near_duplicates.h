@@ -1,0 +1,56 @@
+// Near duplicates: texts that say the same but for a few words. A text is the set of its shingles (three
+// characters of Chinese, two words otherwise); MinHash signatures (Broder 1997) and banded hashing find the
+// candidates, the estimated and then the real Jaccard similarity of the sets decides. The first of several
+// alike stays.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace volant {
+
+// Hashes of the shingles of a text, sorted, each once. Letter case, punctuation and white space do not count.
+std::vector<uint64_t> shingles_of(std::string_view utf8);
+
+// |a and b| / |a or b| of two sorted sets; 1 for two empty ones.
+double jaccard(const std::vector<uint64_t>& a, const std::vector<uint64_t>& b);
+
+inline constexpr int kMinHashSize = 128;
+// For each of 128 hash functions its smallest value over the set.
+using MinHash = std::vector<uint32_t>;
+MinHash min_hash(const std::vector<uint64_t>& shingles);
+
+struct NearDuplicate {
+  uint64_t of;  // number of the text that stays
+  double similarity;
+};
+
+class NearDuplicateIndex {
+ public:
+  // `text_of` gives back the text that was added as number n (for the check by real similarity).
+  NearDuplicateIndex(double threshold, std::function<std::string(uint64_t n)> text_of);
+  // The text that this one repeats, or nothing, and then this one is in the index as number `n`.
+  std::optional<NearDuplicate> add(uint64_t n, const std::vector<uint64_t>& shingles,
+                                   const MinHash& signature);
+  // Rows of a band: how many equal hashes make a candidate. For tests and the report.
+  int band_rows() const { return band_rows_; }
+
+ private:
+  struct Entry {
+    uint64_t n;
+    uint32_t size;                    // shingles
+    std::vector<uint16_t> signature;  // low halves: enough for an estimate
+  };
+  double estimate(const Entry& entry, const MinHash& signature) const;
+
+  double threshold_;
+  int band_rows_;
+  std::function<std::string(uint64_t)> text_of_;
+  std::vector<Entry> entries_;
+  std::unordered_map<uint64_t, std::vector<uint32_t>> buckets_;  // band and its hash -> entries
+};
+
+}  // namespace volant
