@@ -1,0 +1,45 @@
+// Which kernels this processor runs.
+#include <omp.h>
+#include <sched.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "ops/torch/kernels.h"
+
+namespace volant::torch_ops {
+namespace {
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512cd");
+}
+
+const Kernels& choose() {
+  const char* named = std::getenv("VOLANT_TRAIN_ISA");
+  const std::string_view wish = named != nullptr ? named : "";
+  if (wish == "generic") return generic::kTable;
+  if (has_avx512() && wish != "avx2") return avx512::kTable;
+  return has_avx2() ? avx2::kTable : generic::kTable;
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose();
+  return chosen;
+}
+
+void set_thread_count(int threads) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (threads <= 0) threads = ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  omp_set_num_threads(threads);
+}
+int thread_count() { return omp_get_max_threads(); }
+
+bool has_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+
+}  // namespace volant::torch_ops

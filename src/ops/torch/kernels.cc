@@ -1,0 +1,304 @@
+// See kernels.h. Built once per instruction set: VOLANT_ISA names the namespace.
+#include "ops/torch/kernels.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "ops/torch/vec.h"
+
+namespace volant::torch_ops::VOLANT_ISA {
+namespace {
+
+// Calls f with a null pointer of the numbers' type.
+template <class F>
+VOLANT_INLINE void typed(bool bf16, F&& f) {
+  if (bf16) {
+    f(static_cast<Bf16*>(nullptr));
+  } else {
+    f(static_cast<float*>(nullptr));
+  }
+}
+template <class T>
+using TypeOf = std::remove_pointer_t<T>;
+
+// Splits [0, n) into one run of items per thread: f(begin, end, thread).
+template <class F>
+void split(int64_t n, int64_t item_cost, F&& f) {
+  const int threads = n * item_cost < 16384 ? 1 : omp_get_max_threads();
+  if (threads == 1) return f(int64_t{0}, n, 0);
+#pragma omp parallel num_threads(threads)
+  {
+    const int64_t thread = omp_get_thread_num(), count = omp_get_num_threads();
+    f(n * thread / count, n * (thread + 1) / count, static_cast<int>(thread));
+  }
+}
+// The same over numbers, in whole vectors.
+template <class F>
+void split_lanes(int64_t n, F&& f) {
+  const int64_t groups = (n + kLanes - 1) / kLanes;
+  split(groups, kLanes,
+        [&](int64_t begin, int64_t end, int) { f(begin * kLanes, std::min(end * kLanes, n)); });
+}
+
+void convert(In x, int64_t n, Out y) {
+  typed(x.bf16, [&](auto* xt) {
+    typed(y.bf16, [&](auto* yt) {
+      const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+      auto* to = static_cast<TypeOf<decltype(yt)>*>(y.data);
+      split_lanes(n, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i += kLanes)
+          store_some(to + i, load_some(from + i, end - i), end - i);
+      });
+    });
+  });
+}
+
+void add(In x, In y, int64_t n, Out sum) {
+  typed(x.bf16, [&](auto* xt) {
+    typed(y.bf16, [&](auto* yt) {
+      typed(sum.bf16, [&](auto* st) {
+        const auto* a = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+        const auto* b = static_cast<const TypeOf<decltype(yt)>*>(y.data);
+        auto* out = static_cast<TypeOf<decltype(st)>*>(sum.data);
+        split_lanes(n, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; i += kLanes)
+            store_some(out + i, load_some(a + i, end - i) + load_some(b + i, end - i), end - i);
+        });
+      });
+    });
+  });
+}
+
+void take_rows(In x, const int32_t* ids, int64_t rows, int64_t columns, Out y) {
+  typed(x.bf16, [&](auto* xt) {
+    typed(y.bf16, [&](auto* yt) {
+      const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+      auto* to = static_cast<TypeOf<decltype(yt)>*>(y.data);
+      split(rows, columns, [&](int64_t begin, int64_t end, int) {
+        for (int64_t t = begin; t < end; ++t)
+          for (int64_t i = 0; i < columns; i += kLanes)
+            store_some(to + t * columns + i, load_some(from + ids[t] * columns + i, columns - i),
+                       columns - i);
+      });
+    });
+  });
+}
+
+void embed(const float* w_VD, const int32_t* ids, int64_t rows, int64_t columns, Out y) {
+  take_rows({w_VD, false}, ids, rows, columns, y);
+}
+
+// Threads take columns, so that two rows of one id never meet.
+void scatter_add(In g, const int32_t* ids, int64_t rows, int64_t columns, float* grad) {
+  typed(g.bf16, [&](auto* gt) {
+    const auto* from = static_cast<const TypeOf<decltype(gt)>*>(g.data);
+    const int64_t groups = (columns + kLanes - 1) / kLanes;
+    split(groups, rows * kLanes, [&](int64_t begin, int64_t end, int) {
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t i = begin * kLanes; i < std::min(end * kLanes, columns); i += kLanes) {
+          float* to = grad + ids[t] * columns + i;
+          store_some(to, load_some(to, columns - i) + load_some(from + t * columns + i, columns - i),
+                     columns - i);
+        }
+    });
+  });
+}
+
+void rms_norm(In x, const float* w, float eps, int64_t rows, int64_t columns, Out y, float* inverse_rms) {
+  typed(x.bf16, [&](auto* xt) {
+    typed(y.bf16, [&](auto* yt) {
+      const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+      auto* to = static_cast<TypeOf<decltype(yt)>*>(y.data);
+      split(rows, columns, [&](int64_t begin, int64_t end, int) {
+        for (int64_t t = begin; t < end; ++t) {
+          const auto* row = from + t * columns;
+          V squares{};
+          for (int64_t i = 0; i < columns; i += kLanes) {
+            const V v = load_some(row + i, columns - i);
+            squares += v * v;
+          }
+          const float inverse = 1.0F / std::sqrt(sum(squares) / static_cast<float>(columns) + eps);
+          inverse_rms[t] = inverse;
+          for (int64_t i = 0; i < columns; i += kLanes)
+            store_some(to + t * columns + i,
+                       load_some(row + i, columns - i) * inverse * load_some(w + i, columns - i),
+                       columns - i);
+        }
+      });
+    });
+  });
+}
+
+// With r = inverse rms and u = g * w: grad_x = r * (u - x * r^2 * mean(u * x)), grad_w = sum over rows of g *
+// x * r.
+void rms_norm_backward(In x, const float* w, const float* inverse_rms, In g, int64_t rows, int64_t columns,
+                       Out grad_x, float* grad_w, float* scratch) {
+  const int64_t threads = omp_get_max_threads();
+  std::fill(scratch, scratch + threads * columns, 0.0F);
+  typed(x.bf16, [&](auto* xt) {
+    typed(g.bf16, [&](auto* gt) {
+      typed(grad_x.bf16, [&](auto* ot) {
+        const auto* xs = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+        const auto* gs = static_cast<const TypeOf<decltype(gt)>*>(g.data);
+        auto* out = static_cast<TypeOf<decltype(ot)>*>(grad_x.data);
+        split(rows, columns, [&](int64_t begin, int64_t end, int thread) {
+          float* sums = scratch + thread * columns;
+          for (int64_t t = begin; t < end; ++t) {
+            const int64_t row = t * columns;
+            const float r = inverse_rms[t];
+            V dot{};
+            for (int64_t i = 0; i < columns; i += kLanes) {
+              const V xv = load_some(xs + row + i, columns - i), gv = load_some(gs + row + i, columns - i);
+              dot += gv * load_some(w + i, columns - i) * xv;
+              store_some(sums + i, load_some(sums + i, columns - i) + gv * xv * r, columns - i);
+            }
+            const float pull = r * r * sum(dot) / static_cast<float>(columns);
+            for (int64_t i = 0; i < columns; i += kLanes) {
+              const V u = load_some(gs + row + i, columns - i) * load_some(w + i, columns - i);
+              store_some(out + row + i, (u - load_some(xs + row + i, columns - i) * pull) * r, columns - i);
+            }
+          }
+        });
+      });
+    });
+  });
+  for (int64_t thread = 0; thread < threads; ++thread)
+    for (int64_t i = 0; i < columns; ++i) grad_w[i] += scratch[thread * columns + i];
+}
+
+void rope(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_head, int head_dim,
+          bool inverse, Out y) {
+  const int64_t half = head_dim / 2, columns = static_cast<int64_t>(n_head) * head_dim;
+  typed(x.bf16, [&](auto* xt) {
+    typed(y.bf16, [&](auto* yt) {
+      const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+      auto* to = static_cast<TypeOf<decltype(yt)>*>(y.data);
+      split(rows, columns, [&](int64_t begin, int64_t end, int) {
+        for (int64_t t = begin; t < end; ++t) {
+          const float* cosines = cos_sin + pos[t] * head_dim;
+          const float* sines = cosines + half;
+          for (int h = 0; h < n_head; ++h) {
+            const auto* a = from + t * columns + h * head_dim;
+            auto* out = to + t * columns + h * head_dim;
+            for (int64_t i = 0; i < half; i += kLanes) {
+              const int64_t left = half - i;
+              const V c = load_some(cosines + i, left);
+              V s = load_some(sines + i, left);
+              if (inverse) s = -s;
+              const V first = load_some(a + i, left), second = load_some(a + half + i, left);
+              store_some(out + i, first * c - second * s, left);
+              store_some(out + half + i, second * c + first * s, left);
+            }
+          }
+        }
+      });
+    });
+  });
+}
+
+VOLANT_INLINE V sigmoid(V x) { return 1.0F / (1.0F + exp_of(-x)); }
+
+void silu_mul(In gate, In up, int64_t n, Out y) {
+  typed(gate.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* a = static_cast<const T*>(gate.data);
+    const T* b = static_cast<const T*>(up.data);
+    T* out = static_cast<T*>(y.data);
+    split_lanes(n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes) {
+        const V x = load_some(a + i, end - i);
+        store_some(out + i, x * sigmoid(x) * load_some(b + i, end - i), end - i);
+      }
+    });
+  });
+}
+
+void silu_mul_backward(In gate, In up, In g, int64_t n, Out grad_gate, Out grad_up) {
+  typed(gate.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* a = static_cast<const T*>(gate.data);
+    const T* b = static_cast<const T*>(up.data);
+    const T* gs = static_cast<const T*>(g.data);
+    T* ga = static_cast<T*>(grad_gate.data);
+    T* gb = static_cast<T*>(grad_up.data);
+    split_lanes(n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes) {
+        const V x = load_some(a + i, end - i), u = load_some(b + i, end - i), gv = load_some(gs + i, end - i);
+        const V s = sigmoid(x);
+        store_some(ga + i, gv * u * s * (1.0F + x * (1.0F - s)), end - i);
+        store_some(gb + i, gv * x * s, end - i);
+      }
+    });
+  });
+}
+
+// One row: its loss, and p - onehot times `factor` as gradient.
+template <class G>
+double loss_row(float* logits, int64_t n, int32_t target, float weight, float scale, G* grad) {
+  V top = broadcast(-std::numeric_limits<float>::infinity());
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) top = maximum(top, load(logits + i));
+  float largest = maximum_of(top);
+  for (; i < n; ++i) largest = std::max(largest, logits[i]);
+
+  const float at_target = logits[target];
+  V sums{};
+  for (i = 0; i + kLanes <= n; i += kLanes) {
+    const V e = exp_of(load(logits + i) - largest);
+    store(logits + i, e);
+    sums += e;
+  }
+  float total = sum(sums);
+  for (; i < n; ++i) total += logits[i] = std::exp(logits[i] - largest);
+  const double loss =
+      static_cast<double>(std::log(total)) + static_cast<double>(largest) - static_cast<double>(at_target);
+  if (grad != nullptr) {
+    const float factor = weight * scale / total;
+    for (i = 0; i + kLanes <= n; i += kLanes) store(grad + i, load(logits + i) * factor);
+    for (; i < n; ++i) store_one(grad + i, logits[i] * factor);
+    store_one(grad + target, logits[target] * factor - weight * scale);
+  }
+  return static_cast<double>(weight) * loss;
+}
+
+void loss_rows(const LossRows& rows) {
+  typed(rows.grad.bf16, [&](auto* type) {
+    using G = TypeOf<decltype(type)>;
+    split(rows.rows, rows.n_vocab * 8, [&](int64_t begin, int64_t end, int) {
+      for (int64_t t = begin; t < end; ++t) {
+        G* grad = rows.grad.data == nullptr ? nullptr : static_cast<G*>(rows.grad.data) + t * rows.n_vocab;
+        rows.loss[t] = loss_row(rows.logits + t * rows.n_vocab, rows.n_vocab, rows.targets[t],
+                                rows.weights[t], rows.scale, grad);
+      }
+    });
+  });
+}
+
+}  // namespace
+
+void attention(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum);
+void attention_backward(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,
+                        In grad_out, Out grad_q, Out grad_k, Out grad_v);
+
+#define VOLANT_TEXT(x) VOLANT_TEXT_INNER(x)
+#define VOLANT_TEXT_INNER(x) #x
+extern const Kernels kTable;
+const Kernels kTable = {VOLANT_TEXT(VOLANT_ISA),
+                        convert,
+                        add,
+                        embed,
+                        take_rows,
+                        scatter_add,
+                        rms_norm,
+                        rms_norm_backward,
+                        rope,
+                        silu_mul,
+                        silu_mul_backward,
+                        loss_rows,
+                        attention,
+                        attention_backward};
+
+}  // namespace volant::torch_ops::VOLANT_ISA

@@ -1,0 +1,81 @@
+// The loops of training that are not matrix products: plain C++ with vector types, built once per instruction
+// set (kernels.cc with VOLANT_ISA), chosen at start. OpenMP threads; the same number of threads gives the
+// same bits. T rows, D columns, H heads, K key/value heads, d head_dim, V vocabulary. No torch in here.
+#pragma once
+#include <cstdint>
+
+namespace volant::torch_ops {
+
+// Numbers in f32 or bf16, row-major and contiguous.
+struct In {
+  const void* data = nullptr;
+  bool bf16 = false;
+};
+struct Out {
+  void* data = nullptr;
+  bool bf16 = false;
+};
+
+// Sequences and heads of one attention call. q, out and their gradients are [T, H*d]; k, v and theirs [T,
+// K*d].
+struct AttentionShape {
+  const int32_t* seq_begin = nullptr;  // n_seq + 1 row offsets
+  int64_t n_seq = 0, n_rows = 0;
+  int n_head = 0, n_kv_head = 0, head_dim = 0;
+  float scale = 1;
+};
+
+// What the loss takes from one chunk of logits.
+struct LossRows {
+  float* logits = nullptr;  // [rows, n_vocab]; overwritten
+  int64_t rows = 0, n_vocab = 0;
+  const int32_t* targets = nullptr;
+  const float* weights = nullptr;
+  double* loss = nullptr;  // [rows]: weight * -log p(target)
+  Out grad;                // of the sum of losses times `scale`, [rows, n_vocab]; null data: not wanted
+  float scale = 1;
+};
+
+struct Kernels {
+  const char* isa;
+  void (*convert)(In x, int64_t n, Out y);
+  void (*add)(In x, In y, int64_t n, Out sum);
+  void (*embed)(const float* w_VD, const int32_t* ids, int64_t rows, int64_t columns, Out y);
+  void (*take_rows)(In x, const int32_t* ids, int64_t rows, int64_t columns, Out y);
+  // grad[ids[t]] += g[t]
+  void (*scatter_add)(In g, const int32_t* ids, int64_t rows, int64_t columns, float* grad);
+  void (*rms_norm)(In x, const float* w, float eps, int64_t rows, int64_t columns, Out y, float* inverse_rms);
+  // Adds to grad_w; `scratch` holds threads * columns numbers.
+  void (*rms_norm_backward)(In x, const float* w, const float* inverse_rms, In g, int64_t rows,
+                            int64_t columns, Out grad_x, float* grad_w, float* scratch);
+  // cos_sin: [positions, d] of which the first half is cos, the second sin. `inverse` turns back.
+  void (*rope)(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_head, int head_dim,
+               bool inverse, Out y);
+  void (*silu_mul)(In gate, In up, int64_t n, Out y);
+  void (*silu_mul_backward)(In gate, In up, In g, int64_t n, Out grad_gate, Out grad_up);
+  void (*loss_rows)(const LossRows& rows);
+  // log_sum: [T, H], natural logarithm of the softmax's denominator.
+  void (*attention)(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum);
+  void (*attention_backward)(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,
+                             In grad_out, Out grad_q, Out grad_k, Out grad_v);
+};
+
+// The best set that this processor runs; VOLANT_TRAIN_ISA=generic|avx2|avx512 forces a lesser one.
+const Kernels& kernels();
+// Threads of all loops and products; 0: one for each core this process may use.
+void set_thread_count(int threads);
+int thread_count();
+// Whether bf16 products are native here.
+bool has_bf16();
+
+namespace generic {
+extern const Kernels kTable;
+}
+namespace avx2 {
+extern const Kernels kTable;
+}
+namespace avx512 {
+extern const Kernels kTable;
+}
+
+}  // namespace volant::torch_ops

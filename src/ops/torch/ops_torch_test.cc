@@ -1,0 +1,249 @@
+// Every operation of TorchOps: its gradients against central differences of its own forward pass, in f32; and
+// the same operation in bf16 close to f32. Shapes include rows and columns that do not fill a vector.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "base/random.h"
+#include "ops/torch/autograd.h"
+#include "ops/torch/kernels.h"
+#include "ops/torch/torch_ops.h"
+
+namespace volant {
+namespace {
+
+using Act = TorchOps::Act;
+using Weight = TorchOps::Weight;
+using Numbers = std::vector<float>;
+
+Numbers random_numbers(size_t n, uint64_t seed) {
+  Random random(seed);
+  Numbers x(n);
+  for (float& v : x) v = static_cast<float>(random.normal() * 0.7);
+  return x;
+}
+
+Weight random_weight(const std::vector<int64_t>& shape, uint64_t seed) {
+  Weight w = TorchOps::make_weight(shape);
+  const Numbers x = random_numbers(static_cast<size_t>(w->master.numel()), seed);
+  std::copy(x.begin(), x.end(), w->values());
+  return w;
+}
+
+struct Argument {
+  Numbers values;
+  int64_t rows;
+};
+using Call = std::function<Act(TorchOps&, const std::vector<Act>&)>;
+
+// Sum of y * r for fixed random r: one number whose gradient reaches every output.
+double projected(const Call& call, const std::vector<Argument>& arguments, bool bf16) {
+  TorchOps ops(bf16, false);
+  std::vector<Act> acts;
+  for (const Argument& a : arguments) acts.push_back(TorchOps::make_act(a.values, a.rows, false));
+  const at::Tensor y = call(ops, acts).x.to(at::kFloat);
+  const Numbers r = random_numbers(static_cast<size_t>(y.numel()), 99);
+  double sum = 0;
+  for (int64_t i = 0; i < y.numel(); ++i)
+    sum += static_cast<double>(y.data_ptr<float>()[i]) * static_cast<double>(r[static_cast<size_t>(i)]);
+  return sum;
+}
+
+void expect_close(double got, double expected, const std::string& what) {
+  EXPECT_NEAR(got, expected, 2e-3 + 1e-2 * std::abs(expected)) << what;
+}
+
+void check_gradients(const Call& call, std::vector<Argument> arguments, const std::vector<Weight>& weights) {
+  constexpr float kStep = 1e-2F;
+  TorchOps ops(false, true);
+  std::vector<Act> acts;
+  for (const Argument& a : arguments) acts.push_back(TorchOps::make_act(a.values, a.rows, true));
+  const at::Tensor y = call(ops, acts).x;
+  const Numbers r = random_numbers(static_cast<size_t>(y.numel()), 99);
+  torch_ops::run_backward(y.mul(TorchOps::make_act(r, y.size(0), false).x).sum());
+
+  for (size_t a = 0; a < arguments.size(); ++a) {
+    const at::Tensor gradient = acts[a].x.grad();
+    ASSERT_TRUE(gradient.defined()) << "argument " << a;
+    for (size_t i = 0; i < arguments[a].values.size(); i += 3) {
+      float& x = arguments[a].values[i];
+      const float old = x;
+      x = old + kStep;
+      const double up = projected(call, arguments, false);
+      x = old - kStep;
+      const double down = projected(call, arguments, false);
+      x = old;
+      expect_close(static_cast<double>(gradient.data_ptr<float>()[i]),
+                   (up - down) / (2.0 * static_cast<double>(kStep)),
+                   "argument " + std::to_string(a) + " number " + std::to_string(i));
+    }
+  }
+  for (const Weight& w : weights)
+    for (int64_t i = 0; i < w->master.numel(); i += 5) {
+      float& x = w->values()[i];
+      const float old = x;
+      const auto at = [&](float value) {
+        x = value;
+        if (w->packed) w->packed->changed();
+        return projected(call, arguments, false);
+      };
+      const double up = at(old + kStep), down = at(old - kStep);
+      at(old);
+      expect_close(static_cast<double>(w->gradient()[i]), (up - down) / (2.0 * static_cast<double>(kStep)),
+                   "weight number " + std::to_string(i));
+    }
+  EXPECT_NEAR(projected(call, arguments, true), projected(call, arguments, false),
+              0.03 * std::sqrt(static_cast<double>(y.numel())))
+      << "bf16";
+}
+
+const std::vector<int32_t> kPos = {0, 1, 2, 3, 4, 0, 1, 2, 0};
+const std::vector<int32_t> kSeqBegin = {0, 5, 8, 9};
+Batch batch_of() {
+  return {.tokens = kPos, .pos = kPos, .seq_begin = kSeqBegin, .kv_slot = {}, .out_rows = {}};
+}
+
+TEST(TorchOps, EmbedGathersRowsAndScattersGradients) {
+  const Weight w = random_weight({7, 21}, 1);
+  const std::vector<int32_t> ids = {3, 0, 3, 6};
+  check_gradients([&](TorchOps& ops, const std::vector<Act>&) { return ops.embed(w, ids); }, {}, {w});
+}
+
+TEST(TorchOps, LinearMatchesDifferences) {
+  const Weight w = random_weight({13, 21}, 1);
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.linear(x[0], w); },
+                  {{random_numbers(9 * 21, 2), 9}}, {w});
+}
+
+TEST(TorchOps, SquareLinearDoesNotMixItsTwoLayouts) {
+  const Weight w = random_weight({16, 16}, 1);
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.linear(x[0], w); },
+                  {{random_numbers(4 * 16, 2), 4}}, {w});
+}
+
+TEST(TorchOps, RmsNormMatchesDifferences) {
+  const Weight w = random_weight({37}, 1);
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.rms_norm(x[0], w, 1e-5F); },
+                  {{random_numbers(9 * 37, 2), 9}}, {w});
+}
+
+TEST(TorchOps, RopeMatchesDifferences) {
+  const RopeSpec spec{.n_head = 3, .head_dim = 8, .inv_freq = {1.0F, 0.3F, 0.1F, 0.01F}};
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.rope(x[0], batch_of(), spec); },
+                  {{random_numbers(9 * 24, 2), 9}}, {});
+}
+
+TEST(TorchOps, AttentionMatchesDifferencesWithGroupedQueries) {
+  for (const auto& [n_head, n_kv_head, d] : {std::tuple{4, 2, 8}, {2, 2, 20}, {3, 1, 16}}) {
+    const AttentionSpec spec{
+        .layer = 0, .n_head = n_head, .n_kv_head = n_kv_head, .head_dim = d, .scale = 0.4F};
+    check_gradients(
+        [&](TorchOps& ops, const std::vector<Act>& x) {
+          return ops.attention(x[0], x[1], x[2], batch_of(), spec);
+        },
+        {{random_numbers(static_cast<size_t>(9 * n_head * d), 2), 9},
+         {random_numbers(static_cast<size_t>(9 * n_kv_head * d), 3), 9},
+         {random_numbers(static_cast<size_t>(9 * n_kv_head * d), 4), 9}},
+        {});
+  }
+}
+
+// Longer than a block of queries and a panel of keys.
+TEST(TorchOps, AttentionOfALongSequenceEqualsThePlainFormula) {
+  constexpr int kRows = 150, kHeads = 2, kDim = 24;
+  std::vector<int32_t> pos(kRows), begin = {0, 149, 150};
+  std::iota(pos.begin(), pos.end(), 0);
+  const Batch batch{.tokens = pos, .pos = pos, .seq_begin = begin, .kv_slot = {}, .out_rows = {}};
+  const AttentionSpec spec{
+      .layer = 0, .n_head = kHeads, .n_kv_head = kHeads, .head_dim = kDim, .scale = 0.2F};
+  const Numbers q = random_numbers(kRows * kHeads * kDim, 1), k = random_numbers(q.size(), 2),
+                v = random_numbers(q.size(), 3);
+  TorchOps ops(false, false);
+  const at::Tensor y = ops.attention(TorchOps::make_act(q, kRows, false), TorchOps::make_act(k, kRows, false),
+                                     TorchOps::make_act(v, kRows, false), batch, spec)
+                           .x;
+  const auto at = [&](const Numbers& x, int t, int h, int i) {
+    return static_cast<double>(x[static_cast<size_t>((t * kHeads + h) * kDim + i)]);
+  };
+  for (const int t : {0, 1, 31, 32, 63, 64, 100, 148, 149}) {
+    const int first = t == 149 ? 149 : 0;
+    for (int h = 0; h < kHeads; ++h) {
+      std::vector<double> weight;
+      double total = 0;
+      for (int s = first; s <= t; ++s) {
+        double dot = 0;
+        for (int i = 0; i < kDim; ++i) dot += at(q, t, h, i) * at(k, s, h, i);
+        weight.push_back(std::exp(dot * 0.2));
+        total += weight.back();
+      }
+      for (int i = 0; i < kDim; ++i) {
+        double expected = 0;
+        for (int s = first; s <= t; ++s)
+          expected += weight[static_cast<size_t>(s - first)] / total * at(v, s, h, i);
+        EXPECT_NEAR(static_cast<double>(y.data_ptr<float>()[(t * kHeads + h) * kDim + i]), expected, 2e-5);
+      }
+    }
+  }
+}
+
+TEST(TorchOps, SiluMulMatchesDifferences) {
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.silu_mul(x[0], x[1]); },
+                  {{random_numbers(9 * 19, 2), 9}, {random_numbers(9 * 19, 3), 9}}, {});
+}
+
+TEST(TorchOps, AddMatchesDifferences) {
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.add(x[0], x[1]); },
+                  {{random_numbers(9 * 5, 2), 9}, {random_numbers(9 * 5, 3), 9}}, {});
+}
+
+TEST(TorchOps, TakeRowsMatchesDifferences) {
+  const std::vector<int32_t> some = {0, 2, 8}, all = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  for (const auto& ids : {some, all})
+    check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.take_rows(x[0], ids); },
+                    {{random_numbers(9 * 21, 2), 9}}, {});
+}
+
+TEST(TorchOps, HeadLossAndItsGradientsMatchDifferences) {
+  constexpr int64_t kRows = 300, kColumns = 12, kVocab = 45;  // more rows than a chunk, ragged vocabulary
+  const Weight w = random_weight({kVocab, kColumns}, 1);
+  Numbers values = random_numbers(kRows * kColumns, 2);
+  std::vector<int32_t> targets(kRows);
+  Numbers weights(kRows);
+  for (size_t t = 0; t < kRows; ++t) {
+    targets[t] = static_cast<int32_t>(t * 7 % kVocab);
+    weights[t] = t % 4 == 0 ? 0.0F : 0.25F * static_cast<float>(t % 4);
+  }
+  const auto loss = [&](bool bf16) {
+    w->packed->changed();
+    TorchOps ops(bf16, false);
+    return ops.head_loss(TorchOps::make_act(values, kRows, false), w, targets, weights, 1.0F).sum;
+  };
+  TorchOps ops(false, true);
+  const Act x = TorchOps::make_act(values, kRows, true);
+  std::vector<double> row_losses(kRows);
+  const TorchOps::Loss got = ops.head_loss(x, w, targets, weights, 2.0F, row_losses);
+  EXPECT_NEAR(got.sum, loss(false), 1e-6);
+  EXPECT_NEAR(std::accumulate(row_losses.begin(), row_losses.end(), 0.0), got.sum, 1e-9);
+  EXPECT_EQ(row_losses[0], 0.0);
+  torch_ops::run_backward(got.node);
+  constexpr float kStep = 1e-2F;
+  const auto differences = [&](float& number) {
+    const float old = number;
+    number = old + kStep;
+    const double up = loss(false);
+    number = old - kStep;
+    const double down = loss(false);
+    number = old;
+    return 2.0 * (up - down) / (2.0 * static_cast<double>(kStep));  // scale is 2
+  };
+  for (const size_t i : {0UL, 13UL, 40UL, 300UL, 3100UL, 3599UL})
+    expect_close(static_cast<double>(x.x.grad().data_ptr<float>()[i]), differences(values[i]), "x");
+  for (const int64_t i : {0L, 11L, 100L, 539L})
+    expect_close(static_cast<double>(w->gradient()[i]), differences(w->values()[i]), "head");
+  EXPECT_NEAR(loss(true), loss(false), 0.01 * loss(false));
+}
+
+}  // namespace
+}  // namespace volant

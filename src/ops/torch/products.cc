@@ -1,0 +1,166 @@
+#include "ops/torch/products.h"
+
+#include <algorithm>
+#include <chrono>
+#include <dnnl.hpp>
+#include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace volant::torch_ops {
+namespace {
+
+using dnnl::memory;
+using Type = memory::data_type;
+using Tag = memory::format_tag;
+
+struct Machine {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+};
+Machine& machine() {
+  static Machine instance;
+  return instance;
+}
+
+Type type_of(bool bf16) { return bf16 ? Type::bf16 : Type::f32; }
+
+// C[m, n] = A[m, k] B[k, n], or +=. A and B may be given turned round.
+struct Shape {
+  int64_t m, n, k;
+  bool bf16, out_bf16, a_turned, b_turned, b_packed, accumulate;
+  auto operator<=>(const Shape&) const = default;
+};
+
+struct Product {
+  dnnl::matmul::primitive_desc plan;
+  dnnl::matmul run;
+};
+
+Product make_product(const Shape& s) {
+  const memory::desc a({s.m, s.k}, type_of(s.bf16), s.a_turned ? Tag::ba : Tag::ab);
+  const memory::desc b({s.k, s.n}, type_of(s.bf16), s.b_packed ? Tag::any : s.b_turned ? Tag::ba : Tag::ab);
+  const memory::desc c({s.m, s.n}, type_of(s.out_bf16), Tag::ab);
+  dnnl::primitive_attr attributes;
+  if (s.accumulate) {
+    dnnl::post_ops after;
+    after.append_sum(1.0F);
+    attributes.set_post_ops(after);
+  }
+  dnnl::matmul::primitive_desc plan(dnnl::matmul::desc(a, b, c), attributes, machine().engine);
+  return {plan, dnnl::matmul(plan)};
+}
+
+// Products by shape. Trained models ask for few shapes; a run with many starts over.
+Product& product(const Shape& shape) {
+  static std::map<Shape, Product> products;
+  const auto found = products.find(shape);
+  if (found != products.end()) return found->second;
+  if (products.size() >= 1024) products.clear();
+  return products.emplace(shape, make_product(shape)).first->second;
+}
+
+void execute(Product& product, const void* a, const memory& b, void* c) {
+  const Machine& on = machine();
+  const memory a_memory(product.plan.src_desc(), on.engine, const_cast<void*>(a));
+  const memory c_memory(product.plan.dst_desc(), on.engine, c);
+  product.run.execute(on.stream, {{DNNL_ARG_SRC, a_memory}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c_memory}});
+}
+
+}  // namespace
+
+struct PackedWeight::State {
+  struct Copy {
+    memory packed;
+    bool turned;
+    uint64_t version;
+  };
+  const float* master;
+  int64_t n_out, n_in;
+  uint64_t version = 1;
+  std::vector<Copy> copies;  // one for each layout in use: forward, backward
+
+  // The weight as B of `product`, whose B is W^T [I, O] (turned) or W [O, I].
+  const memory& packed(const Product& product, bool turned) {
+    const memory::desc wanted = product.plan.weights_desc();
+    Copy* copy = nullptr;
+    for (Copy& c : copies)
+      if (c.turned == turned && c.packed.get_desc() == wanted) copy = &c;
+    if (copy == nullptr) {
+      copies.push_back({memory(wanted, machine().engine), turned, 0});
+      copy = &copies.back();
+    }
+    if (copy->version != version) {
+      const memory::desc plain = turned ? memory::desc({n_in, n_out}, Type::f32, Tag::ba)
+                                        : memory::desc({n_out, n_in}, Type::f32, Tag::ab);
+      memory from(plain, machine().engine, const_cast<float*>(master));
+      dnnl::reorder(from, copy->packed).execute(machine().stream, from, copy->packed);
+      copy->version = version;
+    }
+    return copy->packed;
+  }
+};
+
+PackedWeight::PackedWeight(const float* master_OI, int64_t n_out, int64_t n_in)
+    : state_(std::make_unique<State>(State{master_OI, n_out, n_in, 1, {}})) {}
+PackedWeight::~PackedWeight() = default;
+
+void PackedWeight::changed() { ++state_->version; }
+
+void PackedWeight::forward(In x, int64_t rows, Out y) {
+  Product& p = product({.m = rows,
+                        .n = state_->n_out,
+                        .k = state_->n_in,
+                        .bf16 = x.bf16,
+                        .out_bf16 = y.bf16,
+                        .a_turned = false,
+                        .b_turned = true,
+                        .b_packed = true,
+                        .accumulate = false});
+  execute(p, x.data, state_->packed(p, true), y.data);
+}
+
+void PackedWeight::backward(In g, int64_t rows, Out grad_x) {
+  Product& p = product({.m = rows,
+                        .n = state_->n_in,
+                        .k = state_->n_out,
+                        .bf16 = g.bf16,
+                        .out_bf16 = grad_x.bf16,
+                        .a_turned = false,
+                        .b_turned = false,
+                        .b_packed = true,
+                        .accumulate = false});
+  execute(p, g.data, state_->packed(p, false), grad_x.data);
+}
+
+void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
+  Product& p = product({.m = n_out,
+                        .n = n_in,
+                        .k = rows,
+                        .bf16 = x.bf16,
+                        .out_bf16 = false,
+                        .a_turned = true,
+                        .b_turned = false,
+                        .b_packed = false,
+                        .accumulate = true});
+  const memory b(p.plan.weights_desc(), machine().engine, const_cast<void*>(x.data));
+  execute(p, g.data, b, grad);
+}
+
+double measured_peak_flops(bool bf16) {
+  constexpr int64_t kRows = 2048, kOut = 3072, kIn = 768;
+  const std::vector<float> numbers(static_cast<size_t>(kRows * kOut), 0.0F);  // zeros in either type
+  std::vector<float> y(static_cast<size_t>(kRows * kOut));
+  PackedWeight weight(numbers.data(), kOut, kIn);
+  double best = 0;
+  for (int i = 0; i < 6; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    weight.forward({numbers.data(), bf16}, kRows, {y.data(), bf16});
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    best = std::max(best, 2.0 * static_cast<double>(kRows * kOut * kIn) / took.count());
+  }
+  return best;
+}
+
+}  // namespace volant::torch_ops

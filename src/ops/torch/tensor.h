@@ -1,0 +1,6 @@
+// at::Tensor without the macro CHECK that glog brings along: ours (base/check.h) stays as it was.
+#pragma once
+#pragma push_macro("CHECK")
+#undef CHECK
+#include <ATen/core/Tensor.h>  // IWYU pragma: export
+#pragma pop_macro("CHECK")

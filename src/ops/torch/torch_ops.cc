@@ -1,0 +1,245 @@
+#include "ops/torch/torch_ops.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+#include "ops/torch/autograd.h"
+#include "ops/torch/kernels.h"
+
+namespace volant {
+namespace {
+
+using at::Tensor;
+using torch_ops::In;
+using torch_ops::kernels;
+using torch_ops::Out;
+using torch_ops::with_backward;
+using Gradients = std::vector<Tensor>;
+
+inline constexpr int64_t kLossChunk = 256;  // rows of logits at a time: 8 MB for 8,192 words, stays in cache
+
+at::ScalarType type_of(bool bf16) { return bf16 ? at::kBFloat16 : at::kFloat; }
+bool is_bf16(const Tensor& x) { return x.scalar_type() == at::kBFloat16; }
+In in(const Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
+Out out(Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
+Tensor empty(int64_t rows, int64_t columns, bool bf16) { return at::empty({rows, columns}, type_of(bf16)); }
+
+// The same numbers as f32 or bf16, outside the graph.
+Tensor converted(const Tensor& x, bool bf16) {
+  if (is_bf16(x) == bf16) return x;
+  Tensor y = at::empty(x.sizes(), type_of(bf16));
+  kernels().convert(in(x), x.numel(), out(y));
+  return y;
+}
+
+// cos and sin of every position up to the largest in the batch: [positions, d], cos first.
+std::vector<float> rope_table(std::span<const int32_t> pos, const RopeSpec& spec) {
+  const size_t half = spec.inv_freq.size(), d = half * 2;
+  const auto n = static_cast<size_t>(pos.empty() ? 0 : *std::max_element(pos.begin(), pos.end()) + 1);
+  std::vector<float> table(n * d);
+  for (size_t p = 0; p < n; ++p)
+    for (size_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(p) * static_cast<double>(spec.inv_freq[i]);
+      table[p * d + i] = static_cast<float>(std::cos(angle));
+      table[p * d + half + i] = static_cast<float>(std::sin(angle));
+    }
+  return table;
+}
+
+std::vector<int32_t> copy_of(std::span<const int32_t> ids) { return {ids.begin(), ids.end()}; }
+
+}  // namespace
+
+TorchOps::Weight TorchOps::make_weight(const std::vector<int64_t>& shape) {
+  auto w = std::make_shared<TorchParameter>();
+  w->master = at::zeros(shape, at::kFloat);
+  w->grad = at::zeros(shape, at::kFloat);
+  if (shape.size() == 2) w->packed.emplace(w->values(), shape[0], shape[1]);
+  return w;
+}
+
+TorchOps::Act TorchOps::make_act(std::span<const float> values, int64_t rows, bool needs_grad) {
+  Tensor x = empty(rows, static_cast<int64_t>(values.size()) / rows, false);
+  std::copy(values.begin(), values.end(), x.data_ptr<float>());
+  x.set_requires_grad(needs_grad);
+  return {x};
+}
+
+TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
+  const auto rows = static_cast<int64_t>(ids.size());
+  const int64_t columns = w->master.size(1);
+  Tensor y = empty(rows, columns, false);
+  kernels().embed(w->values(), ids.data(), rows, columns, out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {}, [w, ids = copy_of(ids), rows, columns](const Tensor& g) {
+    kernels().scatter_add(in(g), ids.data(), rows, columns, w->gradient());
+    return Gradients{};
+  })};
+}
+
+TorchOps::Act TorchOps::linear(const Act& x_in, const Weight& w) {
+  const Tensor& given = x_in.x;
+  const Tensor x = converted(given.detach(), bf16_);
+  const int64_t rows = x.size(0), n_in = x.size(1), n_out = w->master.size(0);
+  Tensor y = empty(rows, n_out, bf16_);
+  w->packed->forward(in(x), rows, out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {given}, [x, w, rows, n_in, n_out, bf16 = is_bf16(given)](const Tensor& grad) {
+    const Tensor g = converted(grad, is_bf16(x));
+    torch_ops::add_weight_gradient(in(g), in(x), rows, n_out, n_in, w->gradient());
+    Tensor grad_x = empty(rows, n_in, bf16);
+    w->packed->backward(in(g), rows, out(grad_x));
+    return Gradients{grad_x};
+  })};
+}
+
+TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps) {
+  const Tensor x = x_in.x.detach();
+  const int64_t rows = x.size(0), columns = x.size(1);
+  Tensor y = empty(rows, columns, bf16_), inverse_rms = at::empty({rows}, at::kFloat);
+  kernels().rms_norm(in(x), w->values(), eps, rows, columns, out(y), inverse_rms.data_ptr<float>());
+  if (!record_) return {y};
+  return {with_backward(y, {x_in.x}, [x, w, inverse_rms, rows, columns](const Tensor& g) {
+    Tensor grad_x = empty(rows, columns, is_bf16(x));
+    Tensor scratch = at::empty({torch_ops::thread_count() * columns}, at::kFloat);
+    kernels().rms_norm_backward(in(x), w->values(), inverse_rms.data_ptr<float>(), in(g), rows, columns,
+                                out(grad_x), w->gradient(), scratch.data_ptr<float>());
+    return Gradients{grad_x};
+  })};
+}
+
+TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec& spec) {
+  const Tensor x = x_in.x.detach();
+  const int64_t rows = x.size(0);
+  auto table = std::make_shared<const std::vector<float>>(rope_table(batch.pos, spec));
+  Tensor y = empty(rows, x.size(1), is_bf16(x));
+  kernels().rope(in(x), table->data(), batch.pos.data(), rows, spec.n_head, spec.head_dim, false, out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {x_in.x},
+                        [table, pos = copy_of(batch.pos), rows, n_head = spec.n_head,
+                         head_dim = spec.head_dim, bf16 = is_bf16(x)](const Tensor& g) {
+                          Tensor grad_x = empty(rows, g.size(1), bf16);
+                          kernels().rope(in(g), table->data(), pos.data(), rows, n_head, head_dim, true,
+                                         out(grad_x));
+                          return Gradients{grad_x};
+                        })};
+}
+
+TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v_in, const Batch& batch,
+                                  const AttentionSpec& spec) {
+  CHECK(batch.kv_slot.empty());  // training has no cache
+  const bool bf16 = is_bf16(q_in.x);
+  const Tensor q = q_in.x.detach(), k = converted(k_in.x.detach(), bf16),
+               v = converted(v_in.x.detach(), bf16);
+  const int64_t rows = q.size(0), q_columns = q.size(1), kv_columns = k.size(1);
+  auto seq_begin = std::make_shared<const std::vector<int32_t>>(copy_of(batch.seq_begin));
+  const torch_ops::AttentionShape shape{.seq_begin = seq_begin->data(),
+                                        .n_seq = batch.n_seq(),
+                                        .n_rows = rows,
+                                        .n_head = spec.n_head,
+                                        .n_kv_head = spec.n_kv_head,
+                                        .head_dim = spec.head_dim,
+                                        .scale = spec.scale};
+  Tensor y = empty(rows, q_columns, bf16), log_sum = at::empty({rows, spec.n_head}, at::kFloat);
+  kernels().attention(shape, in(q), in(k), in(v), out(y), log_sum.data_ptr<float>());
+  if (!record_) return {y};
+  const Tensor kept = y.detach();
+  return {with_backward(y, {q_in.x, k_in.x, v_in.x}, [=](const Tensor& grad) {
+    const Tensor g = converted(grad, bf16);
+    Tensor grad_q = empty(rows, q_columns, bf16), grad_k = empty(rows, kv_columns, bf16),
+           grad_v = empty(rows, kv_columns, bf16);
+    (void)seq_begin;  // `shape` points into it
+    kernels().attention_backward(shape, in(q), in(k), in(v), in(kept), log_sum.data_ptr<float>(), in(g),
+                                 out(grad_q), out(grad_k), out(grad_v));
+    return Gradients{grad_q, grad_k, grad_v};
+  })};
+}
+
+TorchOps::Act TorchOps::silu_mul(const Act& gate_in, const Act& up_in) {
+  const bool bf16 = is_bf16(gate_in.x);
+  const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
+  Tensor y = empty(gate.size(0), gate.size(1), bf16);
+  kernels().silu_mul(in(gate), in(up), gate.numel(), out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {gate_in.x, up_in.x}, [gate, up, bf16](const Tensor& grad) {
+    const Tensor g = converted(grad, bf16);
+    Tensor grad_gate = at::empty_like(gate), grad_up = at::empty_like(gate);
+    kernels().silu_mul_backward(in(gate), in(up), in(g), gate.numel(), out(grad_gate), out(grad_up));
+    return Gradients{grad_gate, grad_up};
+  })};
+}
+
+TorchOps::Act TorchOps::add(const Act& x, const Act& y) {
+  const bool x_bf16 = is_bf16(x.x), y_bf16 = is_bf16(y.x);
+  Tensor sum = empty(x.x.size(0), x.x.size(1), x_bf16 && y_bf16);
+  kernels().add(in(x.x), in(y.x), sum.numel(), out(sum));
+  if (!record_) return {sum};
+  return {with_backward(sum, {x.x, y.x}, [x_bf16, y_bf16](const Tensor& g) {
+    return Gradients{converted(g, x_bf16), converted(g, y_bf16)};
+  })};
+}
+
+TorchOps::Act TorchOps::take_rows(const Act& x, std::span<const int32_t> ids) {
+  const int64_t all = x.x.size(0), columns = x.x.size(1), rows = static_cast<int64_t>(ids.size());
+  // Ascending and distinct: as many as there are means all of them in order.
+  if (rows == all && std::is_sorted(ids.begin(), ids.end(), std::less_equal<>())) return x;
+  Tensor y = empty(rows, columns, is_bf16(x.x));
+  kernels().take_rows(in(x.x), ids.data(), rows, columns, out(y));
+  if (!record_) return {y};
+  return {
+      with_backward(y, {x.x}, [ids = copy_of(ids), all, rows, columns, bf16 = is_bf16(x.x)](const Tensor& g) {
+        Tensor grad_x = at::zeros({all, columns}, at::kFloat);
+        kernels().scatter_add(in(g), ids.data(), rows, columns, grad_x.data_ptr<float>());
+        return Gradients{converted(grad_x, bf16)};
+      })};
+}
+
+TorchOps::Loss TorchOps::head_loss(const Act& x_in, const Weight& head, std::span<const int32_t> targets,
+                                   std::span<const float> weights, float scale,
+                                   std::span<double> row_losses) {
+  const Tensor x = converted(x_in.x.detach(), bf16_);
+  const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->master.size(0);
+  const int64_t number_bytes = bf16_ ? 2 : 4, chunk = std::min(kLossChunk, rows);
+  Tensor logits = empty(chunk, n_vocab, false), grad_logits, grad_x;
+  if (record_) {
+    grad_logits = empty(chunk, n_vocab, bf16_);
+    grad_x = empty(rows, columns, bf16_);
+  }
+  std::vector<double> losses(static_cast<size_t>(rows));
+  for (int64_t begin = 0; begin < rows; begin += chunk) {
+    const int64_t count = std::min(chunk, rows - begin);
+    const In x_chunk{static_cast<const char*>(x.data_ptr()) + begin * columns * number_bytes, bf16_};
+    head->packed->forward(x_chunk, count, out(logits));
+    torch_ops::LossRows part{.logits = logits.data_ptr<float>(),
+                             .rows = count,
+                             .n_vocab = n_vocab,
+                             .targets = targets.data() + begin,
+                             .weights = weights.data() + begin,
+                             .loss = losses.data() + begin,
+                             .grad = {},
+                             .scale = scale};
+    if (record_) part.grad = out(grad_logits);
+    kernels().loss_rows(part);
+    if (!record_) continue;
+    head->packed->backward(in(grad_logits), count,
+                           {static_cast<char*>(grad_x.data_ptr()) + begin * columns * number_bytes, bf16_});
+    torch_ops::add_weight_gradient(in(grad_logits), x_chunk, count, n_vocab, columns, head->gradient());
+  }
+  Loss loss;
+  for (const double l : losses) loss.sum += l;
+  std::copy_n(losses.begin(), std::min(losses.size(), row_losses.size()), row_losses.begin());
+  if (!record_) return loss;
+  Tensor node = at::zeros({1}, at::kFloat);
+  loss.node = with_backward(node, {x_in.x}, [grad_x, bf16 = is_bf16(x_in.x)](const Tensor&) {
+    return Gradients{converted(grad_x, bf16)};
+  });
+  return loss;
+}
+
+}  // namespace volant

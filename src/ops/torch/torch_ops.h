@@ -1,0 +1,65 @@
+// TorchOps: the operations of ops/ops.h on libtorch tensors with autograd, for training on a CPU. Products go
+// through oneDNN with packed weights; the rest are our own loops. In bf16 the residual stream, the weights
+// and all sums stay f32; what goes into products is rounded to bf16. Gradients of weights are added up in f32
+// beside the weights. Exceptions of libtorch and oneDNN pass through: models/instances/torch.cc is the edge
+// that catches them.
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ops/batch.h"
+#include "ops/ops.h"
+#include "ops/torch/products.h"
+#include "ops/torch/tensor.h"
+
+namespace volant {
+
+// A trained weight: f32 master numbers, f32 gradient, and copies in the layouts that products want.
+struct TorchParameter {
+  at::Tensor master, grad;                        // same shape, f32, contiguous
+  std::optional<torch_ops::PackedWeight> packed;  // two dimensions
+
+  float* values() const { return master.data_ptr<float>(); }
+  float* gradient() const { return grad.data_ptr<float>(); }
+};
+
+class TorchOps {
+ public:
+  struct Act {
+    at::Tensor x;  // [rows, columns]
+  };
+  using Weight = std::shared_ptr<TorchParameter>;
+
+  // `bf16`: the type of what goes into products. `record`: keep what the backward pass needs.
+  explicit TorchOps(bool bf16, bool record) : bf16_(bf16), record_(record) {}
+
+  // A weight of zeros with room for its gradient.
+  static Weight make_weight(const std::vector<int64_t>& shape);
+  // Activations from f32 numbers, that gradients can be asked of: for tests.
+  static Act make_act(std::span<const float> values, int64_t rows, bool needs_grad);
+
+  Act embed(const Weight& w, std::span<const int32_t> ids);
+  Act linear(const Act& x, const Weight& w);
+  Act rms_norm(const Act& x, const Weight& w, float eps);
+  Act rope(const Act& x, const Batch& batch, const RopeSpec& spec);
+  Act attention(const Act& q, const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
+  Act silu_mul(const Act& gate, const Act& up);
+  Act add(const Act& x, const Act& y);
+  Act take_rows(const Act& x, std::span<const int32_t> ids);
+
+  struct Loss {
+    double sum = 0;   // over rows: weight * -log softmax(x w^T)[target]
+    at::Tensor node;  // one number of the graph whose gradient is scale * sum; undefined when not recording
+  };
+  // The head and its cross-entropy, by chunks of rows: never all logits at once. Gradients are formed here
+  // already, while a chunk's logits are at hand. `row_losses`, when not empty, takes the loss of every row.
+  Loss head_loss(const Act& x, const Weight& head, std::span<const int32_t> targets,
+                 std::span<const float> weights, float scale, std::span<double> row_losses = {});
+
+ private:
+  bool bf16_, record_;
+};
+
+}  // namespace volant
