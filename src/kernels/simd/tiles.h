@@ -63,7 +63,9 @@ inline void run_all(const MatmulArgs& args) {
   int64_t panel = args.panel_begin;
   for (; panel + P <= args.panel_end; panel += P) run_panels<Tile, M, P>(args, panel);
   if constexpr (P > 1) {
-    for (; panel < args.panel_end; ++panel) run_panels<Tile, M, 1>(args, panel);
+    MatmulArgs rest = args;
+    rest.panel_begin = panel;
+    run_all<Tile, M, P / 2>(rest);
   }
 }
 

@@ -1,0 +1,417 @@
+// Every table that this processor can run, against plain double loops over the unpacked numbers.
+#include "kernels/kernels.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "base/random.h"
+#include "kernels/pack.h"
+
+namespace volant {
+namespace {
+
+constexpr float kGuard = 12345.5F;
+
+// `n` floats with guards on both sides, starting at an odd multiple of 4 bytes.
+class Guarded {
+ public:
+  explicit Guarded(int64_t n) : n_(n), numbers_(static_cast<size_t>(n) + 34, kGuard) {}
+  float* data() { return numbers_.data() + 17; }
+  bool intact() const {
+    for (size_t i = 0; i < 17; ++i) {
+      if (numbers_[i] != kGuard || numbers_[static_cast<size_t>(n_) + 17 + i] != kGuard) return false;
+    }
+    return true;
+  }
+
+ private:
+  int64_t n_;
+  std::vector<float> numbers_;
+};
+
+std::vector<float> random_floats(Random& random, int64_t n, double scale = 1) {
+  std::vector<float> x(static_cast<size_t>(n));
+  for (float& v : x) v = static_cast<float>(random.normal() * scale);
+  return x;
+}
+
+class EachTable : public ::testing::TestWithParam<const Kernels*> {
+ protected:
+  const Kernels& k() const { return *GetParam(); }
+  Random random_{7};
+};
+
+INSTANTIATE_TEST_SUITE_P(Host, EachTable, ::testing::ValuesIn(host_kernels().begin(), host_kernels().end()),
+                         [](const auto& table) { return std::string(table.param->name); });
+
+struct Product {
+  std::vector<float> x, w;  // w as the packed type holds it
+  std::vector<std::byte> packed;
+  std::vector<uint16_t> scales;
+  std::vector<uint16_t> x_bf16;
+  std::vector<int8_t> x_q8;
+  std::vector<float> x_scales;
+  std::vector<int32_t> x_sums;
+  MatmulArgs args;
+};
+
+// x [n_rows, n_in] in the form that the product of `dtype` takes, and packed random weights.
+Product make_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in, int64_t n_out, Random& random) {
+  Product p;
+  p.x = random_floats(random, n_rows * n_in);
+  const std::vector<float> w = random_floats(random, n_out * n_in);
+  const size_t bytes = row_bytes(dtype, n_in);
+  std::vector<std::byte> rows(bytes * static_cast<size_t>(n_out));
+  p.w.resize(w.size());
+  for (int64_t r = 0; r < n_out; ++r) {
+    from_f32(dtype, w.data() + r * n_in, n_in, rows.data() + static_cast<size_t>(r) * bytes);
+    to_f32(dtype, rows.data() + static_cast<size_t>(r) * bytes, n_in, p.w.data() + r * n_in);
+  }
+  p.packed.resize(packed_bytes(dtype, n_out, n_in));
+  p.scales.resize(packed_scale_bytes(dtype, n_out, n_in) / 2);
+  pack_panels(dtype, rows.data(), n_out, n_in, 0, panel_count(n_out), p.packed.data(), p.scales.data());
+  p.args.n_rows = n_rows;
+  p.args.n_in = n_in;
+  p.args.n_out = n_out;
+  p.args.panel_end = panel_count(n_out);
+  p.args.w = p.packed.data();
+  p.args.w_scales = p.scales.data();
+  p.args.x = p.x.data();
+  p.args.x_stride = n_in;
+  if (dtype == DType::kBF16) {
+    p.args.x_stride = (n_in + 1) / 2 * 2;
+    p.x_bf16.resize(static_cast<size_t>(n_rows * p.args.x_stride));
+    for (int64_t r = 0; r < n_rows; ++r) k.to_bf16(p.x.data() + r * n_in, n_in, p.x_bf16.data() + r * p.args.x_stride);
+    for (size_t i = 0; i < p.x.size(); ++i) p.x[i] = bf16_to_f32(f32_to_bf16(p.x[i]));
+    p.args.x = p.x_bf16.data();
+  } else if (dtype == DType::kQ8_0) {
+    const int64_t n_block = n_in / kQ8Block;
+    p.x_q8.resize(p.x.size());
+    p.x_scales.resize(static_cast<size_t>(n_rows * n_block));
+    p.x_sums.resize(p.x_scales.size());
+    for (int64_t r = 0; r < n_rows; ++r) {
+      k.quantize_q8(p.x.data() + r * n_in, n_in, p.x_q8.data() + r * n_in, p.x_scales.data() + r * n_block,
+                    p.x_sums.data() + r * n_block);
+    }
+    for (size_t i = 0; i < p.x.size(); ++i) {
+      const auto row = static_cast<int64_t>(i) / n_in, column = static_cast<int64_t>(i) % n_in;
+      p.x[i] = static_cast<float>(p.x_q8[i]) * p.x_scales[static_cast<size_t>(row * n_block + column / kQ8Block)];
+    }
+    p.args.x = p.x_q8.data();
+    p.args.x_scales = p.x_scales.data();
+    p.args.x_sums = p.x_sums.data();
+  }
+  return p;
+}
+
+void run(const Kernels& k, DType dtype, const MatmulArgs& args) {
+  switch (dtype) {
+    case DType::kF32: return k.matmul_f32(args);
+    case DType::kF16: return k.matmul_f16(args);
+    case DType::kBF16: return k.matmul_bf16(args);
+    default: return k.matmul_q8_0(args);
+  }
+}
+
+void check_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in, int64_t n_out, Random& random) {
+  SCOPED_TRACE(fmt::format("{} {} x {} -> {}", dtype_info(dtype).name, n_rows, n_in, n_out));
+  Product p = make_product(k, dtype, n_rows, n_in, n_out, random);
+  Guarded y(n_rows * n_out);
+  p.args.y = y.data();
+  p.args.y_stride = n_out;
+  run(k, dtype, p.args);
+  EXPECT_TRUE(y.intact());
+  for (int64_t r = 0; r < n_rows; ++r) {
+    for (int64_t o = 0; o < n_out; ++o) {
+      double sum = 0, magnitude = 0;
+      for (int64_t i = 0; i < n_in; ++i) {
+        const double term = static_cast<double>(p.x[static_cast<size_t>(r * n_in + i)]) *
+                            static_cast<double>(p.w[static_cast<size_t>(o * n_in + i)]);
+        sum += term;
+        magnitude += std::fabs(term);
+      }
+      ASSERT_NEAR(y.data()[r * n_out + o], sum, 1e-6 * magnitude + 1e-7) << "row " << r << " output " << o;
+    }
+  }
+}
+
+TEST_P(EachTable, ProductsEqualPlainLoopsForAllTypesAndOddSizes) {
+  for (const int64_t n_rows : {1, 2, 3, 5, 6, 7, 12, 13, 25}) {
+    for (const int64_t n_out : {1, 15, 16, 17, 33, 100}) {
+      for (const int64_t n_in : {1, 2, 7, 48, 65}) {
+        for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+          check_product(k(), dtype, n_rows, n_in, n_out, random_);
+        }
+      }
+      for (const int64_t n_in : {32, 96, 288}) check_product(k(), DType::kQ8_0, n_rows, n_in, n_out, random_);
+    }
+  }
+}
+
+TEST_P(EachTable, RowGivesTheSameBitsAloneAndInABatch) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
+    Product p = make_product(k(), dtype, 13, 96, 200, random_);
+    std::vector<float> together(13 * 200), alone(200);
+    p.args.y = together.data();
+    p.args.y_stride = 200;
+    run(k(), dtype, p.args);
+    for (int64_t row = 0; row < 13; ++row) {
+      MatmulArgs one = p.args;
+      const int64_t size = dtype == DType::kQ8_0 ? 1 : dtype == DType::kBF16 ? 2 : 4;
+      one.x = static_cast<const std::byte*>(p.args.x) + row * p.args.x_stride * size;
+      if (dtype == DType::kQ8_0) {
+        one.x_scales += row * (96 / kQ8Block);
+        one.x_sums += row * (96 / kQ8Block);
+      }
+      one.n_rows = 1;
+      one.y = alone.data();
+      run(k(), dtype, one);
+      for (size_t i = 0; i < 200; ++i) ASSERT_EQ(alone[i], together[static_cast<size_t>(row) * 200 + i]);
+    }
+  }
+}
+
+TEST_P(EachTable, OnlyTheNamedPanelsAreWritten) {
+  Product p = make_product(k(), DType::kF32, 3, 40, 100, random_);
+  std::vector<float> y(300, kGuard);
+  p.args.y = y.data();
+  p.args.y_stride = 100;
+  p.args.panel_begin = 2;
+  p.args.panel_end = 4;
+  k().matmul_f32(p.args);
+  for (int64_t i = 0; i < 300; ++i) {
+    const bool inside = i % 100 >= 32 && i % 100 < 64;
+    EXPECT_EQ(y[static_cast<size_t>(i)] != kGuard, inside) << i;
+  }
+}
+
+TEST(Pack, RowsComeBackAsTheyWent) {
+  Random random(3);
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
+    const Product p = make_product(*host_kernels()[0], dtype, 1, 64, 37, random);
+    std::vector<float> row(64);
+    for (int64_t r = 0; r < 37; ++r) {
+      unpack_row(dtype, p.packed.data(), p.scales.data(), 64, r, row.data());
+      EXPECT_THAT(row, ::testing::ElementsAreArray(p.w.data() + r * 64, 64));
+    }
+  }
+}
+
+TEST_P(EachTable, QuantizedBlockIsWithinHalfAStepAndKeepsItsSum) {
+  std::vector<float> x = random_floats(random_, 96, 3);
+  std::fill(x.begin() + 32, x.begin() + 64, 0.0F);
+  std::vector<int8_t> q(96);
+  std::vector<float> scales(3);
+  std::vector<int32_t> sums(3);
+  k().quantize_q8(x.data(), 96, q.data(), scales.data(), sums.data());
+  for (size_t b = 0; b < 3; ++b) {
+    int32_t sum = 0;
+    for (size_t i = b * 32; i < b * 32 + 32; ++i) {
+      EXPECT_NEAR(static_cast<float>(q[i]) * scales[b], x[i], scales[b] * 0.5001F);
+      sum += q[i];
+    }
+    EXPECT_EQ(sums[b], -128 * sum);
+  }
+  EXPECT_EQ(scales[1], 0.0F);
+}
+
+TEST_P(EachTable, QuantizingBrokenNumbersStaysInsideInt8) {
+  std::vector<float> x(32, 1.0F);
+  x[3] = std::numeric_limits<float>::quiet_NaN();
+  x[7] = std::numeric_limits<float>::infinity();
+  std::vector<int8_t> q(32);
+  float scale = 0;
+  int32_t sum = 0;
+  k().quantize_q8(x.data(), 32, q.data(), &scale, &sum);
+  for (const int8_t value : q) EXPECT_GE(value, -127);
+}
+
+TEST_P(EachTable, RmsNormEqualsItsDefinition) {
+  for (const int64_t n : {1, 7, 16, 33, 64, 288}) {
+    const std::vector<float> x = random_floats(random_, n, 2), w = random_floats(random_, n);
+    Guarded y(n);
+    k().rms_norm(x.data(), w.data(), n, 1e-5F, y.data());
+    EXPECT_TRUE(y.intact());
+    double squares = 0;
+    for (const float v : x) squares += static_cast<double>(v) * static_cast<double>(v);
+    const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
+    for (size_t i = 0; i < x.size(); ++i) {
+      EXPECT_NEAR(y.data()[i], static_cast<double>(x[i]) * factor * static_cast<double>(w[i]), 4e-6);
+    }
+  }
+}
+
+TEST_P(EachTable, SiluMulIsExactToAFewUnitsAndSaturates) {
+  for (const int64_t n : {1, 8, 15, 40}) {
+    std::vector<float> gate = random_floats(random_, n, 10);
+    const std::vector<float> up = random_floats(random_, n);
+    gate[0] = n == 8 ? -200.0F : n == 15 ? 200.0F : gate[0];
+    Guarded y(n);
+    k().silu_mul(gate.data(), up.data(), n, y.data());
+    EXPECT_TRUE(y.intact());
+    for (size_t i = 0; i < gate.size(); ++i) {
+      const double g = static_cast<double>(gate[i]);
+      const double expected = g / (1 + std::exp(-g)) * static_cast<double>(up[i]);
+      EXPECT_NEAR(y.data()[i], expected, 1e-6 * std::fabs(expected) + 1e-30) << g;
+    }
+  }
+}
+
+TEST_P(EachTable, AddAddsAnyLength) {
+  for (const int64_t n : {1, 16, 31}) {
+    const std::vector<float> a = random_floats(random_, n), b = random_floats(random_, n);
+    Guarded y(n);
+    k().add(a.data(), b.data(), n, y.data());
+    EXPECT_TRUE(y.intact());
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(y.data()[i], a[i] + b[i]);
+  }
+}
+
+TEST_P(EachTable, RopeTurnsHalvesAgainstEachOther) {
+  for (const int64_t head_dim : {2, 8, 16, 48, 64, 128}) {
+    const int64_t n_head = 3, half = head_dim / 2;
+    const std::vector<float> x = random_floats(random_, n_head * head_dim);
+    std::vector<float> c(static_cast<size_t>(half)), s(c);
+    for (size_t i = 0; i < c.size(); ++i) {
+      c[i] = std::cos(static_cast<float>(i) + 0.5F);
+      s[i] = std::sin(static_cast<float>(i) + 0.5F);
+    }
+    Guarded y(n_head * head_dim);
+    k().rope(x.data(), n_head, head_dim, c.data(), s.data(), y.data());
+    EXPECT_TRUE(y.intact());
+    for (int64_t h = 0; h < n_head; ++h) {
+      for (int64_t i = 0; i < half; ++i) {
+        const float low = x[static_cast<size_t>(h * head_dim + i)], high = x[static_cast<size_t>(h * head_dim + half + i)];
+        const auto j = static_cast<size_t>(i);
+        EXPECT_NEAR(y.data()[h * head_dim + i], low * c[j] - high * s[j], 1e-6);
+        EXPECT_NEAR(y.data()[h * head_dim + half + i], high * c[j] + low * s[j], 1e-6);
+      }
+    }
+  }
+}
+
+struct Cache {
+  std::vector<float> keys, values;
+  int64_t stride;
+};
+
+Cache random_cache(Random& random, int64_t n, int64_t head_dim) {
+  const int64_t padded = (n + kPanel - 1) / kPanel * kPanel, stride = (head_dim + 15) / 16 * 16;
+  Cache cache{random_floats(random, padded * head_dim, 2), std::vector<float>(static_cast<size_t>(padded * stride)), stride};
+  for (int64_t p = 0; p < padded; ++p) {
+    for (int64_t i = 0; i < head_dim; ++i) {
+      cache.values[static_cast<size_t>(p * stride + i)] = static_cast<float>(random.normal());
+    }
+  }
+  return cache;
+}
+
+std::vector<double> plain_attention(const Cache& cache, const float* q, int64_t head_dim, int64_t last, double scale) {
+  std::vector<double> scores, out(static_cast<size_t>(head_dim), 0.0);
+  double largest = -1e300, total = 0;
+  for (int64_t p = 0; p <= last; ++p) {
+    double s = 0;
+    for (int64_t i = 0; i < head_dim; ++i) {
+      s += static_cast<double>(q[i]) *
+           static_cast<double>(cache.keys[static_cast<size_t>((p / 16 * head_dim + i) * 16 + p % 16)]);
+    }
+    scores.push_back(s * scale);
+    largest = std::max(largest, scores.back());
+  }
+  for (int64_t p = 0; p <= last; ++p) {
+    const double w = std::exp(scores[static_cast<size_t>(p)] - largest);
+    total += w;
+    for (int64_t i = 0; i < head_dim; ++i) {
+      out[static_cast<size_t>(i)] += w * static_cast<double>(cache.values[static_cast<size_t>(p * cache.stride + i)]);
+    }
+  }
+  for (double& v : out) v /= total;
+  return out;
+}
+
+TEST_P(EachTable, AttentionEqualsPlainSoftmaxOverEarlierPositions) {
+  for (const int64_t head_dim : {4, 8, 16, 48, 64, 130}) {
+    for (const int64_t first_pos : {0, 1, 15, 63, 64, 150}) {
+      for (const int64_t n_rows : {1, 3, 9, 70}) {
+        const int64_t n_group = head_dim == 48 ? 1 : 3, width = n_group * head_dim;
+        const Cache cache = random_cache(random_, first_pos + n_rows, head_dim);
+        const std::vector<float> q = random_floats(random_, n_rows * width);
+        Guarded out(n_rows * width);
+        const AttentionArgs args{.q = q.data(), .q_stride = width, .n_rows = n_rows, .n_group = n_group,
+                                 .head_dim = head_dim, .keys = cache.keys.data(), .values = cache.values.data(),
+                                 .value_stride = cache.stride, .first_pos = first_pos, .scale = 0.3F,
+                                 .out = out.data(), .out_stride = width};
+        k().attention(args);
+        EXPECT_TRUE(out.intact());
+        for (int64_t r = 0; r < n_rows; ++r) {
+          for (int64_t g = 0; g < n_group; ++g) {
+            const int64_t at = r * width + g * head_dim;
+            const std::vector<double> expected =
+                plain_attention(cache, q.data() + at, head_dim, first_pos + r, static_cast<double>(0.3F));
+            for (int64_t i = 0; i < head_dim; ++i) {
+              ASSERT_NEAR(out.data()[at + i], expected[static_cast<size_t>(i)], 2e-5);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EachTable, AttentionOfARowDoesNotDependOnHowThePromptWasCut) {
+  const int64_t head_dim = 48, n = 140;
+  const Cache cache = random_cache(random_, n, head_dim);
+  const std::vector<float> q = random_floats(random_, n * head_dim);
+  std::vector<float> whole(q.size()), cut(q.size());
+  AttentionArgs args{.q = q.data(), .q_stride = head_dim, .n_rows = n, .n_group = 1, .head_dim = head_dim,
+                     .keys = cache.keys.data(), .values = cache.values.data(), .value_stride = cache.stride,
+                     .first_pos = 0, .scale = 0.2F, .out = whole.data(), .out_stride = head_dim};
+  k().attention(args);
+  for (int64_t begin = 0, size = 1; begin < n; begin += size, size = size % 37 + 9) {
+    args.n_rows = std::min(size, n - begin);
+    args.first_pos = begin;
+    args.q = q.data() + begin * head_dim;
+    args.out = cut.data() + begin * head_dim;
+    k().attention(args);
+  }
+  EXPECT_EQ(whole, cut);
+}
+
+TEST_P(EachTable, ArgmaxIsTheFirstOfEquals) {
+  for (const int64_t n : {1, 5, 16, 33, 1000}) {
+    std::vector<float> x = random_floats(random_, n);
+    x[static_cast<size_t>(n / 2)] = 50;
+    if (n > 5) x[static_cast<size_t>(n - 1)] = 50;
+    EXPECT_EQ(k().argmax(x.data(), n), n / 2);
+    EXPECT_EQ(k().max(x.data(), n), 50.0F);
+  }
+  const std::vector<float> broken(20, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_LT(k().argmax(broken.data(), 20), 20);
+}
+
+TEST_P(EachTable, SumExpIsTheSoftmaxDenominator) {
+  for (const int64_t n : {1, 16, 100, 5000}) {
+    const std::vector<float> x = random_floats(random_, n, 5);
+    const float largest = k().max(x.data(), n);
+    double expected = 0;
+    for (const float v : x) expected += std::exp(static_cast<double>(v) - static_cast<double>(largest));
+    EXPECT_NEAR(k().sum_exp(x.data(), n, largest), expected, 1e-6 * expected);
+  }
+}
+
+TEST(ForceKernels, TakesAKnownTableAndNamesTheKnownOnesOtherwise) {
+  const std::string before = kernels().name;
+  ASSERT_TRUE(force_kernels("generic"));
+  EXPECT_STREQ(kernels().name, "generic");
+  const Status unknown = force_kernels("mmx");
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().message, ::testing::HasSubstr("generic"));
+  ASSERT_TRUE(force_kernels(before));
+}
+
+}  // namespace
+}  // namespace volant

@@ -1,0 +1,243 @@
+#include "ops/native/native_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/pack.h"
+
+namespace volant {
+namespace {
+
+// The least work worth a piece of its own for another thread: waking and waiting cost about a microsecond.
+constexpr int64_t kGrainProducts = 64 * 1024;  // multiply-adds
+constexpr int64_t kGrainNumbers = 8 * 1024;    // of cheap operations on activations
+constexpr int64_t kPanelStep = 2;              // panels that a tile of many rows takes at once
+constexpr int64_t kAttentionRows = 16;         // rows of a sequence in one task
+
+int64_t grain_for(int64_t least, int64_t per_item) { return std::max<int64_t>(1, least / std::max<int64_t>(1, per_item)); }
+
+}  // namespace
+
+NativeOps::Act NativeOps::embed(const Weight& w, std::span<const int32_t> ids) {
+  Act out = make(static_cast<int64_t>(ids.size()), w.n_in());
+  threads_.parallel_for(out.rows(), grain_for(kGrainNumbers, 8 * w.n_in()), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) w.read_row(ids[static_cast<size_t>(r)], out.row(r));
+  });
+  return out;
+}
+
+void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
+  const int64_t rows = x.rows(), n = x.columns();
+  using Input = WeightFormat::Input;
+  const Input input = w.format().input;
+  if (input == Input::kF32) {
+    args.x = x.row(0);
+    args.x_stride = n;
+    return;
+  }
+  Prepared& p = prepared_;
+  if (p.id != x.id() || p.input != input) {
+    p = Prepared{};
+    p.id = x.id();
+    p.input = input;
+    const Kernels& k = kernels();
+    if (input == Input::kBF16) {
+      p.stride = (n + 1) / 2 * 2;
+      p.rows = pool_.take(static_cast<size_t>(rows * p.stride) * 2);
+      threads_.parallel_for(rows, grain_for(kGrainNumbers, n), [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) k.to_bf16(x.row(r), n, p.rows.as<uint16_t>() + r * p.stride);
+      });
+    } else {
+      const int64_t n_block = n / kQ8Block;
+      p.stride = n;
+      p.rows = pool_.take(static_cast<size_t>(rows * n));
+      p.scales = pool_.take(static_cast<size_t>(rows * n_block) * sizeof(float));
+      p.sums = pool_.take(static_cast<size_t>(rows * n_block) * sizeof(int32_t));
+      threads_.parallel_for(rows, grain_for(kGrainNumbers, n), [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          k.quantize_q8(x.row(r), n, p.rows.as<int8_t>() + r * n, p.scales.as<float>() + r * n_block,
+                        p.sums.as<int32_t>() + r * n_block);
+        }
+      });
+    }
+  }
+  args.x = p.rows.as<std::byte>();
+  args.x_stride = p.stride;
+  args.x_scales = p.scales.as<float>();
+  args.x_sums = p.sums.as<int32_t>();
+}
+
+NativeOps::Act NativeOps::linear(const Act& x, const Weight& w) {
+  CHECK(x.columns() == w.n_in());
+  Act out = make(x.rows(), w.n_out());
+  if (x.rows() == 0) return out;
+  MatmulArgs args;
+  prepare(x, w, args);
+  args.n_rows = x.rows();
+  args.w = w.data();
+  args.w_scales = w.scales();
+  args.n_in = w.n_in();
+  args.n_out = w.n_out();
+  args.y = out.row(0);
+  args.y_stride = w.n_out();
+  const auto matmul = kernels().*w.format().matmul;
+  const int64_t n_panel = panel_count(w.n_out()), n_step = (n_panel + kPanelStep - 1) / kPanelStep;
+  const int64_t products = kPanelStep * kPanel * w.n_in() * x.rows();
+  threads_.parallel_for(n_step, grain_for(kGrainProducts, products), [&](int64_t begin, int64_t end) {
+    MatmulArgs part = args;
+    part.panel_begin = begin * kPanelStep;
+    part.panel_end = std::min(end * kPanelStep, n_panel);
+    matmul(part);
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::rms_norm(const Act& x, const Weight& w, float eps) {
+  CHECK(x.columns() == w.n_out());
+  Act out = make(x.rows(), x.columns());
+  const Kernels& k = kernels();
+  threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, x.columns()), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) k.rms_norm(x.row(r), w.vector(), x.columns(), eps, out.row(r));
+  });
+  return out;
+}
+
+void NativeOps::RopeTable::grow(int64_t to) {
+  to = std::max<int64_t>({to, 2 * n_pos, 256});
+  const auto half = static_cast<int64_t>(inv_freq.size());
+  cos.resize(static_cast<size_t>(to * half));
+  sin.resize(cos.size());
+  for (int64_t pos = n_pos; pos < to; ++pos) {
+    for (int64_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(pos) * static_cast<double>(inv_freq[static_cast<size_t>(i)]);
+      cos[static_cast<size_t>(pos * half + i)] = static_cast<float>(std::cos(angle));
+      sin[static_cast<size_t>(pos * half + i)] = static_cast<float>(std::sin(angle));
+    }
+  }
+  n_pos = to;
+}
+
+const NativeOps::RopeTable& NativeOps::rope_table(const RopeSpec& spec, int64_t n_pos) {
+  auto table = std::find_if(rope_tables_.begin(), rope_tables_.end(),
+                            [&](const RopeTable& each) { return each.inv_freq == spec.inv_freq; });
+  if (table == rope_tables_.end()) table = rope_tables_.insert(table, RopeTable{.inv_freq = spec.inv_freq});
+  if (table->n_pos < n_pos) table->grow(n_pos);
+  return *table;
+}
+
+NativeOps::Act NativeOps::rope(const Act& x, const Batch& batch, const RopeSpec& spec) {
+  Act out = make(x.rows(), x.columns());
+  if (x.rows() == 0) return out;
+  const RopeTable& table = rope_table(spec, 1 + *std::max_element(batch.pos.begin(), batch.pos.end()));
+  const int64_t half = spec.head_dim / 2;
+  const Kernels& k = kernels();
+  threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, x.columns()), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t at = batch.pos[static_cast<size_t>(r)] * half;
+      k.rope(x.row(r), spec.n_head, spec.head_dim, table.cos.data() + at, table.sin.data() + at, out.row(r));
+    }
+  });
+  return out;
+}
+
+BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const Batch& batch,
+                                             const AttentionSpec& spec) {
+  const bool cached = !batch.kv_slot.empty();
+  CHECK(!cached || cache_ != nullptr);
+  const int64_t d = spec.head_dim;
+  BufferPool::Buffer own;
+  int64_t own_floats = 0;
+  if (!cached) {
+    for (int64_t s = 0; s < batch.n_seq(); ++s) {
+      const int64_t n = batch.seq_begin[static_cast<size_t>(s) + 1] - batch.seq_begin[static_cast<size_t>(s)];
+      own_floats += spec.n_kv_head * (KvCache::key_floats(n, d) + KvCache::value_floats(n, d));
+    }
+    own = pool_.take(static_cast<size_t>(own_floats) * sizeof(float));
+  }
+  tasks_.clear();
+  float* next = own.as<float>();
+  for (int64_t s = 0; s < batch.n_seq(); ++s) {
+    const int64_t begin = batch.seq_begin[static_cast<size_t>(s)], end = batch.seq_begin[static_cast<size_t>(s) + 1];
+    if (begin == end) continue;
+    const int64_t first_pos = batch.pos[static_cast<size_t>(begin)];
+    for (int64_t h = 0; h < spec.n_kv_head; ++h) {
+      KvHead head;
+      if (cached) {
+        CHECK(first_pos + end - begin <= cache_->shape().n_ctx);
+        head = cache_->head(spec.layer, batch.kv_slot[static_cast<size_t>(s)], h);
+      } else {
+        CHECK(first_pos == 0);
+        head = {next, next + KvCache::key_floats(end - begin, d), d, KvCache::value_stride(d)};
+        next = head.values + KvCache::value_floats(end - begin, d);
+      }
+      for (int64_t r = begin; r < end; ++r) head.write(first_pos + r - begin, k.row(r) + h * d, v.row(r) + h * d);
+      // The last rows see the most: they go first, so that the threads end together.
+      for (int64_t r = end; r > begin; r -= kAttentionRows) {
+        const int64_t first = std::max(begin, r - kAttentionRows);
+        tasks_.push_back({head, h, first, r - first, first_pos + first - begin});
+      }
+    }
+  }
+  return own;
+}
+
+NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
+                                    const AttentionSpec& spec) {
+  Act out = make(q.rows(), q.columns());
+  const BufferPool::Buffer own = plan_attention(k, v, batch, spec);
+  const int64_t group = spec.n_head / spec.n_kv_head, d = spec.head_dim;
+  int64_t products = 0;
+  for (const AttentionTask& task : tasks_) products += task.n_rows * (task.first_pos + task.n_rows) * group * d * 2;
+  const auto n_task = static_cast<int64_t>(tasks_.size());
+  const auto attention = kernels().attention;
+  const int64_t each = products / std::max<int64_t>(1, n_task);
+  threads_.parallel_for(n_task, grain_for(kGrainProducts, each), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const AttentionTask& task = tasks_[static_cast<size_t>(t)];
+      const int64_t column = task.kv_head * group * d;
+      attention({.q = q.row(task.row) + column,
+                 .q_stride = q.columns(),
+                 .n_rows = task.n_rows,
+                 .n_group = group,
+                 .head_dim = d,
+                 .keys = task.head.keys,
+                 .values = task.head.values,
+                 .value_stride = task.head.value_stride,
+                 .first_pos = task.first_pos,
+                 .scale = spec.scale,
+                 .out = out.row(task.row) + column,
+                 .out_stride = q.columns()});
+    }
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::silu_mul(const Act& gate, const Act& up) {
+  Act out = make(gate.rows(), gate.columns());
+  const Kernels& k = kernels();
+  threads_.parallel_for(gate.rows(), grain_for(kGrainNumbers / 4, gate.columns()), [&](int64_t begin, int64_t end) {
+    k.silu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), out.row(begin));
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::add(const Act& a, const Act& b) {
+  Act out = make(a.rows(), a.columns());
+  const Kernels& k = kernels();
+  threads_.parallel_for(a.rows(), grain_for(kGrainNumbers, a.columns()), [&](int64_t begin, int64_t end) {
+    k.add(a.row(begin), b.row(begin), (end - begin) * a.columns(), out.row(begin));
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::take_rows(const Act& x, std::span<const int32_t> rows) {
+  Act out = make(static_cast<int64_t>(rows.size()), x.columns());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::memcpy(out.row(static_cast<int64_t>(i)), x.row(rows[i]), static_cast<size_t>(x.columns()) * sizeof(float));
+  }
+  return out;
+}
+
+}  // namespace volant

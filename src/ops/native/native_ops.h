@@ -1,0 +1,94 @@
+// NativeOps: the concept Ops on our kernels, for inference. Activations are f32 rows in pooled buffers; weights stay
+// in the number type of the file. Row for row the result does not depend on what else is in the batch.
+// One forward pass at a time.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "ops/native/kv_cache.h"
+#include "ops/native/memory.h"
+#include "ops/native/weight.h"
+#include "ops/ops.h"
+
+namespace volant {
+
+// Activations [rows, columns], f32, row-major; the buffer goes back to the pool with it.
+class NativeAct {
+ public:
+  NativeAct() = default;
+  NativeAct(BufferPool& pool, int64_t rows, int64_t columns, uint64_t id)
+      : buffer_(pool.take(static_cast<size_t>(rows * columns) * sizeof(float))),
+        rows_(rows),
+        columns_(columns),
+        id_(id) {}
+  int64_t rows() const { return rows_; }
+  int64_t columns() const { return columns_; }
+  float* row(int64_t r) const { return buffer_.as<float>() + r * columns_; }
+  uint64_t id() const { return id_; }  // never given twice
+  std::span<const float> numbers() const { return {row(0), static_cast<size_t>(rows_ * columns_)}; }
+
+ private:
+  BufferPool::Buffer buffer_;
+  int64_t rows_ = 0, columns_ = 0;
+  uint64_t id_ = 0;
+};
+
+class NativeOps {
+ public:
+  using Act = NativeAct;
+  using Weight = NativeWeight;
+
+  // `cache` may be null when no batch names slots.
+  NativeOps(ThreadPool& threads, const KvCache* cache) : threads_(threads), cache_(cache) {}
+
+  Act embed(const Weight& w, std::span<const int32_t> ids);
+  Act linear(const Act& x, const Weight& w);
+  Act rms_norm(const Act& x, const Weight& w, float eps);
+  Act rope(const Act& x, const Batch& batch, const RopeSpec& spec);
+  Act attention(const Act& q, const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
+  Act silu_mul(const Act& gate, const Act& up);
+  Act add(const Act& a, const Act& b);
+  Act take_rows(const Act& x, std::span<const int32_t> rows);
+
+  ThreadPool& threads() { return threads_; }
+  size_t activation_bytes() const { return pool_.bytes(); }
+
+ private:
+  // The rows of an activation as a weight's kernel wants them; kept for the next weight that wants the same.
+  struct Prepared {
+    uint64_t id = 0;
+    WeightFormat::Input input = WeightFormat::Input::kF32;
+    BufferPool::Buffer rows, scales, sums;
+    int64_t stride = 0;
+  };
+  // Angles of all positions so far for one set of frequencies.
+  struct RopeTable {
+    std::vector<float> inv_freq, cos, sin;
+    int64_t n_pos = 0;
+    void grow(int64_t to);
+  };
+  // One piece of attention: some rows of a sequence on one key/value head.
+  struct AttentionTask {
+    KvHead head;
+    int64_t kv_head, row, n_rows, first_pos;
+  };
+
+  Act make(int64_t rows, int64_t columns) { return Act(pool_, rows, columns, ++last_id_); }
+  void prepare(const Act& x, const Weight& w, MatmulArgs& args);
+  const RopeTable& rope_table(const RopeSpec& spec, int64_t n_pos);
+  // Writes the batch's keys and values to the cache, or to a buffer of its own, and lists the work.
+  BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
+
+  ThreadPool& threads_;
+  const KvCache* cache_;
+  BufferPool pool_;
+  uint64_t last_id_ = 0;
+  Prepared prepared_;
+  std::vector<RopeTable> rope_tables_;
+  std::vector<AttentionTask> tasks_;
+};
+
+static_assert(Ops<NativeOps>);
+
+}  // namespace volant
