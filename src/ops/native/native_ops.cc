@@ -122,7 +122,10 @@ void NativeOps::RopeTable::grow(int64_t to) {
 const NativeOps::RopeTable& NativeOps::rope_table(const RopeSpec& spec, int64_t n_pos) {
   auto table = std::find_if(rope_tables_.begin(), rope_tables_.end(),
                             [&](const RopeTable& each) { return each.inv_freq == spec.inv_freq; });
-  if (table == rope_tables_.end()) table = rope_tables_.insert(table, RopeTable{.inv_freq = spec.inv_freq});
+  if (table == rope_tables_.end()) {
+    rope_tables_.emplace_back().inv_freq = spec.inv_freq;
+    table = rope_tables_.end() - 1;
+  }
   if (table->n_pos < n_pos) table->grow(n_pos);
   return *table;
 }
