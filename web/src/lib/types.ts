@@ -1,0 +1,147 @@
+// The shapes of the admin API, as the console reads them. Fields a server may leave out are optional: a page shows what is there.
+
+export type StationState = "fresh" | "stale" | "missing" | "running" | "failed";
+/** ISO 8601 text or seconds since 1970. */
+export type Moment = string | number;
+
+export interface Station {
+  name: string;
+  state: StationState;
+  detail?: string | null;
+  updated_at?: Moment | null;
+  seconds?: number | null;
+}
+
+export interface VersionBrief {
+  version: string;
+  created_at?: Moment | null;
+  metrics?: Metrics | null;
+}
+
+export interface Status {
+  workspace: { name: string; path: string };
+  production: VersionBrief | null;
+  candidate?: VersionBrief | null;
+  stations: Station[];
+}
+
+/** A figure, alone or with its 95 % interval; groups (one a language) nest. */
+export type MetricNode = number | string | boolean | null | { [name: string]: MetricNode } | MetricNode[];
+export type Metrics = { [name: string]: MetricNode };
+
+export interface Run {
+  id: string;
+  kind?: string;
+  status?: string;
+  created_at?: Moment | null;
+  seconds?: number | null;
+  summary?: { [name: string]: MetricNode } | null;
+}
+
+export interface RunEvent {
+  type: string;
+  step?: number;
+  loss?: number;
+  lr?: number;
+  grad_norm?: number;
+  tokens?: number;
+  tokens_per_second?: number;
+  mfu?: number;
+  rss_mb?: number;
+  seconds?: number;
+  bits_per_byte?: number;
+  status?: string;
+  best?: boolean;
+  [name: string]: unknown;
+}
+
+export interface DroppedExample {
+  reason?: string;
+  text?: string;
+  source?: string;
+  record?: number;
+  detail?: string;
+}
+
+export interface PrepareStep {
+  name: string;
+  rows_in: number;
+  rows_out: number;
+  dropped?: number;
+  changed?: number;
+  by_language?: { [language: string]: { in?: number; out?: number } };
+  examples?: DroppedExample[];
+}
+
+export interface PrepareReport {
+  rows_in: number;
+  rows_out: number;
+  bytes_in?: number;
+  bytes_out?: number;
+  steps?: PrepareStep[];
+  languages?: { [language: string]: { rows: number; bytes: number } };
+  splits?: { [split: string]: { rows: number; bytes: number } };
+  sources?: { [source: string]: { rows_in: number; rows_out: number } };
+  personal_data?: { [kind: string]: number };
+}
+
+export interface Fertility {
+  tokens_per_char?: number;
+  tokens_per_word?: number;
+  bytes_per_token?: number;
+  byte_level_tokens_per_char?: number;
+  byte_level_tokens_per_word?: number;
+}
+
+export interface TokenizerReport {
+  algorithm?: string;
+  vocab_size?: number;
+  languages?: { [language: string]: Fertility };
+  all?: Fertility;
+}
+
+export interface DataReport {
+  collect?: { [name: string]: unknown } | null;
+  prepare?: PrepareReport | null;
+  tokenizer?: TokenizerReport | null;
+}
+
+export interface Gate {
+  passed?: boolean;
+  reasons?: string[];
+}
+
+export interface Version {
+  version: string;
+  created_at?: Moment | null;
+  aliases?: string[];
+  run_id?: string | null;
+  parent?: string | null;
+  metrics?: Metrics | null;
+  parity?: { [name: string]: MetricNode } | null;
+  gate?: Gate | null;
+  bytes?: number | null;
+}
+
+export interface Feedback {
+  id: string | number;
+  answer_id?: string;
+  rating?: string | null;
+  correction?: string | null;
+  comment?: string | null;
+  created_at?: Moment | null;
+  prompt?: string | null;
+  answer?: string | null;
+  version?: string | null;
+  [name: string]: unknown;
+}
+
+export interface Improve {
+  state: "idle" | "running" | "done" | "failed";
+  log?: (string | { [name: string]: unknown })[];
+  result?: { [name: string]: MetricNode } | null;
+}
+
+export interface AuditEntry {
+  [name: string]: unknown;
+}

@@ -1,0 +1,152 @@
+// Feedback: what users said, and the button that turns it into a better model, with the log of how that goes.
+import type { JSX } from "preact";
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { postJson, useJson } from "../lib/api";
+import { ago, count, dateTime } from "../lib/format";
+import { lang, named, t } from "../lib/i18n";
+import { href } from "../lib/router";
+import type { Feedback, Improve, MetricNode } from "../lib/types";
+import { Dialog } from "../ui/dialog";
+import { Icon } from "../ui/icon";
+import { Empty, Failure, Loading, PageHead, Panel, State } from "../ui/parts";
+import { listOf } from "./versions";
+
+const kPollMs = 4000;
+const kImprovePollMs = 1000;
+
+export function FeedbackPage(): JSX.Element {
+  const { data, error, refresh } = useJson<Feedback[] | { [name: string]: Feedback[] }>("api/feedback?limit=200", kPollMs);
+  if (data === null) return error === null ? <Loading /> : <Failure error={error} retry={refresh} />;
+  const rows = listOf(data);
+  return (
+    <>
+      <PageHead title={t("page.feedback")} lead={t("feedback.lead")} />
+      {error !== null && <Failure error={error} retry={refresh} />}
+      <ImprovePanel corrections={rows.filter((row) => row.correction).length} />
+      {rows.length === 0 ? (
+        <Empty text={t("feedback.empty")}>
+          <a class="button primary" href={href("playground")}>{t("next.toChat")}</a>
+        </Empty>
+      ) : (
+        <Panel title={t("feedback.list")} aside={<small class="hint">{count(rows.length)}</small>}>
+          <ul class="feedback-list">
+            {rows.map((row) => (
+              <FeedbackRow key={row.id} row={row} />
+            ))}
+          </ul>
+        </Panel>
+      )}
+    </>
+  );
+}
+
+function FeedbackRow({ row }: { row: Feedback }): JSX.Element {
+  return (
+    <li data-feedback={row.id}>
+      <span class={`rating rating-${row.rating ?? "none"}`}>
+        {row.rating === "up" || row.rating === "down" ? <Icon name={row.rating} size={18} /> : <Icon name="edit" size={18} />}
+        <span class="hidden">{row.rating === "up" ? t("playground.good") : row.rating === "down" ? t("playground.bad") : t("feedback.correction")}</span>
+      </span>
+      <div>
+        {row.prompt && <p class="asked">{row.prompt}</p>}
+        {row.answer && <p class={row.correction ? "was" : "said-answer"}>{row.answer}</p>}
+        {row.correction && (
+          <p class="correction">
+            <span class="hidden">{t("feedback.correction")}: </span>
+            {row.correction}
+          </p>
+        )}
+        {row.comment && <p class="hint">“{row.comment}”</p>}
+        <small class="hint">
+          <time title={dateTime(row.created_at, lang.value)}>{ago(row.created_at, lang.value)}</time>
+          {row.version && ` · ${row.version}`}
+          {row.answer_id && (
+            <>
+              {" · "}
+              <a href={href("trace", row.answer_id)}>{t("playground.trace")}</a>
+            </>
+          )}
+        </small>
+      </div>
+    </li>
+  );
+}
+
+function ImprovePanel({ corrections }: { corrections: number }): JSX.Element {
+  const busy = useSignal(false);
+  const { data, error, refresh } = useJson<Improve>("api/improve", busy.value ? kImprovePollMs : kPollMs);
+  const asking = useSignal(false);
+  const failure = useSignal<Error | null>(null);
+  const state = data?.state ?? "idle";
+  useEffect(() => {
+    busy.value = state === "running";
+  }, [state]);
+  const start = async (): Promise<void> => {
+    asking.value = false;
+    failure.value = null;
+    try {
+      await postJson("api/improve");
+      busy.value = true;
+      refresh();
+    } catch (caught) {
+      failure.value = caught instanceof Error ? caught : new Error(String(caught));
+    }
+  };
+  return (
+    <Panel class="improve" title={t("improve.title")} aside={<State state={state} />}>
+      <p>{t("improve.lead", { n: count(corrections) })}</p>
+      <button type="button" class="primary" disabled={state === "running"} onClick={() => (asking.value = true)}>
+        <Icon name="improve" size={17} />
+        {state === "running" ? t("improve.running") : t("improve.start")}
+      </button>
+      {failure.value !== null && <Failure error={failure.value} />}
+      {error !== null && <Failure error={error} />}
+      {(data?.log ?? []).length > 0 && <Log lines={(data?.log ?? []).map((line) => (typeof line === "string" ? line : JSON.stringify(line)))} />}
+      {data?.result && state !== "running" && <Outcome result={data.result} />}
+      {asking.value && (
+        <Dialog title={t("improve.ask")} confirm={t("improve.start")} onCancel={() => (asking.value = false)} onConfirm={() => void start()}>
+          <p>{t("improve.askText")}</p>
+        </Dialog>
+      )}
+    </Panel>
+  );
+}
+
+function Log({ lines }: { lines: string[] }): JSX.Element {
+  const box = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    if (box.current !== null) box.current.scrollTop = box.current.scrollHeight;
+  }, [lines.length]);
+  return (
+    <pre class="log" ref={box} role="log" tabIndex={0} aria-label={t("improve.log")}>
+      {lines.join("\n")}
+    </pre>
+  );
+}
+
+function flat(result: { [name: string]: MetricNode }, path = ""): [string, string][] {
+  return Object.entries(result).flatMap(([name, value]): [string, string][] => {
+    const label = path === "" ? name : `${path} ${name}`;
+    if (Array.isArray(value)) return value.length === 0 ? [] : [[label, value.map((one) => (typeof one === "object" ? JSON.stringify(one) : String(one))).join("\n")]];
+    if (value !== null && typeof value === "object") return flat(value, label);
+    return value === null || value === "" ? [] : [[label, String(value)]];
+  });
+}
+
+function Outcome({ result }: { result: { [name: string]: MetricNode } }): JSX.Element {
+  const rows = flat(result);
+  return (
+    <div class="outcome" role="status">
+      <h3>{t("improve.outcome")}</h3>
+      <dl class="pairs">
+        {rows.map(([name, value]) => (
+          <div key={name}>
+            <dt>{named("improve", name)}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}
