@@ -96,7 +96,7 @@ Result<ModelVersion> register_version(Registry& registry, const ModelVersion& ve
   Database& database = registry.database();
   Transaction transaction = TRY(Transaction::begin(database));
   const auto known =
-      TRY(database.query_one("SELECT number FROM versions WHERE run_id = ?", {version.run_id}));
+      TRY(database.query_one("SELECT number FROM versions WHERE run_id = ? AND gguf = ?", {version.run_id, version.gguf}));
   if (known) {
     TRY(transaction.commit());
     return find_version(registry, name_of(known->integer(0)));

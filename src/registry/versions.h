@@ -24,7 +24,7 @@ struct ModelVersion {
 // {"version","created_at","aliases","run_id","parent","dataset","artifacts":{"hf","gguf"},"metrics","parity","gate","bytes"}
 Json to_json(const ModelVersion& version);
 
-// Records a new version, or gives the one that this run already has.
+// Records a new version, or gives the one that this run and file already are.
 Result<ModelVersion> register_version(Registry& registry, const ModelVersion& version);
 // By "v3", "3" or an alias.
 Result<ModelVersion> find_version(Registry& registry, const std::string& version_or_alias);

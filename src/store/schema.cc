@@ -46,7 +46,7 @@ CREATE TABLE station_failures (
 CREATE TABLE versions (
   number INTEGER PRIMARY KEY,
   created_at TEXT NOT NULL,
-  run_id TEXT NOT NULL UNIQUE,
+  run_id TEXT NOT NULL,
   parent TEXT NOT NULL,
   dataset TEXT NOT NULL,
   hf TEXT NOT NULL,
@@ -54,7 +54,8 @@ CREATE TABLE versions (
   bytes INTEGER NOT NULL,
   metrics TEXT NOT NULL,
   parity TEXT NOT NULL,
-  gate TEXT NOT NULL
+  gate TEXT NOT NULL,
+  UNIQUE (run_id, gguf)
 ) STRICT;
 
 CREATE TABLE aliases (

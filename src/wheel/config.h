@@ -6,29 +6,14 @@
 #include <vector>
 
 #include "base/json.h"
+#include "data/collect.h"
+#include "data/prepare.h"
 #include "io/file.h"
 
 namespace volant {
 
-struct SourceSection {
-  std::string name;
-  std::string kind = "text";  // text | markdown | html | csv | jsonl
-  std::vector<std::string> paths, exclude;
-  std::string separator;  // text: a line that holds only this ends a record
-  std::string text_field = "text";
-  std::string charset;  // empty: detect
-  std::string licence;
-};
-
-struct PrepareSection {
-  std::string normalize = "nfc";  // nfc | nfkc | none
-  int64_t min_chars = 20, max_chars = 20000;
-  std::vector<std::string> languages;  // empty: all
-  double near_duplicate_threshold = 0.8;
-  bool mask_personal_data = true;
-  double min_quality = 0.3;
-  double validation_share = 0.05, test_share = 0.05;
-};
+using SourceSection = CollectSource;
+using PrepareSection = PrepareOptions;
 
 struct TokenizerSection {
   std::string algorithm = "bpe";  // bpe | unigram

@@ -1,0 +1,94 @@
+#include "wheel/config_check.h"
+
+#include <algorithm>
+
+#include "base/nearest.h"
+
+namespace volant {
+namespace {
+
+constexpr int64_t kQuantBlock = 32;
+const std::vector<std::string> kFormats = {"q8_0", "bf16", "f16", "f32"};
+
+std::optional<ConfigConflict> check_model(const ModelSection& model, bool quantised) {
+  const auto conflict = [](std::string message) { return ConfigConflict{"model", std::move(message)}; };
+  if (model.hidden_size % model.num_attention_heads != 0) {
+    return conflict(fmt::format("hidden_size {} is not a multiple of num_attention_heads {}",
+                                model.hidden_size, model.num_attention_heads));
+  }
+  if (model.num_attention_heads % model.num_key_value_heads != 0) {
+    return conflict(fmt::format("num_attention_heads {} is not a multiple of num_key_value_heads {}",
+                                model.num_attention_heads, model.num_key_value_heads));
+  }
+  if ((model.hidden_size / model.num_attention_heads) % 2 != 0) {
+    return conflict(
+        fmt::format("hidden_size / num_attention_heads is {}, rotary positions need an even number",
+                    model.hidden_size / model.num_attention_heads));
+  }
+  if (quantised && (model.hidden_size % kQuantBlock != 0 || model.intermediate_size % kQuantBlock != 0)) {
+    return conflict(fmt::format("hidden_size {} and intermediate_size {} must be multiples of {} for q8_0",
+                                model.hidden_size, model.intermediate_size, kQuantBlock));
+  }
+  return std::nullopt;
+}
+
+bool is_language_code(const std::string& code) {
+  return code.size() >= 2 && code.size() <= 3 &&
+         std::all_of(code.begin(), code.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+}  // namespace
+
+Status check_source(const SourceSection& source) {
+  if (source.name.empty())
+    return fail(ErrorCode::kInvalidArgument, "[[collect.source]] expected name = \"...\"");
+  if (source.name.size() > 100 || source.name.find_first_of("/@\n") != std::string::npos) {
+    return fail(ErrorCode::kInvalidArgument,
+                "collect.source.name: expected a short name without '/', '@' or line ends");
+  }
+  if (source.paths.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "source '{}': expected paths = [\"...\"] with at least one pattern", source.name);
+  }
+  return {};
+}
+
+std::optional<ConfigConflict> find_conflict(const WorkspaceConfig& config) {
+  if (config.prepare.min_chars > config.prepare.max_chars) {
+    return ConfigConflict{"prepare", fmt::format("min_chars {} is above max_chars {}",
+                                                 config.prepare.min_chars, config.prepare.max_chars)};
+  }
+  for (const std::string& code : config.prepare.languages) {
+    if (!is_language_code(code)) {
+      return ConfigConflict{"prepare",
+                            fmt::format("languages: expected codes as \"en\" or \"zh\", got \"{}\"", code)};
+    }
+  }
+  if (config.compress.formats.empty()) {
+    return ConfigConflict{"compress", "formats: expected at least one, such as \"q8_0\""};
+  }
+  for (const std::string& format : config.compress.formats) {
+    if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
+      return ConfigConflict{"compress", fmt::format("formats: expected q8_0, bf16, f16 or f32, got '{}'{}",
+                                                    format, did_you_mean(format, kFormats))};
+    }
+  }
+  const auto& formats = config.compress.formats;
+  const bool quantised = std::find(formats.begin(), formats.end(), "q8_0") != formats.end();
+  if (auto conflict = check_model(config.model, quantised)) return conflict;
+  if (config.train.max_seq_len > config.model.max_position_embeddings) {
+    return ConfigConflict{"train",
+                          fmt::format("max_seq_len {} is above model.max_position_embeddings {}",
+                                      config.train.max_seq_len, config.model.max_position_embeddings)};
+  }
+  if (config.train.tokens_per_step < config.train.max_seq_len ||
+      config.train.micro_batch_tokens < config.train.max_seq_len) {
+    return ConfigConflict{
+        "train",
+        fmt::format("tokens_per_step {} and micro_batch_tokens {} must hold one max_seq_len {}",
+                    config.train.tokens_per_step, config.train.micro_batch_tokens, config.train.max_seq_len)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace volant

@@ -1,0 +1,152 @@
+#include "wheel/trainer.h"
+
+#include <signal.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/stop.h"
+#include "io/process.h"
+
+namespace volant {
+namespace {
+
+constexpr auto kStopPoll = std::chrono::milliseconds(100);
+constexpr size_t kLastWords = 6;
+constexpr int kStoppedStatus = 130;
+
+// Hands a stop request on to the child: Ctrl-C reaches it anyway, SIGTERM to us alone does not.
+class StopForwarder {
+ public:
+  explicit StopForwarder(Process& child)
+      : thread_([this, &child] {
+          while (!done_) {
+            if (stop_requested()) {
+              child.send_signal(SIGTERM);
+              return;
+            }
+            std::this_thread::sleep_for(kStopPoll);
+          }
+        }) {}
+  ~StopForwarder() {
+    done_ = true;
+    thread_.join();
+  }
+  StopForwarder(const StopForwarder&) = delete;
+  StopForwarder& operator=(const StopForwarder&) = delete;
+
+ private:
+  std::atomic<bool> done_ = false;
+  std::thread thread_;
+};
+
+Json number_or_null(const Json* value) { return value == nullptr ? Json() : *value; }
+
+// The figures of a finished run, from its events.
+Json summary_of(const JsonArray& events) {
+  JsonObject summary;
+  double best = 0;
+  for (const Json& event : events) {
+    const std::string type = json_string_or(event, "type", "").value_or("");
+    if (type == "start") {
+      summary["n_parameters"] = number_or_null(json_find(event, "n_parameters"));
+    } else if (type == "step") {
+      summary["steps"] = number_or_null(json_find(event, "step"));
+      summary["loss"] = number_or_null(json_find(event, "loss"));
+      summary["tokens"] = number_or_null(json_find(event, "tokens"));
+      summary["tokens_per_second"] = number_or_null(json_find(event, "tokens_per_second"));
+    } else if (type == "eval") {
+      summary["validation_loss"] = number_or_null(json_find(event, "loss"));
+      const double bits = json_number_or(event, "bits_per_byte", 0).value_or(0);
+      if (bits > 0 && (best == 0 || bits < best)) best = bits;
+    }
+  }
+  if (best > 0) summary["validation_bits_per_byte"] = best;
+  return summary;
+}
+
+Error trainer_failed(const ProcessExit& exit, const Path& dir, const std::deque<std::string>& words) {
+  const std::string how = exit.status == -1 ? fmt::format("was ended by signal {}", exit.signal)
+                                            : fmt::format("ended with status {}", exit.status);
+  std::string last;
+  for (const std::string& line : words) last += "\n  " + line;
+  const char* hint = exit.signal == SIGKILL ? " (out of memory, or killed by hand)" : "";
+  return fail(exit.status == -1 ? ErrorCode::kUnavailable : ErrorCode::kIo,
+              "volant-train {}{}; the run goes on from its last checkpoint when the command is given again{}",
+              how, hint, last)
+      .at(dir.string());
+}
+
+}  // namespace
+
+Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& tokenizer,
+                  const Path& shards) {
+  const TrainSection& train = config.train;
+  return JsonObject{{"objective", "pretrain"},
+                    {"model", model},
+                    {"tokenizer", tokenizer.string()},
+                    {"data", JsonObject{{"train_shard", (shards / "train").string()},
+                                        {"validation_shard", (shards / "validation").string()}}},
+                    {"seed", train.seed},
+                    {"dtype", train.dtype},
+                    {"max_seq_len", train.max_seq_len},
+                    {"tokens_per_step", train.tokens_per_step},
+                    {"micro_batch_tokens", train.micro_batch_tokens},
+                    {"steps", train.steps},
+                    {"max_seconds", train.max_minutes * 60},
+                    {"lr", train.lr},
+                    {"min_lr_ratio", train.min_lr_ratio},
+                    {"warmup_steps", train.warmup_steps},
+                    {"weight_decay", train.weight_decay},
+                    {"beta1", train.beta1},
+                    {"beta2", train.beta2},
+                    {"eps", train.eps},
+                    {"grad_clip", train.grad_clip},
+                    {"evaluate_every", train.evaluate_every},
+                    {"checkpoint_every", train.checkpoint_every},
+                    {"patience", train.patience},
+                    {"n_threads", train.n_threads}};
+}
+
+Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json& job) {
+  const Path dir = run_dir(registry, run.id);
+  const Path program = program_dir() / "volant-train";
+  std::error_code error;
+  if (!std::filesystem::exists(program, error)) {
+    return fail(ErrorCode::kNotFound, "expected the trainer beside volant; build it with -DVOLANT_TORCH=ON")
+        .at(program.string());
+  }
+  const Path job_file = dir / "job.json";
+  TRY(write_file_atomic(job_file, dump_json_pretty(job)));
+  ProcessOptions options;
+  options.arguments = {program.string(), "--job", job_file.string()};
+  Process child = TRY(Process::start(options));
+  std::deque<std::string> words;
+  ProcessExit exit;
+  {
+    const StopForwarder forwarder(child);
+    exit = TRY(child.wait([&](std::string_view line) {
+      words.emplace_back(line);
+      if (words.size() > kLastWords) words.pop_front();
+      return true;
+    }));
+  }
+  if (exit.status == kStoppedStatus || (stop_requested() && exit.status != 0)) {
+    return fail(ErrorCode::kCancelled, "training stopped; the same command goes on from its checkpoint");
+  }
+  if (exit.status != 0) return trainer_failed(exit, dir, words);
+  const Path model = dir / "model";
+  if (!std::filesystem::exists(model / "model.safetensors", error)) {
+    return fail(ErrorCode::kInternal, "volant-train finished without a model").at(model.string());
+  }
+  return TrainedModel{model, summary_of(TRY(run_events(registry, run.id)))};
+}
+
+void drop_checkpoints(const Registry& registry, const Run& run) {
+  (void)volant::remove_all(run_dir(registry, run.id) / "checkpoints");
+}
+
+}  // namespace volant

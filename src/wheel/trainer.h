@@ -1,0 +1,25 @@
+// The child process volant-train: writes the job, starts it in the run's folder, follows it to its end.
+#pragma once
+#include "base/json.h"
+#include "registry/runs.h"
+#include "wheel/workspace.h"
+
+namespace volant {
+
+// `model`: {"config":{...}} or {"init_from":"..."}. What a job may say is in docs/training.md.
+Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& tokenizer,
+                  const Path& shards);
+
+struct TrainedModel {
+  Path folder;   // finished Hugging Face folder inside the run's folder
+  Json summary;  // {"steps","loss","validation_bits_per_byte","n_parameters","tokens","tokens_per_second"}
+};
+
+// Runs the job in the folder of `run`, or goes on from its checkpoint. kCancelled after a stop request (the
+// checkpoint is saved), kNotFound when volant-train is not built, kIo or kInternal with the trainer's last
+// words when it failed.
+Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json& job);
+// Removes the checkpoints of a finished run; the model itself is an artifact by then.
+void drop_checkpoints(const Registry& registry, const Run& run);
+
+}  // namespace volant
