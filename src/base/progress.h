@@ -16,6 +16,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   // `done` units so far; `note` follows on the line ("loss 4.21").
   void update(uint64_t done, std::string_view note = {});
+  // A better guess of the total, once there is one.
+  void set_total(uint64_t total) { total_ = total; }
   // Writes the last line; the destructor does so too.
   void finish(std::string_view note = {});
 
