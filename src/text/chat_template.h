@@ -1,5 +1,5 @@
-// Chat templates: the subset of Jinja that `chat_template` in tokenizer_config.json uses, rendered to the letter.
-// A construct that is not supported is an error that names line and construct.
+// Chat templates: the subset of Jinja that `chat_template` in tokenizer_config.json uses, rendered to the
+// letter. A construct that is not supported is an error that names line and construct.
 #pragma once
 #include <memory>
 
@@ -14,7 +14,8 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
   // `messages`: array of {role, content, ...}; `variables`: further names (bos_token, eos_token, tools, ...).
-  Result<std::string> render(const JsonArray& messages, bool add_generation_prompt, const JsonObject& variables = {}) const;
+  Result<std::string> render(const JsonArray& messages, bool add_generation_prompt,
+                             const JsonObject& variables = {}) const;
   const std::string& source() const;
 
  private:

@@ -17,8 +17,10 @@
 namespace volant {
 
 struct EncodeOptions {
-  bool add_special = true;    // what the vocabulary puts around a text (bos, eos), if anything
-  bool parse_special = true;  // "<|im_end|>" in the text is that token; false: plain text (what users wrote)
+  bool add_special = true;  // what the vocabulary puts around a text (bos, eos), if anything
+  // "<|im_end|>" in the text is that token, and so with every added token; false: plain text (what users
+  // wrote)
+  bool parse_special = true;
 };
 
 class Tokenizer {
@@ -27,7 +29,8 @@ class Tokenizer {
   virtual std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const = 0;
   // Text of ids, as the original library decodes them; ids out of range are passed over.
   virtual std::string decode(std::span<const int32_t> ids, bool skip_special = true) const = 0;
-  // The bytes that `id` adds in the middle of a text; may be part of a UTF-8 character; empty for a special token.
+  // The bytes that `id` adds in the middle of a text; may be part of a UTF-8 character; empty for a special
+  // token.
   virtual std::string token_bytes(int32_t id) const = 0;
   virtual std::string token_text(int32_t id) const = 0;  // as in the vocabulary: "▁the"
   virtual std::optional<int32_t> token_id(std::string_view token_text) const = 0;
@@ -35,20 +38,27 @@ class Tokenizer {
   virtual bool is_special(int32_t id) const = 0;
   virtual std::optional<int32_t> bos_id() const = 0;
   virtual std::optional<int32_t> eos_id() const = 0;
+  // True when decode() leaves out a blank that begins a text (SentencePiece puts one there when it encodes).
+  virtual bool drops_first_blank() const { return false; }
   // The vocabulary as GGUF metadata ("tokenizer.ggml.*"), for export.
   virtual std::vector<GgufField> gguf_fields() const = 0;
-  // Writes the tokenizer files of a Hugging Face folder (tokenizer.model or tokenizer.json, tokenizer_config.json).
+  // Writes the tokenizer files of a Hugging Face folder (tokenizer.model or tokenizer.json,
+  // tokenizer_config.json).
   virtual Status save(const Path& folder) const = 0;
 };
 
-// From a Hugging Face folder (tokenizer.json when it is byte-level BPE, else tokenizer.model; tokenizer_config.json).
+// From a Hugging Face folder (tokenizer.json when it is byte-level BPE, else tokenizer.model;
+// tokenizer_config.json).
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const Path& folder);
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const GgufFile& file);
 
 // Bytes of a growing answer as text that never ends inside a UTF-8 character.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  // `starts_text`: the ids are a text of their own (as decode() reads them); false: they go on after a
+  // prompt, and a blank at their beginning belongs to them.
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool starts_text = true)
+      : tokenizer_(tokenizer), first_(starts_text && tokenizer.drops_first_blank()) {}
   // What can be shown after `id`; may be empty while a character is incomplete.
   std::string push(int32_t id);
   // What is left at the end; an incomplete character comes out as U+FFFD.
@@ -57,7 +67,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   std::string pending_;
-  bool first_ = true;  // a SentencePiece vocabulary drops the blank before the first word of a text
+  bool first_;  // a SentencePiece vocabulary drops the blank before the first word of a text
 };
 
 }  // namespace volant

@@ -1,0 +1,26 @@
+// What stands around a vocabulary in a Hugging Face folder: tokenizer_config.json, special_tokens_map.json
+// and added_tokens.json.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "io/file.h"
+#include "text/added_tokens.h"
+
+namespace volant {
+
+struct TokenizerConfig {
+  JsonObject json;  // tokenizer_config.json as it is; written back by save()
+  std::string tokenizer_class;
+  std::optional<std::string> bos, eos, unk, pad;
+  std::optional<bool> add_bos, add_eos, legacy, add_prefix_space;
+  std::vector<AddedToken> added;  // added_tokens_decoder, added_tokens.json
+  std::optional<std::string> chat_template() const;
+};
+
+// A folder without these files gives an empty configuration; a file that is no JSON object is kParse.
+Result<TokenizerConfig> load_tokenizer_config(const Path& folder);
+
+}  // namespace volant

@@ -1,0 +1,162 @@
+// Every expected id of the golden files: the tokenizer as loaded, as saved and loaded again, and through
+// GGUF.
+#include <gtest/gtest.h>
+
+#include "io/file.h"
+#include "support/scratch_dir.h"
+#include "support/test_data.h"
+#include "text/tokenizer.h"
+
+namespace volant {
+namespace {
+
+std::vector<int32_t> ids_of(const Json& list) {
+  std::vector<int32_t> ids;
+  for (const Json& id : list.as_array()) ids.push_back(static_cast<int32_t>(id.as_int64()));
+  return ids;
+}
+
+std::string stream_decode(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
+  StreamDecoder decoder(tokenizer);
+  std::string text;
+  for (const int32_t id : ids) {
+    const std::string part = decoder.push(id);
+    EXPECT_EQ(part.find_first_of("\xC0\xC1"), std::string::npos);
+    text += part;
+  }
+  return text + decoder.finish();
+}
+
+void expect_cases(const Tokenizer& tokenizer, const Path& cases) {
+  const auto text = read_file(cases);
+  ASSERT_TRUE(text) << text.error().to_string();
+  const auto json = parse_json(*text);
+  ASSERT_TRUE(json) << json.error().to_string();
+  size_t n = 0;
+  for (const Json& row : json->at("cases").as_array()) {
+    const std::string input(row.at("text").as_string());
+    SCOPED_TRACE(input);
+    const auto ids = ids_of(row.at("ids"));
+    EXPECT_EQ(tokenizer.encode(input), ids);
+    const Json* bare = json_find(row, "ids_no_special");
+    const auto bare_ids = bare == nullptr ? ids : ids_of(*bare);
+    EXPECT_EQ(tokenizer.encode(input, {false, true}), bare_ids);
+    const Json* plain = json_find(row, "ids_specials_as_text");
+    EXPECT_EQ(tokenizer.encode(input, {false, false}), plain == nullptr ? bare_ids : ids_of(*plain));
+    if (const Json* decoded = json_find(row, "decoded")) {
+      EXPECT_EQ(tokenizer.decode(ids), decoded->as_string());
+      const Json* with = json_find(row, "decoded_with_special");
+      EXPECT_EQ(tokenizer.decode(ids, false), with == nullptr ? decoded->as_string() : with->as_string());
+      EXPECT_EQ(stream_decode(tokenizer, ids), decoded->as_string());
+    }
+    ++n;
+  }
+  EXPECT_GE(n, 100U);
+}
+
+struct Golden {
+  const char* folder;
+  const char* cases;
+};
+
+class TokenizerGolden : public ::testing::TestWithParam<Golden> {};
+
+TEST_P(TokenizerGolden, LoadedFromAFolder) {
+  VOLANT_DATA_OR_SKIP(folder, GetParam().folder);
+  VOLANT_DATA_OR_SKIP(cases, GetParam().cases);
+  const auto tokenizer = load_tokenizer(folder);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+  expect_cases(**tokenizer, cases);
+}
+
+TEST_P(TokenizerGolden, SavedAndLoadedAgain) {
+  VOLANT_DATA_OR_SKIP(folder, GetParam().folder);
+  VOLANT_DATA_OR_SKIP(cases, GetParam().cases);
+  const auto tokenizer = load_tokenizer(folder);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+  const testing::ScratchDir scratch;
+  const Status saved = (*tokenizer)->save(scratch.path());
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  const auto again = load_tokenizer(scratch.path());
+  ASSERT_TRUE(again) << again.error().to_string();
+  expect_cases(**again, cases);
+  EXPECT_EQ((*again)->bos_id(), (*tokenizer)->bos_id());
+  EXPECT_EQ((*again)->eos_id(), (*tokenizer)->eos_id());
+}
+
+TEST_P(TokenizerGolden, WrittenToGgufAndReadAgain) {
+  VOLANT_DATA_OR_SKIP(folder, GetParam().folder);
+  VOLANT_DATA_OR_SKIP(cases, GetParam().cases);
+  const auto tokenizer = load_tokenizer(folder);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+  const testing::ScratchDir scratch;
+  const Status written = write_gguf(scratch / "vocab.gguf", (*tokenizer)->gguf_fields(), {});
+  ASSERT_TRUE(written) << written.error().to_string();
+  const auto file = GgufFile::open(scratch / "vocab.gguf");
+  ASSERT_TRUE(file) << file.error().to_string();
+  EXPECT_FALSE(file->contains("tokenizer.huggingface.json"));
+  const auto again = load_tokenizer(*file);
+  ASSERT_TRUE(again) << again.error().to_string();
+  expect_cases(**again, cases);
+  EXPECT_EQ((*again)->n_vocab(), (*tokenizer)->n_vocab());
+  EXPECT_EQ((*again)->bos_id(), (*tokenizer)->bos_id());
+  EXPECT_EQ((*again)->eos_id(), (*tokenizer)->eos_id());
+  const testing::ScratchDir folder_again;
+  ASSERT_TRUE((*again)->save(folder_again.path()));
+  const auto third = load_tokenizer(folder_again.path());
+  ASSERT_TRUE(third) << third.error().to_string();
+  expect_cases(**third, cases);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TokenizerGolden,
+                         ::testing::Values(Golden{"models/stories260K", "golden/stories260K/tokenize.json"},
+                                           Golden{"models/stories15M", "golden/stories15M/tokenize.json"},
+                                           Golden{"models/minimind2-small",
+                                                  "golden/minimind2-small/tokenize.json"},
+                                           Golden{"models/tiny-gpt2", "golden/tiny-gpt2/tokenize.json"},
+                                           Golden{"models/tiny-qwen2", "golden/tiny-qwen2/tokenize.json"},
+                                           Golden{"tokenizers/gpt2", "tokenizers/gpt2/cases.json"},
+                                           Golden{"tokenizers/qwen2.5", "tokenizers/qwen2.5/cases.json"},
+                                           Golden{"tokenizers/llama-3", "tokenizers/llama-3/cases.json"}),
+                         [](const auto& golden) {
+                           std::string name = Path(golden.param.folder).filename().string();
+                           for (char& c : name)
+                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+                           return name;
+                         });
+
+// A folder with the tokenizer.json only, of a model that SentencePiece made.
+TEST(TokenizerJson, OfASentencePieceModelGivesTheSameIds) {
+  for (const char* name : {"stories260K", "stories15M"}) {
+    VOLANT_DATA_OR_SKIP(folder, Path("models") / name);
+    VOLANT_DATA_OR_SKIP(cases, Path("golden") / name / "tokenize.json");
+    const testing::ScratchDir scratch;
+    for (const char* file : {"tokenizer.json", "tokenizer_config.json"})
+      ASSERT_TRUE(copy_all(folder / file, scratch / file));
+    const auto tokenizer = load_tokenizer(scratch.path());
+    ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+    expect_cases(**tokenizer, cases);
+  }
+}
+
+TEST(TokenizerGoldenPublished, IdsOfLlama2AndQwen) {
+  for (const auto& [model, cases] : {std::pair{"models/stories15M", "tokenizers/llama-2/published.json"},
+                                     {"tokenizers/qwen2.5", "tokenizers/qwen2.5/published.json"},
+                                     {"tokenizers/gpt2", "tokenizers/gpt2/published.json"}}) {
+    VOLANT_DATA_OR_SKIP(folder, model);
+    VOLANT_DATA_OR_SKIP(path, cases);
+    const auto tokenizer = load_tokenizer(folder);
+    ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+    const auto json = parse_json(*read_file(path));
+    ASSERT_TRUE(json);
+    for (const Json& row : json->at("cases").as_array()) {
+      const std::string input(row.at("text").as_string());
+      SCOPED_TRACE(input);
+      const bool special = row.at("add_special_tokens").as_bool();
+      EXPECT_EQ((*tokenizer)->encode(input, {special, true}), ids_of(row.at("ids")));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace volant
