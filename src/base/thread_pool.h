@@ -1,7 +1,7 @@
-// Threads that share the loops of one caller. Between loops the workers spin only while the caller holds a Busy
-// (a forward pass runs and the next loop comes within microseconds); otherwise they sleep and cost nothing.
-// A worker that is late is not waited for: the caller does its pieces. One caller at a time; bodies must not throw
-// and must not call the pool.
+// Threads that share the loops of one caller. Between loops the workers spin only while the caller holds a
+// Busy (a forward pass runs and the next loop comes within microseconds); otherwise they sleep and cost
+// nothing. A worker that is late is not waited for: the caller does its pieces. One caller at a time; bodies
+// must not throw and must not call the pool.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -20,8 +20,9 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(begin, end) on pieces that cover [0, n) once each. Where the pieces begin depends on n, grain and the
-  // pool's size alone; which thread takes a piece does not matter to the result. `grain`: the least worth a piece.
+  // Calls body(begin, end) on pieces that cover [0, n) once each. Where the pieces begin depends on n, grain
+  // and the pool's size alone; which thread takes a piece does not matter to the result. `grain`: the least
+  // worth a piece.
   template <class Body>
   void parallel_for(int64_t n, int64_t grain, const Body& body) {
     if (n <= 0) return;

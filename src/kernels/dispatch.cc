@@ -60,7 +60,8 @@ Status force_kernels(std::string_view name) {
   const Kernels* table = find_by_name(name);
   if (table == nullptr) {
     std::string known;
-    for (const Kernels* each : all_host_kernels()) known += (known.empty() ? "" : ", ") + std::string(each->name);
+    for (const Kernels* each : all_host_kernels())
+      known += (known.empty() ? "" : ", ") + std::string(each->name);
     return fail(ErrorCode::kInvalidArgument, "no kernels '{}' on this processor, known are: {}", name, known);
   }
   current().store(table, std::memory_order_relaxed);

@@ -1,9 +1,10 @@
-// The table of compute kernels and its choice: one table per instruction set, the best one that the processor has
-// is taken at start; VOLANT_ISA or force_kernels() names another. Kernels allocate nothing, throw nothing, know no
-// threads: the caller splits the work and gives them their part.
+// The table of compute kernels and its choice: one table per instruction set, the best one that the processor
+// has is taken at start; VOLANT_ISA or force_kernels() names another. Kernels allocate nothing, throw
+// nothing, know no threads: the caller splits the work and gives them their part.
 //
-// Weights come packed in panels of 16 outputs (kernels/pack.h). An output is summed over the inputs in one fixed
-// order that does not depend on how many rows are computed together: a row gives the same bits alone and in a batch.
+// Weights come packed in panels of 16 outputs (kernels/pack.h). An output is summed over the inputs in one
+// fixed order that does not depend on how many rows are computed together: a row gives the same bits alone
+// and in a batch.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -13,18 +14,18 @@
 
 namespace volant {
 
-inline constexpr int64_t kPanel = 16;     // outputs in a panel of weights, positions in a panel of keys
-inline constexpr int64_t kQ8Block = 32;   // inputs that share a scale
+inline constexpr int64_t kPanel = 16;    // outputs in a panel of weights, positions in a panel of keys
+inline constexpr int64_t kQ8Block = 32;  // inputs that share a scale
 inline constexpr int64_t kMaxHeadDim = 256;
 
 // y[m, n] = sum over k of x[m, k] w[n, k], for all rows m and the panels [panel_begin, panel_end) of n.
 struct MatmulArgs {
-  const void* x = nullptr;         // rows as the kernel wants them: f32, bf16 or int8
-  const float* x_scales = nullptr; // int8: one per block of a row
-  const int32_t* x_sums = nullptr; // int8: sum of the block's numbers, times -128
-  int64_t x_stride = 0;            // numbers between rows of x
+  const void* x = nullptr;          // rows as the kernel wants them: f32, bf16 or int8
+  const float* x_scales = nullptr;  // int8: one per block of a row
+  const int32_t* x_sums = nullptr;  // int8: sum of the block's numbers, times -128
+  int64_t x_stride = 0;             // numbers between rows of x
   int64_t n_rows = 0;
-  const void* w = nullptr;         // packed panels
+  const void* w = nullptr;             // packed panels
   const uint16_t* w_scales = nullptr;  // q8_0: f16 [panel, block, 16]
   int64_t n_in = 0, n_out = 0;
   int64_t panel_begin = 0, panel_end = 0;
@@ -38,7 +39,7 @@ struct AttentionArgs {
   const float* q = nullptr;
   int64_t q_stride = 0;
   int64_t n_rows = 0;
-  int64_t n_group = 1;          // query heads that share the key/value head
+  int64_t n_group = 1;  // query heads that share the key/value head
   int64_t head_dim = 0;
   const float* keys = nullptr;    // [positions / 16, head_dim, 16]
   const float* values = nullptr;  // [positions, value_stride]; the pad is zero
@@ -66,7 +67,8 @@ struct Kernels {
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*add)(const float* a, const float* b, int64_t n, float* out);
   // Turns n_head heads of one row; cos and sin hold head_dim / 2 numbers for the row's position.
-  void (*rope)(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin, float* out);
+  void (*rope)(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin,
+               float* out);
   void (*attention)(const AttentionArgs&);
 
   int64_t (*argmax)(const float* x, int64_t n);  // the first of equals; n > 0
@@ -79,7 +81,8 @@ struct Kernels {
 const Kernels& kernels();
 // Tables that this processor can run, "generic" first.
 std::span<const Kernels* const> host_kernels();
-// Takes the table of that name from now on: for tests and measurements. kInvalidArgument names the known ones.
+// Takes the table of that name from now on: for tests and measurements. kInvalidArgument names the known
+// ones.
 Status force_kernels(std::string_view name);
 
 }  // namespace volant

@@ -60,7 +60,8 @@ struct Product {
 };
 
 // x [n_rows, n_in] in the form that the product of `dtype` takes, and packed random weights.
-Product make_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in, int64_t n_out, Random& random) {
+Product make_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in, int64_t n_out,
+                     Random& random) {
   Product p;
   p.x = random_floats(random, n_rows * n_in);
   const std::vector<float> w = random_floats(random, n_out * n_in);
@@ -85,7 +86,8 @@ Product make_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in
   if (dtype == DType::kBF16) {
     p.args.x_stride = (n_in + 1) / 2 * 2;
     p.x_bf16.resize(static_cast<size_t>(n_rows * p.args.x_stride));
-    for (int64_t r = 0; r < n_rows; ++r) k.to_bf16(p.x.data() + r * n_in, n_in, p.x_bf16.data() + r * p.args.x_stride);
+    for (int64_t r = 0; r < n_rows; ++r)
+      k.to_bf16(p.x.data() + r * n_in, n_in, p.x_bf16.data() + r * p.args.x_stride);
     for (size_t i = 0; i < p.x.size(); ++i) p.x[i] = bf16_to_f32(f32_to_bf16(p.x[i]));
     p.args.x = p.x_bf16.data();
   } else if (dtype == DType::kQ8_0) {
@@ -99,7 +101,8 @@ Product make_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in
     }
     for (size_t i = 0; i < p.x.size(); ++i) {
       const auto row = static_cast<int64_t>(i) / n_in, column = static_cast<int64_t>(i) % n_in;
-      p.x[i] = static_cast<float>(p.x_q8[i]) * p.x_scales[static_cast<size_t>(row * n_block + column / kQ8Block)];
+      p.x[i] =
+          static_cast<float>(p.x_q8[i]) * p.x_scales[static_cast<size_t>(row * n_block + column / kQ8Block)];
     }
     p.args.x = p.x_q8.data();
     p.args.x_scales = p.x_scales.data();
@@ -110,14 +113,19 @@ Product make_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in
 
 void run(const Kernels& k, DType dtype, const MatmulArgs& args) {
   switch (dtype) {
-    case DType::kF32: return k.matmul_f32(args);
-    case DType::kF16: return k.matmul_f16(args);
-    case DType::kBF16: return k.matmul_bf16(args);
-    default: return k.matmul_q8_0(args);
+    case DType::kF32:
+      return k.matmul_f32(args);
+    case DType::kF16:
+      return k.matmul_f16(args);
+    case DType::kBF16:
+      return k.matmul_bf16(args);
+    default:
+      return k.matmul_q8_0(args);
   }
 }
 
-void check_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in, int64_t n_out, Random& random) {
+void check_product(const Kernels& k, DType dtype, int64_t n_rows, int64_t n_in, int64_t n_out,
+                   Random& random) {
   SCOPED_TRACE(fmt::format("{} {} x {} -> {}", dtype_info(dtype).name, n_rows, n_in, n_out));
   Product p = make_product(k, dtype, n_rows, n_in, n_out, random);
   Guarded y(n_rows * n_out);
@@ -285,7 +293,8 @@ TEST_P(EachTable, RopeTurnsHalvesAgainstEachOther) {
     EXPECT_TRUE(y.intact());
     for (int64_t h = 0; h < n_head; ++h) {
       for (int64_t i = 0; i < half; ++i) {
-        const float low = x[static_cast<size_t>(h * head_dim + i)], high = x[static_cast<size_t>(h * head_dim + half + i)];
+        const float low = x[static_cast<size_t>(h * head_dim + i)],
+                    high = x[static_cast<size_t>(h * head_dim + half + i)];
         const auto j = static_cast<size_t>(i);
         EXPECT_NEAR(y.data()[h * head_dim + i], low * c[j] - high * s[j], 1e-6);
         EXPECT_NEAR(y.data()[h * head_dim + half + i], high * c[j] + low * s[j], 1e-6);
@@ -301,7 +310,8 @@ struct Cache {
 
 Cache random_cache(Random& random, int64_t n, int64_t head_dim) {
   const int64_t padded = (n + kPanel - 1) / kPanel * kPanel, stride = (head_dim + 15) / 16 * 16;
-  Cache cache{random_floats(random, padded * head_dim, 2), std::vector<float>(static_cast<size_t>(padded * stride)), stride};
+  Cache cache{random_floats(random, padded * head_dim, 2),
+              std::vector<float>(static_cast<size_t>(padded * stride)), stride};
   for (int64_t p = 0; p < padded; ++p) {
     for (int64_t i = 0; i < head_dim; ++i) {
       cache.values[static_cast<size_t>(p * stride + i)] = static_cast<float>(random.normal());
@@ -310,7 +320,8 @@ Cache random_cache(Random& random, int64_t n, int64_t head_dim) {
   return cache;
 }
 
-std::vector<double> plain_attention(const Cache& cache, const float* q, int64_t head_dim, int64_t last, double scale) {
+std::vector<double> plain_attention(const Cache& cache, const float* q, int64_t head_dim, int64_t last,
+                                    double scale) {
   std::vector<double> scores, out(static_cast<size_t>(head_dim), 0.0);
   double largest = -1e300, total = 0;
   for (int64_t p = 0; p <= last; ++p) {
@@ -326,7 +337,8 @@ std::vector<double> plain_attention(const Cache& cache, const float* q, int64_t 
     const double w = std::exp(scores[static_cast<size_t>(p)] - largest);
     total += w;
     for (int64_t i = 0; i < head_dim; ++i) {
-      out[static_cast<size_t>(i)] += w * static_cast<double>(cache.values[static_cast<size_t>(p * cache.stride + i)]);
+      out[static_cast<size_t>(i)] +=
+          w * static_cast<double>(cache.values[static_cast<size_t>(p * cache.stride + i)]);
     }
   }
   for (double& v : out) v /= total;
@@ -341,10 +353,18 @@ TEST_P(EachTable, AttentionEqualsPlainSoftmaxOverEarlierPositions) {
         const Cache cache = random_cache(random_, first_pos + n_rows, head_dim);
         const std::vector<float> q = random_floats(random_, n_rows * width);
         Guarded out(n_rows * width);
-        const AttentionArgs args{.q = q.data(), .q_stride = width, .n_rows = n_rows, .n_group = n_group,
-                                 .head_dim = head_dim, .keys = cache.keys.data(), .values = cache.values.data(),
-                                 .value_stride = cache.stride, .first_pos = first_pos, .scale = 0.3F,
-                                 .out = out.data(), .out_stride = width};
+        const AttentionArgs args{.q = q.data(),
+                                 .q_stride = width,
+                                 .n_rows = n_rows,
+                                 .n_group = n_group,
+                                 .head_dim = head_dim,
+                                 .keys = cache.keys.data(),
+                                 .values = cache.values.data(),
+                                 .value_stride = cache.stride,
+                                 .first_pos = first_pos,
+                                 .scale = 0.3F,
+                                 .out = out.data(),
+                                 .out_stride = width};
         k().attention(args);
         EXPECT_TRUE(out.intact());
         for (int64_t r = 0; r < n_rows; ++r) {
@@ -367,9 +387,18 @@ TEST_P(EachTable, AttentionOfARowDoesNotDependOnHowThePromptWasCut) {
   const Cache cache = random_cache(random_, n, head_dim);
   const std::vector<float> q = random_floats(random_, n * head_dim);
   std::vector<float> whole(q.size()), cut(q.size());
-  AttentionArgs args{.q = q.data(), .q_stride = head_dim, .n_rows = n, .n_group = 1, .head_dim = head_dim,
-                     .keys = cache.keys.data(), .values = cache.values.data(), .value_stride = cache.stride,
-                     .first_pos = 0, .scale = 0.2F, .out = whole.data(), .out_stride = head_dim};
+  AttentionArgs args{.q = q.data(),
+                     .q_stride = head_dim,
+                     .n_rows = n,
+                     .n_group = 1,
+                     .head_dim = head_dim,
+                     .keys = cache.keys.data(),
+                     .values = cache.values.data(),
+                     .value_stride = cache.stride,
+                     .first_pos = 0,
+                     .scale = 0.2F,
+                     .out = whole.data(),
+                     .out_stride = head_dim};
   k().attention(args);
   for (int64_t begin = 0, size = 1; begin < n; begin += size, size = size % 37 + 9) {
     args.n_rows = std::min(size, n - begin);

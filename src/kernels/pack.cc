@@ -36,7 +36,8 @@ void pack_bf16(const std::byte* rows, int64_t n_out, int64_t n_in, int64_t panel
   }
 }
 
-void pack_q8_0(const std::byte* rows, int64_t n_out, int64_t n_in, int64_t panel, uint8_t* out, uint16_t* scales) {
+void pack_q8_0(const std::byte* rows, int64_t n_out, int64_t n_in, int64_t panel, uint8_t* out,
+               uint16_t* scales) {
   const int64_t n_block = n_in / kQ8Block;
   std::memset(out, 128, static_cast<size_t>(n_in * kPanel));
   std::memset(scales, 0, static_cast<size_t>(n_block * kPanel) * 2);
@@ -57,11 +58,16 @@ void pack_q8_0(const std::byte* rows, int64_t n_out, int64_t n_in, int64_t panel
 size_t packed_bytes(DType dtype, int64_t n_out, int64_t n_in) {
   const auto outputs = static_cast<size_t>(panel_count(n_out) * kPanel);
   switch (dtype) {
-    case DType::kF32: return outputs * static_cast<size_t>(n_in) * 4;
-    case DType::kF16: return outputs * static_cast<size_t>(n_in) * 2;
-    case DType::kBF16: return outputs * static_cast<size_t>(round_up(n_in, 2)) * 2;
-    case DType::kQ8_0: return outputs * static_cast<size_t>(n_in);
-    case DType::kI32: break;
+    case DType::kF32:
+      return outputs * static_cast<size_t>(n_in) * 4;
+    case DType::kF16:
+      return outputs * static_cast<size_t>(n_in) * 2;
+    case DType::kBF16:
+      return outputs * static_cast<size_t>(round_up(n_in, 2)) * 2;
+    case DType::kQ8_0:
+      return outputs * static_cast<size_t>(n_in);
+    case DType::kI32:
+      break;
   }
   CHECK(!"a type that weights can have");
   return 0;
@@ -71,8 +77,8 @@ size_t packed_scale_bytes(DType dtype, int64_t n_out, int64_t n_in) {
   return dtype == DType::kQ8_0 ? static_cast<size_t>(panel_count(n_out) * kPanel * (n_in / kQ8Block)) * 2 : 0;
 }
 
-void pack_panels(DType dtype, const void* rows, int64_t n_out, int64_t n_in, int64_t panel_begin, int64_t panel_end,
-                 void* packed, uint16_t* scales) {
+void pack_panels(DType dtype, const void* rows, int64_t n_out, int64_t n_in, int64_t panel_begin,
+                 int64_t panel_end, void* packed, uint16_t* scales) {
   const auto* source = static_cast<const std::byte*>(rows);
   for (int64_t p = panel_begin; p < panel_end; ++p) {
     switch (dtype) {
@@ -89,12 +95,14 @@ void pack_panels(DType dtype, const void* rows, int64_t n_out, int64_t n_in, int
         pack_q8_0(source, n_out, n_in, p, static_cast<uint8_t*>(packed) + p * kPanel * n_in,
                   scales + p * kPanel * (n_in / kQ8Block));
         break;
-      case DType::kI32: CHECK(!"a type that weights can have");
+      case DType::kI32:
+        CHECK(!"a type that weights can have");
     }
   }
 }
 
-void unpack_row(DType dtype, const void* packed, const uint16_t* scales, int64_t n_in, int64_t row, float* out) {
+void unpack_row(DType dtype, const void* packed, const uint16_t* scales, int64_t n_in, int64_t row,
+                float* out) {
   const int64_t panel = row / kPanel, j = row % kPanel;
   switch (dtype) {
     case DType::kF32: {
@@ -121,7 +129,8 @@ void unpack_row(DType dtype, const void* packed, const uint16_t* scales, int64_t
       }
       break;
     }
-    case DType::kI32: CHECK(!"a type that weights can have");
+    case DType::kI32:
+      CHECK(!"a type that weights can have");
   }
 }
 

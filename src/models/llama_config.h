@@ -23,6 +23,8 @@ struct LlamaConfig {
   double rms_norm_eps = 1e-5, rope_theta = 10000, initializer_range = 0.02;
   bool tie_word_embeddings = false;
   std::optional<Llama3RopeScaling> rope_scaling;
+  // From GGUF's rope_freqs.weight, which stores the scaling as a divisor of each frequency; empty: none.
+  std::vector<float> rope_freq_factors;
   std::optional<int64_t> bos_token_id;
   std::vector<int64_t> eos_token_ids;
 

@@ -1,4 +1,5 @@
-// AVX2 with FMA and F16C as the vector type that the kernels in simd/ are written in. Used by avx2/table.cc alone.
+// AVX2 with FMA and F16C as the vector type that the kernels in simd/ are written in. Used by avx2/table.cc
+// alone.
 #pragma once
 #include <immintrin.h>
 
@@ -36,7 +37,9 @@ struct Simd {
   static V abs(V a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
   static V round(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   // `value` where x >= limit, else 0.
-  static V keep_from(V value, V x, V limit) { return _mm256_and_ps(value, _mm256_cmp_ps(x, limit, _CMP_GE_OQ)); }
+  static V keep_from(V value, V x, V limit) {
+    return _mm256_and_ps(value, _mm256_cmp_ps(x, limit, _CMP_GE_OQ));
+  }
   // 2^n of whole n in [-126, 127].
   static V pow2(V n) {
     const __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));

@@ -1,5 +1,5 @@
-// AVX-512 (F, BW, VL, DQ, VNNI) as the vector type that the kernels in simd/ are written in. Used by the two tables
-// of this folder alone; `Simd<true>` has BF16 products besides.
+// AVX-512 (F, BW, VL, DQ, VNNI) as the vector type that the kernels in simd/ are written in. Used by the two
+// tables of this folder alone; `Simd<true>` has BF16 products besides.
 #pragma once
 #include <immintrin.h>
 

@@ -1,6 +1,7 @@
 #if defined(__x86_64__)
-#include "kernels/avx512/simd.h"
 #include "kernels/simd/table.h"
+
+#include "kernels/avx512/simd.h"
 #include "kernels/tables.h"
 
 namespace volant {

@@ -1,6 +1,6 @@
-// Attention with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): blocks of 64 positions, counted from
-// position 0, so that a row gives the same bits however the prompt was cut. Rows that share a key/value head go
-// through a block together.
+// Attention with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): blocks of 64 positions,
+// counted from position 0, so that a row gives the same bits however the prompt was cut. Rows that share a
+// key/value head go through a block together.
 #pragma once
 #include <algorithm>
 #include <cmath>

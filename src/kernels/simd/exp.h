@@ -1,5 +1,5 @@
-// e^x in f32: x = n ln 2 + r with |r| <= ln 2 / 2, the polynomial of Cephes' expf for e^r, within 2 units in the last
-// place. Below -87.3 (where f32 runs out) it is 0; from 88.3 up it stays at e^88.3.
+// e^x in f32: x = n ln 2 + r with |r| <= ln 2 / 2, the polynomial of Cephes' expf for e^r, within 2 units in
+// the last place. Below -87.3 (where f32 runs out) it is 0; from 88.3 up it stays at e^88.3.
 #pragma once
 
 namespace volant::simd {

@@ -33,7 +33,8 @@ struct FloatProduct {
         typename S::V weights[kN];
 #pragma GCC unroll 32
         for (int j = 0; j < kN; ++j) {
-          weights[j] = load_weights<S>(w + (j / kVectors<S>)*w_stride + i * kPanel + j % kVectors<S> * S::kLanes);
+          weights[j] =
+              load_weights<S>(w + (j / kVectors<S>)*w_stride + i * kPanel + j % kVectors<S> * S::kLanes);
         }
 #pragma GCC unroll 32
         for (int m = 0; m < M; ++m) {

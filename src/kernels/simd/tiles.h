@@ -1,5 +1,6 @@
-// How a product is cut into register tiles: M rows by P panels, as large as the registers hold. A tile is a class with
-// `static void run(args, row, panel)`; which tile computes an output never changes the order it is summed in.
+// How a product is cut into register tiles: M rows by P panels, as large as the registers hold. A tile is a
+// class with `static void run(args, row, panel)`; which tile computes an output never changes the order it is
+// summed in.
 #pragma once
 #include <algorithm>
 
@@ -69,8 +70,8 @@ inline void run_all(const MatmulArgs& args) {
   }
 }
 
-// Few rows: many panels at once, to keep enough reads of weights under way. Many rows: tall tiles, so that a weight in
-// a register serves many rows.
+// Few rows: many panels at once, to keep enough reads of weights under way. Many rows: tall tiles, so that a
+// weight in a register serves many rows.
 template <template <int, int> class Tile, int kAccumulators, int kVectorsPerPanel>
 inline void matmul_tiles(const MatmulArgs& args) {
   constexpr int kCells = kAccumulators / kVectorsPerPanel;  // row x panel cells that the registers hold

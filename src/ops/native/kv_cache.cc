@@ -19,16 +19,21 @@ void KvHead::write(int64_t pos, const float* key, const float* value) const {
 
 int64_t KvCache::value_stride(int64_t head_dim) { return round_up(head_dim); }
 int64_t KvCache::key_floats(int64_t n_pos, int64_t head_dim) { return round_up(n_pos) * head_dim; }
-int64_t KvCache::value_floats(int64_t n_pos, int64_t head_dim) { return round_up(n_pos) * value_stride(head_dim); }
+int64_t KvCache::value_floats(int64_t n_pos, int64_t head_dim) {
+  return round_up(n_pos) * value_stride(head_dim);
+}
 
 Result<KvCache> KvCache::create(const KvShape& shape) {
   KvCache cache;
   cache.shape_ = shape;
-  const int64_t per_head = key_floats(shape.n_ctx, shape.head_dim) + value_floats(shape.n_ctx, shape.head_dim);
-  const auto bytes = static_cast<size_t>(shape.n_slot * shape.n_layer * shape.n_kv_head * per_head) * sizeof(float);
+  const int64_t per_head =
+      key_floats(shape.n_ctx, shape.head_dim) + value_floats(shape.n_ctx, shape.head_dim);
+  const auto bytes =
+      static_cast<size_t>(shape.n_slot * shape.n_layer * shape.n_kv_head * per_head) * sizeof(float);
   cache.data_ = Pages(bytes);
   if (cache.data_.data() == nullptr) {
-    return fail(ErrorCode::kLimit, "no memory for a key/value cache of {} MB: use fewer slots or a shorter context",
+    return fail(ErrorCode::kLimit,
+                "no memory for a key/value cache of {} MB: use fewer slots or a shorter context",
                 bytes >> 20);
   }
   return cache;

@@ -1,6 +1,6 @@
-// Keys and values of earlier positions, per slot, layer and key/value head, in the layout that the attention kernel
-// reads: keys in panels of 16 positions, values row by row. A slot has room for n_ctx positions; memory becomes real
-// as positions are written.
+// Keys and values of earlier positions, per slot, layer and key/value head, in the layout that the attention
+// kernel reads: keys in panels of 16 positions, values row by row. A slot has room for n_ctx positions;
+// memory becomes real as positions are written.
 #pragma once
 #include "base/result.h"
 #include "ops/native/memory.h"

@@ -9,7 +9,8 @@ namespace volant {
 
 Pages::Pages(size_t bytes) {
   if (bytes == 0) return;
-  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* data =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED) return;
   // Weights are read from end to end for every token: big pages save most of the address translation.
   madvise(data, bytes, MADV_HUGEPAGE);
@@ -21,14 +22,14 @@ Pages::~Pages() {
   if (data_ != nullptr) munmap(data_, bytes_);
 }
 
-void BufferPool::Free::operator()(std::byte* data) const { ::operator delete(data, std::align_val_t{64}); }
+void BufferPool::Free::operator()(std::byte* data) const { ::operator delete (data, std::align_val_t{64}); }
 
 BufferPool::Buffer BufferPool::take(size_t bytes) {
   const auto size_class = static_cast<int>(std::bit_width(bytes < 256 ? size_t{255} : bytes - 1));
   std::vector<std::byte*>& free = free_[static_cast<size_t>(size_class)];
   if (free.empty()) {
     const size_t size = size_t{1} << size_class;
-    auto* data = static_cast<std::byte*>(::operator new(size, std::align_val_t{64}));
+    auto* data = static_cast<std::byte*>(::operator new (size, std::align_val_t{64}));
     owned_.emplace_back(data);
     bytes_ += size;
     free.reserve(owned_.size());

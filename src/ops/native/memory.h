@@ -1,5 +1,5 @@
-// Memory of the native backend: big zeroed regions from the operating system, and a pool of activation buffers that
-// are used again from step to step, so that a token costs no allocation.
+// Memory of the native backend: big zeroed regions from the operating system, and a pool of activation
+// buffers that are used again from step to step, so that a token costs no allocation.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -17,7 +17,8 @@ class Pages {
   // Empty when the system has no such amount to give.
   explicit Pages(size_t bytes);
   ~Pages();
-  Pages(Pages&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Pages(Pages&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   Pages& operator=(Pages&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
@@ -38,7 +39,8 @@ class BufferPool {
   class Buffer {
    public:
     Buffer() = default;
-    Buffer(BufferPool* pool, int size_class, std::byte* data) : pool_(pool), size_class_(size_class), data_(data) {}
+    Buffer(BufferPool* pool, int size_class, std::byte* data)
+        : pool_(pool), size_class_(size_class), data_(data) {}
     Buffer(Buffer&& other) noexcept { *this = std::move(other); }
     Buffer& operator=(Buffer&& other) noexcept {
       std::swap(pool_, other.pool_);

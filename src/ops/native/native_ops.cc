@@ -16,7 +16,9 @@ constexpr int64_t kGrainNumbers = 8 * 1024;    // of cheap operations on activat
 constexpr int64_t kPanelStep = 2;              // panels that a tile of many rows takes at once
 constexpr int64_t kAttentionRows = 16;         // rows of a sequence in one task
 
-int64_t grain_for(int64_t least, int64_t per_item) { return std::max<int64_t>(1, least / std::max<int64_t>(1, per_item)); }
+int64_t grain_for(int64_t least, int64_t per_item) {
+  return std::max<int64_t>(1, least / std::max<int64_t>(1, per_item));
+}
 
 }  // namespace
 
@@ -162,7 +164,8 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
   tasks_.clear();
   float* next = own.as<float>();
   for (int64_t s = 0; s < batch.n_seq(); ++s) {
-    const int64_t begin = batch.seq_begin[static_cast<size_t>(s)], end = batch.seq_begin[static_cast<size_t>(s) + 1];
+    const int64_t begin = batch.seq_begin[static_cast<size_t>(s)],
+                  end = batch.seq_begin[static_cast<size_t>(s) + 1];
     if (begin == end) continue;
     const int64_t first_pos = batch.pos[static_cast<size_t>(begin)];
     for (int64_t h = 0; h < spec.n_kv_head; ++h) {
@@ -175,7 +178,8 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
         head = {next, next + KvCache::key_floats(end - begin, d), d, KvCache::value_stride(d)};
         next = head.values + KvCache::value_floats(end - begin, d);
       }
-      for (int64_t r = begin; r < end; ++r) head.write(first_pos + r - begin, k.row(r) + h * d, v.row(r) + h * d);
+      for (int64_t r = begin; r < end; ++r)
+        head.write(first_pos + r - begin, k.row(r) + h * d, v.row(r) + h * d);
       // The last rows see the most: they go first, so that the threads end together.
       for (int64_t r = end; r > begin; r -= kAttentionRows) {
         const int64_t first = std::max(begin, r - kAttentionRows);
@@ -192,7 +196,8 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
   const BufferPool::Buffer own = plan_attention(k, v, batch, spec);
   const int64_t group = spec.n_head / spec.n_kv_head, d = spec.head_dim;
   int64_t products = 0;
-  for (const AttentionTask& task : tasks_) products += task.n_rows * (task.first_pos + task.n_rows) * group * d * 2;
+  for (const AttentionTask& task : tasks_)
+    products += task.n_rows * (task.first_pos + task.n_rows) * group * d * 2;
   const auto n_task = static_cast<int64_t>(tasks_.size());
   const auto attention = kernels().attention;
   const int64_t each = products / std::max<int64_t>(1, n_task);
@@ -220,9 +225,10 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
 NativeOps::Act NativeOps::silu_mul(const Act& gate, const Act& up) {
   Act out = make(gate.rows(), gate.columns());
   const Kernels& k = kernels();
-  threads_.parallel_for(gate.rows(), grain_for(kGrainNumbers / 4, gate.columns()), [&](int64_t begin, int64_t end) {
-    k.silu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), out.row(begin));
-  });
+  threads_.parallel_for(
+      gate.rows(), grain_for(kGrainNumbers / 4, gate.columns()), [&](int64_t begin, int64_t end) {
+        k.silu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), out.row(begin));
+      });
   return out;
 }
 
@@ -238,7 +244,8 @@ NativeOps::Act NativeOps::add(const Act& a, const Act& b) {
 NativeOps::Act NativeOps::take_rows(const Act& x, std::span<const int32_t> rows) {
   Act out = make(static_cast<int64_t>(rows.size()), x.columns());
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(out.row(static_cast<int64_t>(i)), x.row(rows[i]), static_cast<size_t>(x.columns()) * sizeof(float));
+    std::memcpy(out.row(static_cast<int64_t>(i)), x.row(rows[i]),
+                static_cast<size_t>(x.columns()) * sizeof(float));
   }
   return out;
 }

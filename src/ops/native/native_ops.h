@@ -1,6 +1,6 @@
-// NativeOps: the concept Ops on our kernels, for inference. Activations are f32 rows in pooled buffers; weights stay
-// in the number type of the file. Row for row the result does not depend on what else is in the batch.
-// One forward pass at a time.
+// NativeOps: the concept Ops on our kernels, for inference. Activations are f32 rows in pooled buffers;
+// weights stay in the number type of the file. Row for row the result does not depend on what else is in the
+// batch. One forward pass at a time.
 #pragma once
 #include <span>
 #include <vector>
@@ -78,7 +78,8 @@ class NativeOps {
   void prepare(const Act& x, const Weight& w, MatmulArgs& args);
   const RopeTable& rope_table(const RopeSpec& spec, int64_t n_pos);
   // Writes the batch's keys and values to the cache, or to a buffer of its own, and lists the work.
-  BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
+  BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch,
+                                    const AttentionSpec& spec);
 
   ThreadPool& threads_;
   const KvCache* cache_;

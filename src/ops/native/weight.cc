@@ -27,15 +27,18 @@ Result<NativeWeight> NativeWeight::load(const TensorView& view, ThreadPool& pool
   NativeWeight weight;
   weight.format_ = find_format(view.dtype);
   if (weight.format_ == nullptr) {
-    return fail(ErrorCode::kUnsupported, "weights of type {} cannot be multiplied", dtype_info(view.dtype).name);
+    return fail(ErrorCode::kUnsupported, "weights of type {} cannot be multiplied",
+                dtype_info(view.dtype).name);
   }
   const bool is_vector = view.shape.size() == 1;
   weight.n_out_ = is_vector ? view.shape[0] : view.rows();
   weight.n_in_ = is_vector ? 1 : view.columns();
   const int64_t n_out = weight.n_out_, n_in = weight.n_in_;
-  const size_t matrix_bytes = is_vector ? static_cast<size_t>(n_out) * 4 : packed_bytes(view.dtype, n_out, n_in);
+  const size_t matrix_bytes =
+      is_vector ? static_cast<size_t>(n_out) * 4 : packed_bytes(view.dtype, n_out, n_in);
   weight.scales_at_ = (matrix_bytes + 63) / 64 * 64;
-  weight.data_ = Pages(weight.scales_at_ + (is_vector ? 0 : packed_scale_bytes(view.dtype, n_out, n_in)) + 64);
+  weight.data_ =
+      Pages(weight.scales_at_ + (is_vector ? 0 : packed_scale_bytes(view.dtype, n_out, n_in)) + 64);
   if (weight.data_.data() == nullptr) {
     return fail(ErrorCode::kLimit, "no memory for a weight of {} bytes", matrix_bytes);
   }

@@ -1,5 +1,5 @@
-// A weight as the native backend holds it: a matrix packed for the kernels in the file's own number type, or a plain
-// vector of f32 (norms).
+// A weight as the native backend holds it: a matrix packed for the kernels in the file's own number type, or
+// a plain vector of f32 (norms).
 #pragma once
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"

@@ -36,6 +36,13 @@ struct LossRows {
   float scale = 1;
 };
 
+// One AdamW step: w = keep * w - step_size * m / (sqrt(v * second_scale) + eps); gradients become zeros.
+struct AdamWStep {
+  int64_t n = 0;
+  float *w = nullptr, *g = nullptr, *m = nullptr, *v = nullptr;
+  float gradient_scale = 1, beta1 = 0, beta2 = 0, eps = 0, step_size = 0, second_scale = 1, keep = 1;
+};
+
 struct Kernels {
   const char* isa;
   void (*convert)(In x, int64_t n, Out y);
@@ -58,6 +65,8 @@ struct Kernels {
   void (*attention)(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum);
   void (*attention_backward)(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,
                              In grad_out, Out grad_q, Out grad_k, Out grad_v);
+  void (*adamw)(const AdamWStep& step);
+  double (*sum_of_squares)(const float* x, int64_t n);
 };
 
 // The best set that this processor runs; VOLANT_TRAIN_ISA=generic|avx2|avx512 forces a lesser one.

@@ -1,0 +1,61 @@
+#include "models/instances/native.h"
+
+#include "models/llama.h"
+#include "ops/native/native_ops.h"
+
+namespace volant {
+
+struct NativeLlama::State {
+  State(const LlamaConfig& config, const NativeOptions& options)
+      : threads(options.n_threads), model(config) {}
+  ThreadPool threads;
+  KvCache cache;
+  NativeOps ops{threads, &cache};
+  Llama<NativeOps> model;
+  NativeAct last;  // what logits() gave out
+  uint64_t weight_bytes = 0;
+};
+
+NativeLlama::NativeLlama(std::unique_ptr<State> state) : state_(std::move(state)) {}
+NativeLlama::~NativeLlama() = default;
+
+Result<std::unique_ptr<NativeLlama>> NativeLlama::load(const Checkpoint& checkpoint,
+                                                       const NativeOptions& options) {
+  const LlamaConfig& config = checkpoint.config();
+  auto state = std::make_unique<State>(config, options);
+  Status status;
+  Llama<NativeOps>::visit(state->model,
+                          [&](const std::string& name, const std::vector<int64_t>&, NativeWeight& weight) {
+                            if (!status) return;
+                            status = [&]() -> Status {
+                              weight = TRY(NativeWeight::load(TRY(checkpoint.tensor(name)), state->threads));
+                              return {};
+                            }();
+                            if (!status)
+                              status = std::move(status).error().at(fmt::format("tensor '{}'", name));
+                            state->weight_bytes += weight.bytes();
+                          });
+  if (!status) return std::move(status).error().at(checkpoint.path().string());
+  if (options.n_slot > 0) {
+    state->cache = TRY(KvCache::create({.n_layer = config.num_hidden_layers,
+                                        .n_kv_head = config.num_key_value_heads,
+                                        .head_dim = config.head_dim,
+                                        .n_slot = options.n_slot,
+                                        .n_ctx = options.n_ctx}));
+  }
+  return std::unique_ptr<NativeLlama>(new NativeLlama(std::move(state)));
+}
+
+const LlamaConfig& NativeLlama::config() const { return state_->model.config(); }
+
+std::span<const float> NativeLlama::logits(const Batch& batch) {
+  const ThreadPool::Busy busy(state_->threads);
+  state_->last = NativeAct();
+  state_->last = state_->model.logits(state_->ops, batch);
+  return state_->last.numbers();
+}
+
+uint64_t NativeLlama::weight_bytes() const { return state_->weight_bytes; }
+int NativeLlama::n_threads() const { return state_->threads.size(); }
+
+}  // namespace volant
