@@ -32,7 +32,8 @@ struct RunReport {
   std::vector<StationResult> stations;
   std::string version;  // the version of this state; empty before compress
   std::string production;
-  bool refused = false;  // the gate said no; reasons below
+  bool deployed_now = false;  // the gate decided in this run, not in an earlier one
+  bool refused = false;       // it said no; its reasons below
   std::vector<std::string> reasons;
 };
 Json to_json(const RunReport& report);

@@ -145,8 +145,8 @@ Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json&
   return TrainedModel{model, summary_of(TRY(run_events(registry, run.id)))};
 }
 
-void drop_checkpoints(const Registry& registry, const Run& run) {
-  (void)volant::remove_all(run_dir(registry, run.id) / "checkpoints");
+void drop_checkpoints(const Registry& registry, const std::string& run_id) {
+  (void)volant::remove_all(run_dir(registry, run_id) / "checkpoints");
 }
 
 }  // namespace volant

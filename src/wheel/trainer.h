@@ -20,6 +20,6 @@ struct TrainedModel {
 // words when it failed.
 Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json& job);
 // Removes the checkpoints of a finished run; the model itself is an artifact by then.
-void drop_checkpoints(const Registry& registry, const Run& run);
+void drop_checkpoints(const Registry& registry, const std::string& run_id);
 
 }  // namespace volant
