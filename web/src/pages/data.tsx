@@ -32,7 +32,7 @@ function Prepared({ report }: { report: PrepareReport }): JSX.Element {
         <Fact label={t("data.bytesIn")}>{bytes(report.bytes_in)}</Fact>
         <Fact label={t("data.bytesOut")}>{bytes(report.bytes_out)}</Fact>
       </dl>
-      <Panel title={t("data.steps")} aside={<small class="hint">{t("data.stepsHint")}</small>}>
+      <Panel title={t("data.steps")} aside={<FunnelLegend languages={Object.keys(report.languages ?? {})} />}>
         <Funnel steps={steps} total={report.rows_in} chosen={chosen.value} onChoose={(name) => (chosen.value = name)} />
       </Panel>
       <Examples steps={steps} chosen={chosen.value} onChoose={(name) => (chosen.value = name)} />
@@ -50,6 +50,23 @@ function Prepared({ report }: { report: PrepareReport }): JSX.Element {
   );
 }
 
+function FunnelLegend({ languages }: { languages: string[] }): JSX.Element {
+  return (
+    <ul class="legend">
+      {languages.map((language) => (
+        <li key={language}>
+          <i class={`swatch kept lang-${language}`} />
+          {named("lang", language)}
+        </li>
+      ))}
+      <li>
+        <i class="swatch lost" />
+        {t("data.dropped")}
+      </li>
+    </ul>
+  );
+}
+
 interface FunnelProps {
   steps: PrepareStep[];
   total: number;
@@ -60,7 +77,7 @@ interface FunnelProps {
 function Funnel({ steps, total, chosen, onChoose }: FunnelProps): JSX.Element {
   const width = (rows: number): string => `${total > 0 ? (rows / total) * 100 : 0}%`;
   return (
-    <ol class="funnel">
+    <ol class="funnel" aria-label={t("data.stepsHint")}>
       {steps.map((step) => {
         const dropped = step.dropped ?? step.rows_in - step.rows_out;
         return (
@@ -156,7 +173,7 @@ function Shares({ title, rows, empty }: { title: string; rows: [string, number, 
               <dd>
                 {count(value)} <small>{note}</small>
               </dd>
-              <i style={{ width: percent(value / total) }} aria-hidden="true" />
+              <i style={{ width: `${(value / total) * 100}%` }} aria-hidden="true" />
             </div>
           ))}
       </dl>

@@ -10,6 +10,7 @@ import { t } from "../lib/i18n";
 import { href } from "../lib/router";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
+import { Mark } from "../ui/mark";
 import { Failure, PageHead } from "../ui/parts";
 
 interface Message {
@@ -108,6 +109,7 @@ function Conversation(): JSX.Element {
   if (all.length === 0) {
     return (
       <div class="conversation starters">
+        <Mark size={112} />
         <p>{t("playground.try")}</p>
         {[t("playground.starter1"), t("playground.starter2"), t("playground.starter3")].map((text) => (
           <button type="button" class="starter" key={text} onClick={() => void ask(text)}>

@@ -30,10 +30,11 @@ export function TrainingPage(): JSX.Element {
             {runs.map((one) => (
               <a key={one.id} href={href("training", one.id)} aria-current={one.id === run?.id ? "true" : undefined}>
                 <b>{one.id}</b>
-                <State state={one.status ?? "finished"} />
-                <small>
-                  {[one.kind === undefined ? "" : named("kind", one.kind), ago(one.created_at, lang.value), duration(one.seconds)].filter(Boolean).join(" · ")}
-                </small>
+                <span>
+                  <State state={one.status ?? "finished"} />
+                  {one.kind !== undefined && <small>{named("kind", one.kind)}</small>}
+                </span>
+                <small>{`${ago(one.created_at, lang.value)} · ${duration(one.seconds)}`}</small>
               </a>
             ))}
           </nav>

@@ -44,7 +44,7 @@ function VersionList(): JSX.Element {
   return (
     <>
       <PageHead title={t("page.versions")} lead={t("versions.lead")}>
-        <button type="button" class="quiet" disabled={data.versions.length < 2} onClick={() => (asking.value = { kind: "rollback" })}>
+        <button type="button" disabled={data.versions.length < 2} onClick={() => (asking.value = { kind: "rollback" })}>
           {t("versions.rollback")}
         </button>
       </PageHead>

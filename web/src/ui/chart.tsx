@@ -45,11 +45,12 @@ function options(box: HTMLElement, props: Props): uPlot.Options {
   return {
     width: box.clientWidth,
     height: props.height ?? 190,
+    padding: [10, 8, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false }, ...(props.sync === undefined ? {} : { sync: { key: props.sync } }) },
     scales: { x: { time: false } },
     axes: [
-      { ...axis, space: 60 },
+      { ...axis, space: 60, size: 28 },
       { ...axis, size: 54, values: (_, splits) => splits.map((value) => props.format(value)) },
     ],
     series: [

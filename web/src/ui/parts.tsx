@@ -108,7 +108,8 @@ const kShares = /accuracy|agreement|share|mfu|rate$/;
 
 /** A metric's value in its natural unit. */
 export function metricText(name: string, value: number): string {
-  return kShares.test(name) && Math.abs(value) <= 1 ? percent(value) : figure(value);
+  if (kShares.test(name) && Math.abs(value) <= 1) return percent(value);
+  return Math.abs(value) >= 0.1 && Math.abs(value) < 1e4 ? value.toPrecision(4) : figure(value);
 }
 
 export function MetricValue({ name, metric }: { name: string; metric: Metric }): JSX.Element {

@@ -17,7 +17,7 @@ interface Props {
   onChoose: (station: string | null) => void;
 }
 
-const kLabelRadius = 283;
+const kLabelRadius = 280;
 const kIconRadius = 244;
 const kBoltRadius = kRimInner - 6;
 
@@ -93,14 +93,17 @@ function Hub({ status }: { status: Status }): JSX.Element {
     <a class="hub" href={href("versions")} aria-label={version === null ? t("wheel.noProduction") : t("wheel.production", { version })}>
       <circle cx={kMiddle} cy={kMiddle} r={kHub + 12} class="hub-ring" />
       <circle cx={kMiddle} cy={kMiddle} r={kHub} class="hub-face" />
-      <text x={kMiddle} y={kMiddle - 40} class="hub-small">
+      <text x={kMiddle} y={kMiddle - 47} class="hub-small">
         {t("alias.production")}
       </text>
-      <text x={kMiddle} y={kMiddle + 20} class="hub-version">
+      <text x={kMiddle} y={kMiddle + 12} class="hub-version">
         {version ?? "–"}
       </text>
-      <text x={kMiddle} y={kMiddle + 50} class="hub-small">
-        {bits !== null ? `${figure(bits.value, 4)} ${t("unit.bitsPerByte")}` : version === null ? t("wheel.none") : ""}
+      <text x={kMiddle} y={kMiddle + 44} class="hub-small hub-figure">
+        {bits !== null ? figure(bits.value) : version === null ? t("wheel.none") : ""}
+      </text>
+      <text x={kMiddle} y={kMiddle + 65} class="hub-small">
+        {bits !== null && t("unit.bitsPerByte")}
       </text>
     </a>
   );
