@@ -31,7 +31,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/worker_pool.h"
 
 namespace volant {
 namespace {
@@ -159,7 +158,7 @@ class HttpServer::Impl {
         handler_(std::move(handler)),
         on_done_(std::move(on_done)),
         acceptor_(*io_),
-        workers_(options_.n_workers, options_.max_queue) {}
+        workers_(std::make_shared<WorkerPool>(options_.n_workers, options_.max_queue)) {}
 
   ~Impl() { drain(0); }
 
@@ -200,8 +199,8 @@ class HttpServer::Impl {
 
   int port() const { return port_; }
   size_t connections() const { return n_connections_.load(); }
-  size_t waiting() const { return workers_.waiting(); }
-  void post(std::function<void()> task) { workers_.post(std::move(task)); }
+  size_t waiting() const { return workers_->waiting(); }
+  std::shared_ptr<WorkerPool> workers() const { return workers_; }
 
   bool drain(double limit_s) {
     if (!thread_.joinable()) return true;
@@ -215,7 +214,7 @@ class HttpServer::Impl {
       for (Connection* connection : connections_) connection->cut();
     });
     thread_.join();  // run() ends when the last connection has gone
-    workers_.stop();
+    workers_->stop();
     return clean;
   }
 
@@ -414,7 +413,7 @@ class HttpServer::Impl {
 
   void dispatch(const std::shared_ptr<HttpExchange>& exchange) {
     const HttpExchangePtr handle = HttpExchange::handle(exchange);
-    const bool taken = workers_.try_post([this, handle] {
+    const bool taken = workers_->try_post([this, handle] {
       try {
         handler_(handle);
       } catch (const std::exception& thrown) {
@@ -541,7 +540,7 @@ class HttpServer::Impl {
   std::condition_variable drained_;
   int port_ = 0;
   std::thread thread_;
-  WorkerPool workers_;
+  const std::shared_ptr<WorkerPool> workers_;
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -557,7 +556,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpOptions& options
 int HttpServer::port() const { return impl_->port(); }
 size_t HttpServer::connections() const { return impl_->connections(); }
 size_t HttpServer::waiting() const { return impl_->waiting(); }
-void HttpServer::post(std::function<void()> task) { impl_->post(std::move(task)); }
+std::shared_ptr<WorkerPool> HttpServer::workers() const { return impl_->workers(); }
 bool HttpServer::drain(double limit_s) { return impl_->drain(limit_s); }
 
 }  // namespace volant

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "server/http_exchange.h"
+#include "server/worker_pool.h"
 
 namespace volant {
 
@@ -40,8 +41,8 @@ class HttpServer {
   int port() const;
   size_t connections() const;
   size_t waiting() const;  // requests without a worker yet
-  // Runs `task` on a worker thread.
-  void post(std::function<void()> task);
+  // The threads that run the handlers; may outlive the server, and then runs tasks where they are posted.
+  std::shared_ptr<WorkerPool> workers() const;
   // Accepts nothing new, lets what runs finish for at most `limit_s`, then cuts the rest. True when nothing
   // was cut.
   bool drain(double limit_s);
