@@ -1,5 +1,6 @@
 #include "data/clean.h"
 
+#include <algorithm>
 #include <array>
 
 #include "text/unicode.h"
@@ -243,7 +244,7 @@ Result<Normalization> normalization_of(std::string_view name) {
               "expected normalize to be \"nfc\", \"nfkc\" or \"none\", got \"{}\"", name);
 }
 
-std::string CleanChanges::to_string() const {
+std::vector<std::string> CleanChanges::names() const {
   const std::array<std::pair<bool, const char*>, 7> all = {{{invalid_utf8, "invalid_utf8"},
                                                             {mojibake, "mojibake"},
                                                             {ansi, "ansi"},
@@ -251,9 +252,9 @@ std::string CleanChanges::to_string() const {
                                                             {control, "control"},
                                                             {normalized, "normalized"},
                                                             {whitespace, "whitespace"}}};
-  std::string out;
+  std::vector<std::string> out;
   for (const auto& [on, name] : all) {
-    if (on) out += (out.empty() ? "" : ", ") + std::string(name);
+    if (on) out.emplace_back(name);
   }
   return out;
 }
@@ -282,7 +283,9 @@ std::string clean_text(std::string_view bytes, Normalization normalization, Clea
     }
   }
   std::u32string tidy = tidy_white_space(text);
-  did.whitespace = did.whitespace || tidy != text;
+  // A line end at the end of a text is nothing to speak of.
+  const size_t end = text.find_last_not_of(U'\n');
+  did.whitespace = did.whitespace || tidy != text.substr(0, end == std::u32string::npos ? 0 : end + 1);
   return from_code_points(tidy);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -22,8 +23,8 @@ struct CleanChanges {
   bool any() const {
     return invalid_utf8 || mojibake || ansi || overstrike || control || normalized || whitespace;
   }
-  // "ansi, overstrike".
-  std::string to_string() const;
+  // "ansi", "overstrike".
+  std::vector<std::string> names() const;
 };
 
 std::string clean_text(std::string_view bytes, Normalization normalization = Normalization::kNfc,

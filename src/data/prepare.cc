@@ -159,7 +159,7 @@ Status Preparer::clean_row(Result<Row> decoded, const std::string& place) {
     clean_.drop(row, "empty", "nothing was left after cleaning");
     return {};
   }
-  if (changes.any()) clean_.change(row, changes.to_string(), before);
+  if (changes.any()) clean_.change(row, changes.names(), before);
   if (!row.is_conversation()) boilerplate_.count(row.source, row.text);
   return clean_rows_.add(row);
 }
@@ -187,7 +187,7 @@ Status Preparer::judge_row(Row row) {
     }
     if (n_removed > 0) {
       const std::string before = std::exchange(row.text, std::move(rest));
-      clean_.change(row, "boilerplate", before);
+      clean_.change(row, {"boilerplate"}, before);
     }
   }
   clean_.leave(row);
@@ -204,7 +204,7 @@ Status Preparer::judge_row(Row row) {
     cut_.leave(row);
     return judge_piece(std::move(row));
   }
-  cut_.change(row, "cut", fmt::format("{} pieces", pieces.size()));
+  cut_.change(row, {"cut"}, fmt::format("{} pieces", pieces.size()));
   for (size_t i = 0; i < pieces.size(); ++i) {
     Row piece = row;
     piece.text = std::move(pieces[i]);
@@ -218,13 +218,12 @@ Status Preparer::judge_row(Row row) {
 
 void Preparer::mask_row(Row& row) {
   personal_.enter(row);
-  const std::string before = row.text;
   std::map<std::string, uint64_t> counts;
   row.map_text([&](std::string_view text) { return mask_personal_data(text, &counts); });
-  std::string kinds;
+  std::vector<std::string> kinds;
   for (const auto& [kind, count] : counts) {
     report_.personal_data[kind] += count;
-    kinds += (kinds.empty() ? "" : ", ") + kind;
+    kinds.push_back(kind);
   }
   // The example shows the masked text only: a report must not hold what was masked.
   if (!counts.empty()) personal_.change(row, kinds, row.text);

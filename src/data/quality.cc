@@ -44,6 +44,7 @@ void measure_characters(const std::u32string& s, TextMeasures& m) {
   for (const char32_t c : s) {
     if (u_isUWhiteSpace(static_cast<UChar32>(c))) continue;
     ++m.chars;
+    m.weight += is_han(c) ? 2 : 1;
     run = c == last ? run + 1 : 1;
     last = c;
     longest_run = std::max(longest_run, run);
@@ -99,8 +100,12 @@ void measure_words(const std::u32string& s, TextMeasures& m) {
   std::u32string word;
   const auto end_word = [&] {
     if (word.empty()) return;
-    ++n_words;
-    word_chars += word.size();
+    // Only words with letters tell how long words are: a dash between blanks or between Chinese characters
+    // does not.
+    if (std::any_of(word.begin(), word.end(), is_letter)) {
+      ++n_words;
+      word_chars += word.size();
+    }
     m.longest_word = std::max<uint64_t>(m.longest_word, word.size());
     tokens.push_back(hash_of(word));
     word.clear();
@@ -117,6 +122,7 @@ void measure_words(const std::u32string& s, TextMeasures& m) {
     }
   }
   end_word();
+  m.spaced_words = n_words;
   m.words = n_words + n_han;
   m.mean_word = n_words == 0 ? 0 : static_cast<double>(word_chars) / static_cast<double>(n_words);
 
@@ -150,8 +156,9 @@ const std::vector<Rule>& rules() {
   static const std::vector<Rule> all = {
       {"too_short",
        [](M m, O o) {
-         if (m.chars >= o.min_chars) return std::string();
-         return fmt::format("{} characters, expected {} or more", m.chars, o.min_chars);
+         if (m.weight >= o.min_chars) return std::string();
+         return fmt::format("{} characters (Chinese ones count twice), expected {} or more", m.weight,
+                            o.min_chars);
        }},
       {"undecodable",
        [](M m, O) { return at_most("characters that could not be decoded are", m.replacement, 0.01); }},
@@ -172,7 +179,7 @@ const std::vector<Rule>& rules() {
        [](M m, O) { return at_most("word sequences that occurred before are", m.repeated_ngrams, 0.5); }},
       {"odd_word_length",
        [](M m, O) {
-         if (m.mean_word == 0 || m.words < 10 || (m.mean_word >= 2 && m.mean_word <= 25))
+         if (m.mean_word == 0 || m.spaced_words < 10 || (m.mean_word >= 2 && m.mean_word <= 25))
            return std::string();
          return fmt::format("words have {:.1f} characters on average, expected 2 to 25", m.mean_word);
        }},

@@ -10,15 +10,16 @@
 namespace volant {
 
 struct QualityOptions {
-  uint64_t min_chars = 20;  // code points that are not blank
+  uint64_t min_chars = 20;  // code points that are not blank; a Chinese one counts twice
   double min_score = 0.3;
   std::vector<std::string> skip_rules;
 };
 
 // What the rules look at; shares are of the code points that are not blank.
 struct TextMeasures {
-  uint64_t chars = 0;  // not blank
-  double letters = 0;  // letters and marks
+  uint64_t chars = 0;   // not blank
+  uint64_t weight = 0;  // the same with Chinese characters counted twice: they say more
+  double letters = 0;   // letters and marks
   double digits = 0;
   double symbols = 0;          // neither letter, digit nor ordinary punctuation
   double punctuation = 0;      // ordinary punctuation: . , ; : ! ? ' " ( ) - and the Chinese ones
@@ -28,8 +29,9 @@ struct TextMeasures {
   double repeated_ngrams = 0;  // share of 5-word (10-character) sequences that occurred before
   double mean_word = 0;        // characters in a word; 0 without words
   uint64_t longest_word = 0;
-  uint64_t words = 0;    // a Chinese character counts as one
-  double mean_line = 0;  // characters in a line that is not empty
+  uint64_t spaced_words = 0;  // with letters, between blanks
+  uint64_t words = 0;         // a Chinese character counts as one
+  double mean_line = 0;       // characters in a line that is not empty
   uint64_t lines = 0;
 };
 TextMeasures measure_text(std::string_view utf8);

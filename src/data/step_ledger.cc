@@ -41,9 +41,9 @@ void StepLedger::drop(const Row& row, std::string_view reason, std::string_view 
   note(row, reason, row.text, detail);
 }
 
-void StepLedger::change(const Row& row, std::string_view reason, std::string_view before) {
+void StepLedger::change(const Row& row, const std::vector<std::string>& reasons, std::string_view before) {
   ++report_.changed;
-  note(row, reason, before, row.text);
+  for (const std::string& reason : reasons) note(row, reason, before, row.text);
 }
 
 PrepareStepReport StepLedger::finish() && {

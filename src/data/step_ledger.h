@@ -19,8 +19,8 @@ class StepLedger {
   void leave(const Row& row);
   // Instead of leave(): `row` ends here.
   void drop(const Row& row, std::string_view reason, std::string_view detail);
-  // Besides leave(): the step changed the row, which was `before`.
-  void change(const Row& row, std::string_view reason, std::string_view before);
+  // Besides leave(): the step changed the row, which was `before`, for one or more reasons.
+  void change(const Row& row, const std::vector<std::string>& reasons, std::string_view before);
   // Examples in order of their reasons.
   PrepareStepReport finish() &&;
 
