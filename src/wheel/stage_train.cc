@@ -6,9 +6,8 @@
 namespace volant {
 namespace {
 
-// config.json of the model to be, in Hugging Face's names.
+// config.json of the model to be, in Hugging Face's names; the trainer adds the ids of special tokens.
 Json model_config(const ModelSection& model, const Tokenizer& tokenizer) {
-  const auto id = [](std::optional<int32_t> value) { return value ? Json(*value) : Json(); };
   return JsonObject{{"architectures", JsonArray{Json("LlamaForCausalLM")}},
                     {"model_type", "llama"},
                     {"vocab_size", tokenizer.n_vocab()},
@@ -25,9 +24,7 @@ Json model_config(const ModelSection& model, const Tokenizer& tokenizer) {
                     {"hidden_act", "silu"},
                     {"attention_bias", false},
                     {"mlp_bias", false},
-                    {"torch_dtype", "float32"},
-                    {"bos_token_id", id(tokenizer.bos_id())},
-                    {"eos_token_id", id(tokenizer.eos_id())}};
+                    {"torch_dtype", "float32"}};
 }
 
 }  // namespace

@@ -1,0 +1,343 @@
+#include "wheel/improve.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/stop.h"
+#include "feedback/curation.h"
+#include "registry/audit.h"
+#include "wheel/corrections_eval.h"
+#include "wheel/deploy.h"
+#include "wheel/exported.h"
+#include "wheel/held_out.h"
+#include "wheel/improve_record.h"
+#include "wheel/improve_rows.h"
+#include "wheel/running.h"
+#include "wheel/stages.h"
+#include "wheel/trainer.h"
+
+namespace volant {
+namespace {
+
+constexpr double kLearnedShare = 0.8;  // of the corrections that it was trained on
+constexpr int64_t kWarmupSteps = 5;
+constexpr size_t kMaxExamples = 20;
+
+// One `volant improve`, step by step; what a step makes is kept for the next ones and for the report.
+class Improvement {
+ public:
+  Improvement(Workspace& workspace, const ImproveOptions& options)
+      : workspace_(workspace),
+        registry_(workspace.registry()),
+        config_(workspace.config()),
+        options_(options) {}
+
+  Result<Json> go() {
+    if (!TRY(gather())) return report();
+    if (options_.dry_run) return report();
+    const double started = steady_seconds();
+    run_ = TRY(start_run(registry_, "improve", key_));
+    const RunningMark mark = TRY(RunningMark::set(registry_, "improve", run_.id));
+    scratch_ = partial_path(registry_.tmp_dir() / "improve");
+    const Status done = work(started);
+    (void)volant::remove_all(scratch_);
+    if (!done) return failed(done.error(), steady_seconds() - started);
+    return report();
+  }
+
+ private:
+  Status work(double started) {
+    TRY(make_dirs(scratch_));
+    TRY(train());
+    TRY(evaluate());
+    TRY(register_candidate());
+    return judge(started);
+  }
+
+  // Corrections and where they are to be learned; false when there is nothing to do.
+  Result<bool> gather() {
+    const auto production = TRY(alias_target(registry_, "production"));
+    if (!production) {
+      return fail(ErrorCode::kNotFound, "expected a model in production to improve; 'volant run' makes one");
+    }
+    production_ = TRY(find_version(registry_, *production));
+    const auto fresh = TRY(pending_corrections(registry_));
+    // Earlier corrections come along, so that they are not forgotten.
+    set_ = TRY(curate(TRY(pending_corrections(registry_, true)), config_.improve.held_out_share));
+    n_new_ = static_cast<int64_t>(fresh.size());
+    if (n_new_ < config_.improve.min_corrections || set_.train.empty()) {
+      state_ = "nothing_to_do";
+      say(fmt::format("{} new corrections since the last improve, {} needed; nothing to do", n_new_,
+                      config_.improve.min_corrections));
+      return false;
+    }
+    rows_ = TRY(artifact_path(registry_, TRY(base_rows())));
+    say(fmt::format("{} corrections ({} new) on {} questions: {} to learn, {} held out", set_.corrections,
+                    n_new_, set_.train.size() + set_.held_out.size(), set_.train.size(),
+                    set_.held_out.size()));
+    JsonArray ids;
+    for (const int64_t id : set_.feedback_ids) ids.emplace_back(id);
+    key_ = sha256_hex(dump_json(JsonObject{{"production", production_.version},
+                                           {"hf", production_.hf},
+                                           {"feedback", ids},
+                                           {"settings", to_json(config_.improve)},
+                                           {"code", 1}}));
+    return true;
+  }
+
+  // The rows that the first ancestor of production was trained on.
+  Result<std::string> base_rows() {
+    ModelVersion version = production_;
+    while (!version.parent.empty()) version = TRY(find_version(registry_, version.parent));
+    return version.dataset;
+  }
+
+  Json job(const ImproveRows& rows, const Path& hf, const Path& file) const {
+    const ImproveSection& improve = config_.improve;
+    return JsonObject{{"objective", "sft"},
+                      {"model", JsonObject{{"init_from", hf.string()}}},
+                      {"tokenizer", hf.string()},
+                      {"data", JsonObject{{"train_rows", file.string()}}},
+                      {"seed", config_.train.seed},
+                      {"dtype", config_.train.dtype},
+                      {"max_seq_len", config_.train.max_seq_len},
+                      {"tokens_per_step", kImproveTokensPerStep},
+                      {"micro_batch_tokens", kImproveTokensPerStep},
+                      {"steps", rows.steps},
+                      {"max_seconds", improve.max_minutes * 60},
+                      {"lr", improve.lr},
+                      {"min_lr_ratio", 0.1},
+                      {"warmup_steps", kWarmupSteps},
+                      {"weight_decay", 0.0},
+                      {"grad_clip", 1.0},
+                      {"evaluate_every", 0},
+                      {"checkpoint_every", std::max<int64_t>(rows.steps / 4, 1)},
+                      {"finish_with", "last"},
+                      {"n_threads", config_.train.n_threads}};
+  }
+
+  Status train() {
+    const Path hf = TRY(artifact_path(registry_, production_.hf));
+    const auto tokenizer = TRY(load_tokenizer(hf));
+    const Path file = run_dir(registry_, run_.id) / "rows.jsonl";
+    counts_ = TRY(write_improve_rows(set_, rows_ / kTrainRows, *tokenizer, config_.improve,
+                                     config_.train.max_seq_len, file));
+    say(fmt::format("training from {} for {} steps, with {} rows of old text against forgetting",
+                    production_.version, counts_.steps, counts_.replay_rows));
+    const TrainedModel trained = TRY(run_trainer(registry_, run_, job(counts_, hf, file)));
+    training_ = trained.summary;
+    const Path copy = scratch_ / "model";
+    TRY(copy_all(trained.folder, copy));
+    candidate_.hf = TRY(put_artifact(registry_, copy, "hf_model")).digest;
+    const Path rows_copy = scratch_ / "corrections.jsonl";
+    TRY(copy_all(file, rows_copy));
+    candidate_.dataset = TRY(put_artifact(registry_, rows_copy, "corrections")).digest;
+    return stop_requested()
+               ? Status(fail(ErrorCode::kCancelled, "stopped; 'volant improve' goes on from here"))
+               : Status();
+  }
+
+  Status evaluate() {
+    say("evaluating the candidate and its compressed form");
+    const Path hf = TRY(artifact_path(registry_, candidate_.hf));
+    const auto documents = TRY(read_documents(rows_ / kTestRows, config_.evaluate.max_documents));
+    LanguageEvalOptions options;
+    options.sample_prompts = config_.evaluate.sample_prompts;
+    const LanguageEvalReport report = TRY(evaluate_model(hf, documents, options));
+    const Path folder = scratch_ / "evaluation";
+    TRY(make_dirs(folder));
+    TRY(write_file_atomic(folder / "report.json", dump_json_pretty(to_json(report))));
+    TRY(write_file_atomic(folder / "report.html", to_html(report, config_.name + ": " + run_.id)));
+    const ExportedModel exported =
+        TRY(export_formats(hf, config_.compress, documents, scratch_, config_.name));
+    const Path served = exported.files.front().path;
+    candidate_.bytes = TRY(volant::file_size(served));
+    candidate_.gguf = TRY(put_artifact(registry_, served, "gguf")).digest;
+    candidate_.parity = exported.parity;
+    scores_ = exported.scores;
+    Json metrics = metrics_of(to_json(report));
+    metrics.as_object()["served_bits_per_byte"] = exported.bits_per_byte;
+    metrics.as_object()["report"] = TRY(put_artifact(registry_, folder, "evaluation")).digest;
+    candidate_.metrics = std::move(metrics);
+    return compare_corrections();
+  }
+
+  Status compare_corrections() {
+    std::vector<CuratedRow> all = set_.train;
+    all.insert(all.end(), set_.held_out.begin(), set_.held_out.end());
+    const auto score = [&](const Path& model) -> Result<std::vector<CorrectionScore>> {
+      const auto engine = TRY(Engine::open(model));
+      return score_corrections(*engine, all);
+    };
+    const auto before = TRY(score(TRY(version_model_path(registry_, production_))));
+    const auto after = TRY(score(TRY(artifact_path(registry_, candidate_.gguf))));
+    const auto split = static_cast<std::ptrdiff_t>(set_.train.size());
+    const auto part = [&](const std::vector<CorrectionScore>& scores, bool held_out) {
+      return summarize(held_out ? std::vector(scores.begin() + split, scores.end())
+                                : std::vector(scores.begin(), scores.begin() + split));
+    };
+    learned_ = part(after, false);
+    corrections_ = JsonObject{{"train", compare_json(part(before, false), learned_)},
+                              {"held_out", compare_json(part(before, true), part(after, true))}};
+    for (size_t i = 0; i < all.size() && i < kMaxExamples; ++i) {
+      examples_.push_back(JsonObject{{"question", question_of(all[i])},
+                                     {"correction", correction_of(all[i])},
+                                     {"before", before[i].answer},
+                                     {"after", after[i].answer},
+                                     {"held_out", i >= set_.train.size()}});
+    }
+    say(fmt::format("of {} corrections to learn, {} are answered word for word now ({} before)",
+                    learned_.rows, learned_.exact, part(before, false).exact));
+    return {};
+  }
+
+  Status register_candidate() {
+    candidate_.run_id = run_.id;
+    candidate_.parent = production_.version;
+    candidate_.metrics.as_object()["corrections"] = corrections_;
+    Transaction transaction = TRY(Transaction::begin(registry_.database()));
+    candidate_ = TRY(register_version(registry_, candidate_));
+    const LineageNode dataset{"artifact", candidate_.dataset};
+    TRY(add_edge(registry_, {"artifact", TRY(base_rows())}, dataset, "replay"));
+    for (const int64_t id : set_.feedback_ids) {
+      TRY(add_edge(registry_, {"feedback", std::to_string(id)}, dataset, "correction"));
+    }
+    TRY(set_alias(registry_, "candidate", candidate_.version, "improve", "learned from corrections"));
+    return transaction.commit();
+  }
+
+  // The gate, the decision and everything that says so, in one transaction.
+  Status judge(double started) {
+    GateReport gate = TRY(run_gate(workspace_, scores_, rows_));
+    const double share =
+        learned_.rows > 0 ? static_cast<double>(learned_.learned) / static_cast<double>(learned_.rows) : 0;
+    add_condition(
+        gate, share >= kLearnedShare,
+        fmt::format("it learned {} of the {} corrections it was trained on, at least {:.0f} % are expected",
+                    learned_.learned, learned_.rows, 100 * kLearnedShare));
+    Transaction transaction = TRY(Transaction::begin(registry_.database()));
+    decision_ = TRY(decide(workspace_, candidate_, gate, "improve"));
+    gate_ = to_json(gate);
+    state_ = decision_.promoted ? "promoted" : "refused";
+    seconds_ = steady_seconds() - started;
+    if (decision_.promoted) {
+      TRY(mark_used(registry_, set_.feedback_ids));
+      say(fmt::format("{} passed the gate and is production now (before: {})", candidate_.version,
+                      production_.version));
+    } else {
+      say(fmt::format("{} was refused, {} stays in production", candidate_.version, production_.version));
+      for (const std::string& reason : gate.reasons) say("  " + reason);
+    }
+    const Json whole = report();
+    TRY(record_improvement(registry_, run_.id, state_, whole));
+    TRY(finish_run(registry_, run_.id, "finished",
+                   JsonObject{{"state", state_},
+                              {"candidate", candidate_.version},
+                              {"corrections", corrections_},
+                              {"training", training_}},
+                   seconds_));
+    TRY(registry_.database().execute("DELETE FROM station_failures WHERE station = 'improve'"));
+    TRY(transaction.commit());
+    drop_checkpoints(registry_, run_.id);
+    return {};
+  }
+
+  Error failed(Error error, double seconds) {
+    const bool cancelled = error.code == ErrorCode::kCancelled;
+    (void)finish_run(registry_, run_.id, cancelled ? "stopped" : "failed",
+                     JsonObject{{"error", error.to_string()}}, seconds);
+    if (!cancelled) {
+      (void)registry_.database().execute(
+          "INSERT INTO station_failures (station, stage_key, message, created_at) VALUES ('improve', ?, ?, "
+          "?) ON CONFLICT "
+          "(station) DO UPDATE SET stage_key = excluded.stage_key, message = excluded.message, created_at = "
+          "excluded.created_at",
+          {key_, error.to_string(), now_iso8601()});
+    }
+    return std::move(error).at("improve");
+  }
+
+  Json report() const {
+    JsonArray summary;
+    for (const std::string& line : lines_) summary.emplace_back(line);
+    const auto name = [](const std::string& version) { return version.empty() ? Json() : Json(version); };
+    const bool promoted = state_ == "promoted";
+    return JsonObject{{"state", state_},
+                      {"headline", lines_.empty() ? "" : headline()},
+                      {"summary", std::move(summary)},
+                      {"run_id", name(run_.id)},
+                      {"candidate", name(candidate_.version)},
+                      {"production_before", name(production_.version)},
+                      {"production_after", name(promoted ? candidate_.version : production_.version)},
+                      {"rows", JsonObject{{"train", set_.train.size()},
+                                          {"held_out", set_.held_out.size()},
+                                          {"replay", counts_.replay_rows},
+                                          {"copies", counts_.correction_rows},
+                                          {"duplicates", set_.duplicates}}},
+                      {"corrections", corrections_},
+                      {"examples", examples_},
+                      {"gate", gate_},
+                      {"training", training_},
+                      {"seconds", seconds_}};
+  }
+
+  std::string headline() const {
+    if (state_ == "promoted")
+      return fmt::format("{} learned {} corrections and is production", candidate_.version, learned_.learned);
+    if (state_ == "refused") return fmt::format("{} was refused by the gate", candidate_.version);
+    return lines_.back();
+  }
+
+  void say(const std::string& line) {
+    lines_.push_back(line);
+    if (options_.on_line) options_.on_line(line);
+  }
+
+  Workspace& workspace_;
+  Registry& registry_;
+  const WorkspaceConfig& config_;
+  const ImproveOptions& options_;
+  std::string key_, state_ = "dry_run";
+  Run run_;
+  Path scratch_, rows_;
+  ModelVersion production_, candidate_;
+  CuratedSet set_;
+  ImproveRows counts_;
+  int64_t n_new_ = 0;
+  double seconds_ = 0;
+  std::vector<DocumentScore> scores_;
+  CorrectionSummary learned_;
+  Decision decision_;
+  Json training_, corrections_, gate_;
+  JsonArray examples_;
+  std::vector<std::string> lines_;
+};
+
+}  // namespace
+
+Result<Json> improve(Workspace& workspace, const ImproveOptions& options) {
+  const LockFile lock = TRY(workspace.lock());
+  return Improvement(workspace, options).go();
+}
+
+Result<Json> improve_status(Workspace& workspace) {
+  const auto running = find_running(workspace.registry());
+  const auto last = TRY(latest_improvement(workspace.registry()));
+  const auto failure = TRY(workspace.registry().database().query_one(
+      "SELECT message, created_at FROM station_failures WHERE station = 'improve'"));
+  JsonObject status{{"state", "idle"}, {"log", JsonArray()}, {"result", Json()}};
+  if (last) {
+    status["state"] = "done";
+    status["result"] = last->report;
+    if (const Json* summary = json_find(last->report, "summary")) status["log"] = *summary;
+  }
+  if (failure && (!last || failure->text(1) > last->created_at)) {
+    status["state"] = "failed";
+    status["log"] = JsonArray{Json(failure->text(0))};
+  }
+  if (running && running->station == "improve") status["state"] = "running";
+  return Json(std::move(status));
+}
+
+}  // namespace volant
