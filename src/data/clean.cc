@@ -14,31 +14,33 @@ constexpr char32_t kCsi = 0x9B;  // the one-character form of ESC [
 
 bool is_c1(char32_t c) { return c >= 0x80 && c <= 0x9F; }
 
-// "â\x80\x99" is the UTF-8 of an apostrophe read as Latin-1. Only sequences that hold a C1 control are
-// touched: nobody writes those.
-std::u32string repair_mojibake(const std::u32string& in, bool* changed) {
+// The run of characters U+0080 to U+00FF at `begin` as the bytes that they once were; empty when that is no
+// UTF-8.
+std::u32string decode_run(std::u32string_view run) {
+  std::string bytes;
+  for (const char32_t c : run) bytes.push_back(static_cast<char>(c));
+  return is_valid_utf8(bytes) ? to_code_points(bytes) : std::u32string();
+}
+
+// "â\x80\x99" is the UTF-8 of an apostrophe read as Latin-1, perhaps more than once. Only runs that hold a C1
+// control character are touched: nobody writes those.
+std::u32string repair_mojibake(std::u32string_view in, bool* changed) {
   std::u32string out;
   out.reserve(in.size());
   for (size_t i = 0; i < in.size();) {
-    const char32_t lead = in[i];
-    const size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
-                          : lead >= 0xE0 && lead <= 0xEF ? 3
-                          : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                         : 0;
-    bool suspicious = false, complete = length > 0 && i + length <= in.size();
-    std::string bytes(1, static_cast<char>(lead));
-    for (size_t k = 1; complete && k < length; ++k) {
-      const char32_t c = in[i + k];
-      complete = c >= 0x80 && c <= 0xBF;
-      suspicious = suspicious || is_c1(c);
-      bytes.push_back(static_cast<char>(c));
-    }
-    if (complete && suspicious && is_valid_utf8(bytes)) {
-      out += to_code_points(bytes);
-      i += length;
+    size_t end = i;
+    bool suspicious = false;
+    for (; end < in.size() && in[end] >= 0x80 && in[end] <= 0xFF; ++end)
+      suspicious = suspicious || is_c1(in[end]);
+    const std::u32string decoded = suspicious ? decode_run(in.substr(i, end - i)) : std::u32string();
+    if (!decoded.empty()) {
       *changed = true;
+      out += repair_mojibake(decoded, changed);  // shorter than before, so this ends
+      i = end;
     } else {
-      out.push_back(in[i++]);
+      end = std::max(end, i + 1);
+      out += in.substr(i, end - i);
+      i = end;
     }
   }
   return out;

@@ -105,7 +105,7 @@ bool is_version(std::string_view text, size_t begin) {
   for (char& c : before) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   while (!before.empty() && (before.back() == ' ' || before.back() == ':')) before.pop_back();
   return before.ends_with("version") || before.ends_with("ver.") || before.ends_with("release") ||
-         before.ends_with("版本") || before.ends_with("版");
+         before.ends_with("revision") || before.ends_with("版本") || before.ends_with("版");
 }
 
 size_t end_of_prefix_length(std::string_view text, size_t i, int max) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/clock.h"
 #include "base/progress.h"
@@ -101,9 +102,10 @@ class Preparer {
   std::optional<NearDuplicateIndex> near_index_;
   std::vector<double> positions_;  // of kept rows, for the split
   struct Place {
-    const std::string* source;  // a key of report_.sources
+    const std::string* path;  // in paths_
     uint64_t record;
   };
+  std::set<std::string> paths_;
   std::vector<Place> first_places_;  // of texts that were the first of their kind
   PrepareReport report_;
   StepLedger decode_{"decode"}, clean_{"clean"}, cut_{"cut"}, personal_{"personal_data"},
@@ -261,10 +263,10 @@ bool Preparer::passes_exact(const Row& row) {
   const std::optional<uint64_t> first = exact_.add(first_places_.size(), row.text);
   if (first) {
     const Place& place = first_places_[*first];
-    exact_step_.drop(row, "duplicate", fmt::format("the same as {} record {}", *place.source, place.record));
+    exact_step_.drop(row, "duplicate", fmt::format("the same as {} record {}", *place.path, place.record));
     return false;
   }
-  first_places_.push_back({&report_.sources.find(row.source)->first, row.record});
+  first_places_.push_back({&*paths_.insert(row.path).first, row.record});
   exact_step_.leave(row);
   return true;
 }
@@ -277,7 +279,7 @@ Result<bool> Preparer::passes_near(const Row& row) {
   if (twin) {
     const Row first = TRY(kept_rows_.row(twin->of));
     near_step_.drop(row, "near_duplicate",
-                    fmt::format("{:.0f} % like {} record {}: {}", 100 * twin->similarity, first.source,
+                    fmt::format("{:.0f} % like {} record {}: {}", 100 * twin->similarity, first.path,
                                 first.record, snippet(first.text, 120)));
     return false;
   }

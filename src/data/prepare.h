@@ -18,7 +18,7 @@ namespace volant {
 // `[prepare]` of volant.toml; members are named as its keys.
 struct PrepareOptions {
   std::string normalize = "nfc";          // nfc | nfkc | none
-  uint64_t min_chars = 20;                // code points that are not blank
+  uint64_t min_chars = 20;                // code points that are not blank; a Chinese one counts twice
   uint64_t max_chars = 20000;             // longer documents are cut at paragraphs, lines or sentences
   std::vector<std::string> languages;     // ISO 639-1 codes that may pass; empty: all
   double near_duplicate_threshold = 0.8;  // Jaccard similarity of shingles; 0 or above 1: step is left out
@@ -30,7 +30,7 @@ struct PrepareOptions {
 };
 
 struct PrepareExample {
-  std::string reason, text, source, detail;
+  std::string reason, text, source, path, detail;
   uint64_t record = 0;
 };
 

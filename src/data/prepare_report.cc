@@ -9,11 +9,8 @@ Json in_out(const std::array<uint64_t, 2>& counts, const char* in, const char* o
 }
 
 Json example_json(const PrepareExample& example) {
-  return JsonObject{{"reason", example.reason},
-                    {"text", example.text},
-                    {"source", example.source},
-                    {"record", example.record},
-                    {"detail", example.detail}};
+  return JsonObject{{"reason", example.reason}, {"text", example.text},     {"source", example.source},
+                    {"path", example.path},     {"record", example.record}, {"detail", example.detail}};
 }
 
 Json step_json(const PrepareStepReport& step) {

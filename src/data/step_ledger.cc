@@ -30,9 +30,9 @@ void StepLedger::note(const Row& row, std::string_view reason, std::string_view 
                       std::string_view detail) {
   ++report_.reasons[std::string(reason)];
   std::map<uint64_t, PrepareExample>& kept = examples_[std::string(reason)];
-  const uint64_t digest = hash64(row.id, row.record);
+  const uint64_t digest = hash64(row.id + row.path, row.record);
   if (kept.size() == kExamplesByReason && digest >= kept.rbegin()->first) return;
-  kept[digest] = {std::string(reason), snippet(text), row.source, snippet(detail), row.record};
+  kept[digest] = {std::string(reason), snippet(text), row.source, row.path, snippet(detail), row.record};
   if (kept.size() > kExamplesByReason) kept.erase(std::prev(kept.end()));
 }
 
