@@ -42,7 +42,7 @@ TEST(File, WritesAndReadsBack) {
   const std::string bytes("a\0b\n", 4);
   ASSERT_TRUE(write_file_atomic(scratch / "deep/er/file", bytes));
   EXPECT_EQ(read_file(scratch / "deep/er/file").value(), bytes);
-  EXPECT_EQ(file_size(scratch / "deep/er/file").value(), 4U);
+  EXPECT_EQ(volant::file_size(scratch / "deep/er/file").value(), 4U);
   EXPECT_EQ(count_entries(scratch / "deep/er"), 1U);
 }
 
@@ -171,7 +171,8 @@ TEST(File, GlobFindsWhatAShellFinds) {
   std::filesystem::create_directory_symlink(scratch.path(), scratch / "d1/loop");
   const auto names = [&](const std::string& pattern) {
     std::vector<std::string> found;
-    for (const Path& path : glob((scratch / pattern).string()).value()) {
+    const std::vector<Path> paths = glob((scratch / pattern).string()).value();
+    for (const Path& path : paths) {
       found.push_back(path.lexically_relative(scratch.path()).string());
     }
     return found;
@@ -216,8 +217,8 @@ TEST(File, CopyRenameRemove) {
   ASSERT_TRUE(rename_into_place(scratch / "a", scratch / "z"));
   EXPECT_EQ(read_file(scratch / "z/b/c").value(), "x");
   EXPECT_EQ(rename_into_place(scratch / "z", scratch / "copy").error().code, ErrorCode::kAlreadyExists);
-  ASSERT_TRUE(remove_all(scratch / "z"));
-  ASSERT_TRUE(remove_all(scratch / "z"));
+  ASSERT_TRUE(volant::remove_all(scratch / "z"));
+  ASSERT_TRUE(volant::remove_all(scratch / "z"));
   EXPECT_FALSE(std::filesystem::exists(scratch / "z"));
 }
 

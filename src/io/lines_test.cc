@@ -117,7 +117,7 @@ TEST(LineReader, DecompressionBombStopsAtTheLimit) {
   const ScratchDir scratch;
   const std::string zeros(64 << 20, '0');
   for (const Path& path : {put(scratch, "b.gz", gzip(zeros)), put(scratch, "b.zst", zstd(zeros))}) {
-    EXPECT_LT(file_size(path).value(), 100'000U);
+    EXPECT_LT(volant::file_size(path).value(), 100'000U);
     EXPECT_EQ(read_content(path, 1 << 20).error().code, ErrorCode::kLimit);
     LineReader lines = LineReader::open(path, {.max_line_bytes = 1 << 20}).value();
     EXPECT_EQ(lines.next().error().code, ErrorCode::kLimit);

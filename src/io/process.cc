@@ -127,7 +127,16 @@ pid_t fork_child(const Launch& launch) {
       }).detach();
     }
   };
-  static Forker* forker = new Forker;  // never destroyed: its thread waits in it until the process ends
+  // Never destroyed: its thread waits in it until the process ends. A forked copy of us has no such thread
+  // yet.
+  static std::mutex mutex;
+  static Forker* forker = nullptr;
+  static pid_t owner = 0;
+  {
+    const std::lock_guard lock(mutex);
+    if (owner != ::getpid()) forker = new Forker;
+    owner = ::getpid();
+  }
   Task task([&launch] {
     const pid_t pid = ::fork();
     if (pid == 0) run_child(launch);
