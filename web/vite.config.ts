@@ -11,7 +11,7 @@ export default defineConfig({
     modulePreload: false,
     assetsInlineLimit: 0,
     minify: "terser",
-    terserOptions: { module: true, compress: { passes: 3, keep_fargs: false } },
+    terserOptions: { module: true, ecma: 2020, compress: { passes: 3, keep_fargs: false, unsafe_arrows: true } },
   },
   server: { proxy: { "/api": volant, "/v1": volant, "/healthz": volant, "/metrics": volant } },
 });

@@ -60,9 +60,9 @@ const runs = [
 ];
 
 function prepare() {
-  const names = [["decode", 0, 12], ["clean", 38, 25940], ["length", 1902, 0], ["exact_duplicates", 2210, 0], ["near_duplicates", 803, 0], ["language", 212, 0], ["quality", 451, 0], ["personal_data", 0, 63], ["split", 0, 0]];
+  const names = [["decode", 0, 0], ["clean", 1940, 25940], ["cut", -420, 18], ["personal_data", 0, 63], ["exact_duplicates", 2210, 0], ["language", 212, 0], ["quality", 871, 0], ["near_duplicates", 803, 0], ["split", 0, 0]];
   const texts = {
-    clean: [["empty after cleaning", "\u001b[32m\u001b[m"]], length: [["too short: 9 characters, at least 20", "Be happy."], ["too long: 41,233 characters, at most 20,000", "Once upon a midnight dreary, while I pondered, weak and weary…"]],
+    clean: [["empty", "\u001b[32m\u001b[m"], ["too short", "Be happy."]], personal_data: [["email", "Write to <EMAIL> for the rest of this story."]],
     exact_duplicates: [["same text as tang300:12", "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。"]], near_duplicates: [["91 % like fortunes:201", "A friend in need is a friend indeed!!"]],
     language: [["la is not among en, zh", "Gallia est omnis divisa in partes tres, quarum unam incolunt Belgae."]], quality: [["0.12, at least 0.30: few letters", "!!!! #### $$$$ %%%% ---- ____ ++++"]],
   };
@@ -73,7 +73,7 @@ function prepare() {
       const rows_in = rows;
       rows -= dropped;
       return {
-        name, rows_in, rows_out: rows, dropped, changed,
+        name, rows_in, rows_out: rows, dropped: Math.max(0, dropped), changed, reasons: dropped > 0 ? { "too short": Math.round(dropped * 0.8), empty: dropped - Math.round(dropped * 0.8) } : {},
         by_language: { en: { in: Math.round(rows_in * 0.61), out: Math.round(rows * 0.61) }, zh: { in: Math.round(rows_in * 0.39), out: rows - Math.round(rows * 0.61) } },
         examples: (texts[name] ?? []).map(([reason, text], index) => ({ reason, text, source: index ? "fortunes-zh" : "fortunes", record: 41 + index, detail: "/usr/share/games/fortunes/wisdom" })),
       };
@@ -81,26 +81,26 @@ function prepare() {
     languages: { en: { rows: 12503, bytes: 3010221 }, zh: { rows: 7995, bytes: 2020978 } },
     splits: { train: { rows: 18450, bytes: 4528080 }, validation: { rows: 1024, bytes: 251500 }, test: { rows: 1024, bytes: 251619 } },
     sources: { fortunes: { rows_in: 15931, rows_out: 12503 }, "fortunes-zh": { rows_in: 10183, rows_out: 7995 } },
-    personal_data: { email: 41, phone: 9, ip: 12, id_number: 1, bank_card: 0 },
+    personal_data: { email: 41, phone: 9, ip_address: 12, cn_id: 1, bank_card: 0 },
   };
 }
 
 const fertility = (a, b, c, d, e) => ({ tokens_per_char: a, tokens_per_word: b, bytes_per_token: c, byte_level_tokens_per_char: d, byte_level_tokens_per_word: e });
 let versions = [
-  { version: "v3", created_at: ago(800), aliases: ["production"], run_id: "improve-4c1d", parent: "v2", bytes: 4612333, metrics: { bits_per_byte: metric(1.8741, 0.021), next_token_accuracy: metric(0.4312, 0.008) }, parity: { greedy_agreement: 0.9984, kl_divergence: 0.00012 }, gate: { passed: true, reasons: ["bits per byte +0.0041, upper bound +0.0112, at most +0.0200", "1,024 documents, at least 200"] } },
-  { version: "v2", created_at: ago(2300), aliases: [], run_id: "train-9f20", parent: null, bytes: 4612333, metrics: { bits_per_byte: metric(1.8702, 0.022), next_token_accuracy: metric(0.4327, 0.008) }, parity: { greedy_agreement: 0.9979, kl_divergence: 0.00014 }, gate: { passed: true, reasons: ["first version: nothing to compare with"] } },
-  { version: "v1", created_at: ago(9300), aliases: ["candidate"], run_id: "train-77ab", parent: null, bytes: 4612333, metrics: { bits_per_byte: metric(2.2391, 0.03), next_token_accuracy: metric(0.351, 0.009) }, parity: { greedy_agreement: 0.9981, kl_divergence: 0.00016 }, gate: { passed: false, reasons: ["bits per byte +0.3689, upper bound +0.3911, at most +0.0200"] } },
+  { version: "v3", created_at: ago(800), aliases: ["production"], run_id: "improve-4c1d", parent: "v2", bytes: 4612333, metrics: { bits_per_byte: metric(1.8741, 0.021), next_token_accuracy: metric(0.4312, 0.008) }, parity: { format: "q8_0", positions: 2048, passed: true, greedy_agreement: 0.9984, mean_kl: 0.00012 }, gate: { passed: true, reasons: ["bits per byte +0.0041, upper bound +0.0112, at most +0.0200", "1,024 documents, at least 200"] } },
+  { version: "v2", created_at: ago(2300), aliases: [], run_id: "train-9f20", parent: null, bytes: 4612333, metrics: { bits_per_byte: metric(1.8702, 0.022), next_token_accuracy: metric(0.4327, 0.008) }, parity: { format: "q8_0", positions: 2048, passed: true, greedy_agreement: 0.9979, mean_kl: 0.00014 }, gate: { passed: true, reasons: ["first version: nothing to compare with"] } },
+  { version: "v1", created_at: ago(9300), aliases: ["candidate"], run_id: "train-77ab", parent: null, bytes: 4612333, metrics: { bits_per_byte: metric(2.2391, 0.03), next_token_accuracy: metric(0.351, 0.009) }, parity: { format: "q8_0", positions: 2048, passed: true, greedy_agreement: 0.9981, mean_kl: 0.00016 }, gate: { passed: false, reasons: ["bits per byte +0.3689, upper bound +0.3911, at most +0.0200"] } },
 ];
 const feedback = [
-  { id: 3, answer_id: "chatcmpl-5a01", rating: "down", correction: "Volant means flywheel: a wheel that keeps what you put into it.", prompt: "What does Volant mean?", answer: "Volant means the man of the man who is not.", created_at: ago(300), version: "v2" },
-  { id: 2, answer_id: "chatcmpl-4401", rating: "up", prompt: "床前明月光", answer: "疑是地上霜。", created_at: ago(3000), version: "v2" },
-  { id: 1, answer_id: "chatcmpl-4400", rating: "down", comment: "Too long, and it repeats itself.", prompt: "Tell me something about time.", answer: "Time is what keeps everything from happening at once, and once, and once.", created_at: ago(4000), version: "v2" },
+  { id: 3, answer_id: "chatcmpl-5a01", rating: "down", correction: "Volant means flywheel: a wheel that keeps what you put into it.", state: "new", messages: [{ role: "user", content: "What does Volant mean?" }], answer: "Volant means the man of the man who is not.", created_at: ago(300), version: "v2" },
+  { id: 2, answer_id: "chatcmpl-4401", rating: "up", messages: [{ role: "user", content: "床前明月光" }], answer: "疑是地上霜。", created_at: ago(3000), version: "v2" },
+  { id: 1, answer_id: "chatcmpl-4400", rating: "down", comment: "Too long, and it repeats itself.", messages: [{ role: "user", content: "Tell me something about time." }], answer: "Time is what keeps everything from happening at once, and once, and once.", created_at: ago(4000), version: "v2" },
 ];
 let improve = { state: "idle", log: [], result: null };
 const audit = [
-  { at: ago(800), actor: "volant improve", action: "promote", subject: "v3", detail: "gate passed" },
-  { at: ago(2300), actor: "volant run", action: "promote", subject: "v2", detail: "first version" },
-  { at: ago(2301), actor: "volant run", action: "register", subject: "v2", detail: "" },
+  { id: 3, created_at: ago(800), actor: "improve", action: "promote", subject: "v3", detail: { before: "v2", reason: "gate passed" } },
+  { id: 2, created_at: ago(2300), actor: "wheel", action: "promote", subject: "v2", detail: { reason: "first version" } },
+  { id: 1, created_at: ago(2301), actor: "wheel", action: "refuse", subject: "v1", detail: { passed: false } },
 ];
 
 function startImprove() {
@@ -116,8 +116,8 @@ function startImprove() {
 
 const routes = {
   "GET /api/status": status, "GET /api/runs": () => ({ runs: wheel === "empty" ? [] : runs }),
-  "GET /api/data": () => (wheel === "empty" ? { collect: null, prepare: null, tokenizer: null } : { collect: {}, prepare: prepare(), tokenizer: { algorithm: "bpe", vocab_size: 8192, languages: { en: fertility(0.271, 1.52, 3.69, 1.002, 5.63), zh: fertility(0.742, 1.31, 3.98, 2.95, 5.21) }, all: fertility(0.386, 1.44, 3.81, 1.43, 5.48) } }),
-  "GET /api/versions": () => ({ versions: wheel === "empty" ? [] : versions }), "GET /api/audit": () => ({ audit }), "GET /api/improve": () => improve,
+  "GET /api/data": () => (wheel === "empty" ? { collect: null, prepare: null, tokenizer: null } : { collect: { sources: [{ name: "fortunes", kind: "text", files: 41, charsets: { "UTF-8": 41 }, problems: [] }, { name: "fortunes-zh", kind: "text", files: 4, charsets: { "UTF-8": 3, GB18030: 1 }, problems: [{ where: "chinese:812", message: "some bytes were no text in UTF-8", text: "\ufffd\ufffd" }] }] }, prepare: prepare(), tokenizer: { algorithm: "bpe", vocab_size: 8192, languages: { en: fertility(0.271, 1.52, 3.69, 1.002, 5.63), zh: fertility(0.742, 1.31, 3.98, 2.95, 5.21) }, all: fertility(0.386, 1.44, 3.81, 1.43, 5.48) } }),
+  "GET /api/versions": () => ({ versions: wheel === "empty" ? [] : versions }), "GET /api/audit": () => ({ audit, intact: true }), "GET /api/improve": () => improve,
   "GET /v1/models": () => ({ object: "list", data: [{ id: "production" }, { id: "v3" }] }),
 };
 
@@ -152,16 +152,19 @@ createServer(async (request, response) => {
   const known = routes[`${request.method} ${path}`];
   if (known) return json(200, known());
   if (/^\/v1\/(chat\/)?completions$/.test(path)) return stream(response, sent, !path.includes("chat"));
-  if (path === "/v1/feedback") return json(200, { id: feedback.unshift({ id: feedback.length + 1, created_at: ago(0), prompt: "…", ...sent }) });
-  if (path === "/api/feedback") return json(200, { feedback: wheel === "empty" ? [] : feedback });
+  if (path === "/v1/feedback") return json(200, { id: feedback.unshift({ id: feedback.length + 1, created_at: ago(0), state: "new", messages: [{ role: "user", content: "…" }], ...sent }) });
+  if (path === "/api/feedback") return json(200, { feedback: wheel === "empty" ? [] : feedback, counts: { total: 3, up: 1, down: 2, corrections: 1, new_corrections: 1 } });
   if (path === "/api/improve") return startImprove(), json(200, improve);
   if (path.endsWith("/promote")) versions = versions.map((one) => ({ ...one, aliases: one.version === path.split("/")[3] ? ["production"] : [] }));
   if (path.endsWith("/promote") || path === "/api/rollback") return json(200, { version: "v2" });
   if (/^\/api\/runs\/.*\/events$/.test(path)) return json(200, events(wheel === "busy"));
-  if (path.startsWith("/api/evaluation/")) return json(200, { version: "v3", documents: 1024, metrics: { bits_per_byte: metric(1.8741, 0.021), next_token_accuracy: metric(0.4312, 0.008) }, languages: { en: { bits_per_byte: metric(1.74, 0.03) }, zh: { bits_per_byte: metric(2.05, 0.04) } }, samples: [{ prompt: "Once upon a time", completion: " there was a man who had no money and a good heart." }, { prompt: "春眠不觉晓", completion: "，处处闻啼鸟。" }] });
-  if (path.startsWith("/api/trace/")) return json(200, { answer: { id: path.slice(11), created_at: ago(300) }, version: { version: "v3", created_at: ago(800) }, run: { run_id: "improve-4c1d", kind: "sft" }, dataset: { digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", rows: 20498 }, sources: [{ name: "fortunes", licence: "BSD", rows: 12503 }, { name: "fortunes-zh", licence: "GPL-2+", rows: 7995 }] });
+  if (path.startsWith("/api/evaluation/")) return json(200, { version: "v3", documents: 1024, metrics: { bits_per_byte: metric(1.8741, 0.021), next_token_accuracy: metric(0.4312, 0.008) }, languages: { en: { bits_per_byte: metric(1.74, 0.03) }, zh: { bits_per_byte: metric(2.05, 0.04) } }, samples: [{ prompt: "Once upon a time", continuation: " there was a man who had no money and a good heart." }, { prompt: "春眠不觉晓", continuation: "，处处闻啼鸟。" }] });
+  if (path.startsWith("/api/trace/")) return json(200, { answer: { id: path.slice(11), created_at: ago(300), messages: [{ role: "user", content: "What does Volant mean?" }], answer: "Volant means the man of the man who is not." }, version: versions[0], run: runs[0], datasets: [{ digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", kind: "rows", bytes: 5031199 }], sources: [{ name: "fortunes", files: [{ path: "/usr/share/games/fortunes/wisdom" }] }, { name: "fortunes-zh", files: [{ path: "/usr/share/games/fortunes/tang300" }] }], chain: [], feedback: [{ id: 3, correction: "Volant means flywheel." }] });
   const file = join(dist, normalize(path === "/" ? "/index.html" : path));
   if (!file.startsWith(dist) || !existsSync(file)) return json(404, { error: { message: `nothing at ${path}`, type: "invalid_request_error", param: null, code: "not_found" } });
-  response.writeHead(200, { "Content-Type": types[extname(file)] ?? "application/octet-stream" });
+  response.writeHead(200, {
+    "Content-Type": types[extname(file)] ?? "application/octet-stream",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  });
   return createReadStream(file).pipe(response);
 }).listen(port, "127.0.0.1", () => console.log(`http://127.0.0.1:${port} (${wheel})`));

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { ago, asMetric, bytes, count, duration, figure, metricsOf, moment, percent, plainName } from "./format";
+import { ago, asMetric, bytes, count, duration, facts, figure, metricsOf, moment, percent, plainName } from "./format";
 
 test("counts have thousands separated", () => {
   assert.equal(count(0), "0");
@@ -56,6 +56,16 @@ test("a metric may be bare or carry its interval", () => {
   assert.deepEqual(asMetric({ value: 2, ci95: [1] }), { value: 2 });
   assert.equal(asMetric({ other: 2 }), null);
   assert.equal(asMetric("2"), null);
+});
+
+test("any object can be listed as facts", () => {
+  assert.deepEqual(facts({ version: "v2", gate: { passed: true, reasons: ["a", "b"] }, empty: "", none: null, loss: 1.23456, bits: { value: 2, ci95: [1, 3] } }), [
+    ["version", "v2"],
+    ["gate.passed", "true"],
+    ["gate.reasons", "a\nb"],
+    ["loss", "1.235"],
+    ["bits", "2"],
+  ]);
 });
 
 test("nested metrics are named by their path", () => {

@@ -104,6 +104,21 @@ export function metricsOf(node: MetricNode | undefined, path = ""): [string, Met
   return Object.entries(node).flatMap(([name, child]) => metricsOf(child, path === "" ? name : `${path}.${name}`));
 }
 
+/** Every value of a nested object as text, named by its path; empty ones are left out. */
+export function facts(node: MetricNode | undefined, path = ""): [string, string][] {
+  if (node === null || node === undefined || node === "") return [];
+  if (Array.isArray(node)) {
+    const lines = node.map((one) => (one !== null && typeof one === "object" ? JSON.stringify(one) : String(one)));
+    return lines.length === 0 ? [] : [[path, lines.join("\n")]];
+  }
+  if (typeof node === "object") {
+    const metric = asMetric(node);
+    if (metric !== null) return [[path, figure(metric.value)]];
+    return Object.entries(node).flatMap(([name, child]) => facts(child, path === "" ? name : `${path}.${name}`));
+  }
+  return [[path, typeof node === "number" && !Number.isInteger(node) ? figure(node) : String(node)]];
+}
+
 /** "tokens_per_second" -> "tokens per second", for names that no dictionary knows. */
 export function plainName(name: string): string {
   return name.replace(/_/g, " ").replace(/\./g, " · ");

@@ -22,6 +22,8 @@ export interface Status {
   workspace: { name: string; path: string };
   production: VersionBrief | null;
   candidate?: VersionBrief | null;
+  /** What this server answers with, and why it may lag behind production. */
+  serving?: { version?: string | null; trouble?: string | null } | null;
   stations: Station[];
 }
 
@@ -70,6 +72,7 @@ export interface PrepareStep {
   dropped?: number;
   changed?: number;
   by_language?: { [language: string]: { in?: number; out?: number } };
+  reasons?: { [reason: string]: number };
   examples?: DroppedExample[];
 }
 
@@ -83,6 +86,27 @@ export interface PrepareReport {
   splits?: { [split: string]: { rows: number; bytes: number } };
   sources?: { [source: string]: { rows_in: number; rows_out: number } };
   personal_data?: { [kind: string]: number };
+  warnings?: string[];
+}
+
+export interface CollectSource {
+  name: string;
+  kind?: string;
+  licence?: string;
+  files?: number;
+  files_again?: number;
+  files_bad?: number;
+  bytes_in?: number;
+  records?: number;
+  rows_bad?: number;
+  charsets?: { [charset: string]: number };
+  problems?: { where?: string; message?: string; text?: string }[];
+}
+
+export interface CollectReport {
+  rows_out?: number;
+  bytes_in?: number;
+  sources?: CollectSource[];
 }
 
 export interface Fertility {
@@ -101,7 +125,7 @@ export interface TokenizerReport {
 }
 
 export interface DataReport {
-  collect?: { [name: string]: unknown } | null;
+  collect?: CollectReport | null;
   prepare?: PrepareReport | null;
   tokenizer?: TokenizerReport | null;
 }
@@ -130,10 +154,17 @@ export interface Feedback {
   correction?: string | null;
   comment?: string | null;
   created_at?: Moment | null;
-  prompt?: string | null;
+  /** The conversation before the answer. */
+  messages?: { role?: string; content?: string }[];
   answer?: string | null;
   version?: string | null;
-  [name: string]: unknown;
+  state?: "new" | "used" | "rejected";
+  reason?: string | null;
+}
+
+export interface FeedbackList {
+  feedback: Feedback[];
+  counts?: { total?: number; up?: number; down?: number; corrections?: number; new_corrections?: number };
 }
 
 export interface Improve {
@@ -143,5 +174,17 @@ export interface Improve {
 }
 
 export interface AuditEntry {
-  [name: string]: unknown;
+  id: number;
+  created_at?: Moment;
+  actor?: string;
+  action?: string;
+  subject?: string;
+  detail?: MetricNode;
+}
+
+export interface AuditLog {
+  audit: AuditEntry[];
+  /** Whether every row still fits the hash of the row before it. */
+  intact?: boolean;
+  damage?: string;
 }

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useJson } from "../lib/api";
 import { bytes, count, figure, percent } from "../lib/format";
 import { named, t } from "../lib/i18n";
-import type { DataReport, DroppedExample, Fertility, PrepareReport, PrepareStep, TokenizerReport } from "../lib/types";
+import type { CollectReport, CollectSource, DataReport, DroppedExample, Fertility, PrepareReport, PrepareStep, TokenizerReport } from "../lib/types";
 import { Empty, Fact, Failure, Loading, PageHead, Panel } from "../ui/parts";
 
 export function DataPage(): JSX.Element {
@@ -14,17 +14,21 @@ export function DataPage(): JSX.Element {
   return (
     <>
       <PageHead title={t("page.data")} lead={t("data.lead")} />
-      {report === null ? <Empty text={t("data.empty")} command="volant run ." /> : <Prepared report={report} />}
+      {report === null ? <Empty text={t("data.empty")} command="volant run ." /> : <Prepared report={report} collected={data.collect ?? {}} />}
       {data.tokenizer && <Tokenizer report={data.tokenizer} />}
     </>
   );
 }
 
-function Prepared({ report }: { report: PrepareReport }): JSX.Element {
+function Prepared({ report, collected }: { report: PrepareReport; collected: CollectReport }): JSX.Element {
   const steps = report.steps ?? [];
   const chosen = useSignal<string | null>(null);
+  const most = Math.max(report.rows_in, ...steps.flatMap((step) => [step.rows_in, step.rows_out])); // cutting long texts adds rows
   return (
     <>
+      {(report.warnings ?? []).map((warning) => (
+        <Failure key={warning} error={new Error(warning)} />
+      ))}
       <dl class="facts">
         <Fact label={t("data.rowsIn")}>{count(report.rows_in)}</Fact>
         <Fact label={t("data.rowsOut")}>{count(report.rows_out)}</Fact>
@@ -33,7 +37,7 @@ function Prepared({ report }: { report: PrepareReport }): JSX.Element {
         <Fact label={t("data.bytesOut")}>{bytes(report.bytes_out)}</Fact>
       </dl>
       <Panel title={t("data.steps")} aside={<FunnelLegend languages={Object.keys(report.languages ?? {})} />}>
-        <Funnel steps={steps} total={report.rows_in} chosen={chosen.value} onChoose={(name) => (chosen.value = name)} />
+        <Funnel steps={steps} total={most} chosen={chosen.value} onChoose={(name) => (chosen.value = name)} />
       </Panel>
       <Examples steps={steps} chosen={chosen.value} onChoose={(name) => (chosen.value = name)} />
       <div class="thirds">
@@ -45,7 +49,8 @@ function Prepared({ report }: { report: PrepareReport }): JSX.Element {
           rows={Object.entries(report.personal_data ?? {}).map(([name, found]) => [named("personal", name), found, ""])}
         />
       </div>
-      <Sources report={report} />
+      <Sources report={report} collected={collected} />
+      <Problems collected={collected} />
     </>
   );
 }
@@ -118,6 +123,7 @@ function LanguageBars({ step, width }: { step: PrepareStep; width: (rows: number
 function Examples({ steps, chosen, onChoose }: Omit<FunnelProps, "total">): JSX.Element | null {
   const withExamples = steps.filter((step) => (step.examples ?? []).length > 0);
   if (withExamples.length === 0) return null;
+  const reasons = Object.entries(steps.find((step) => step.name === chosen)?.reasons ?? {});
   const rows = withExamples
     .filter((step) => chosen === null || step.name === chosen)
     .flatMap((step) => (step.examples ?? []).slice(0, chosen === null ? 3 : 50).map((example): [string, DroppedExample] => [step.name, example]));
@@ -139,6 +145,15 @@ function Examples({ steps, chosen, onChoose }: Omit<FunnelProps, "total">): JSX.
       }
     >
       {rows.length === 0 && <p class="hint">{t("data.noExamples")}</p>}
+      {reasons.length > 0 && (
+        <p class="reasons">
+          {reasons.map(([reason, rows_]) => (
+            <span key={reason}>
+              {reason} <b>{count(rows_)}</b>
+            </span>
+          ))}
+        </p>
+      )}
       <ul class="examples">
         {rows.map(([step, example], index) => (
           <li key={index}>
@@ -181,7 +196,29 @@ function Shares({ title, rows, empty }: { title: string; rows: [string, number, 
   );
 }
 
-function Sources({ report }: { report: PrepareReport }): JSX.Element | null {
+/** What could not be read, and where. */
+function Problems({ collected }: { collected: CollectReport }): JSX.Element | null {
+  const problems = (collected.sources ?? []).flatMap((source) => source.problems ?? []);
+  if (problems.length === 0) return null;
+  return (
+    <Panel title={t("data.problems")}>
+      <ul class="examples">
+        {problems.map((problem, index) => (
+          <li key={index}>
+            <p class="example-why">
+              <b>{problem.where}</b>
+              <span>{problem.message}</span>
+            </p>
+            {problem.text && <pre>{problem.text}</pre>}
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Sources({ report, collected }: { report: PrepareReport; collected: CollectReport }): JSX.Element | null {
+  const of = (name: string): CollectSource | undefined => collected.sources?.find((source) => source.name === name);
   const sources = Object.entries(report.sources ?? {});
   if (sources.length === 0) return null;
   return (
@@ -191,6 +228,9 @@ function Sources({ report }: { report: PrepareReport }): JSX.Element | null {
           <thead>
             <tr>
               <th scope="col">{t("data.source")}</th>
+              <th scope="col">{t("data.kind")}</th>
+              <th scope="col">{t("data.charset")}</th>
+              <th scope="col" class="number">{t("data.files")}</th>
               <th scope="col" class="number">{t("data.rowsIn")}</th>
               <th scope="col" class="number">{t("data.rowsOut")}</th>
               <th scope="col" class="number">{t("data.kept")}</th>
@@ -200,6 +240,9 @@ function Sources({ report }: { report: PrepareReport }): JSX.Element | null {
             {sources.map(([name, rows]) => (
               <tr key={name}>
                 <th scope="row">{name}</th>
+                <td class="faint">{of(name)?.kind}</td>
+                <td class="faint">{Object.keys(of(name)?.charsets ?? {}).join(", ")}</td>
+                <td class="number">{count(of(name)?.files)}</td>
                 <td class="number">{count(rows.rows_in)}</td>
                 <td class="number">{count(rows.rows_out)}</td>
                 <td class="number">{percent(rows.rows_in > 0 ? rows.rows_out / rows.rows_in : 0)}</td>

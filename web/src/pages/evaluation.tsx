@@ -6,13 +6,11 @@ import { named, t } from "../lib/i18n";
 import { href } from "../lib/router";
 import type { MetricNode, Version } from "../lib/types";
 import { Icon } from "../ui/icon";
-import { Empty, Failure, Loading, MetricValue, PageHead, Panel } from "../ui/parts";
+import { Empty, Failure, Loading, MetricValue, PageHead, Pairs, Panel, State } from "../ui/parts";
 
 interface Sample {
   prompt?: string;
-  text?: string;
-  completion?: string;
-  answer?: string;
+  continuation?: string;
 }
 
 type Report = { [name: string]: MetricNode } & { samples?: Sample[] };
@@ -32,9 +30,18 @@ export function EvaluationView({ version }: { version: string }): JSX.Element {
       {error !== null && <Failure error={error} retry={refresh} />}
       {data === null && error === null && <Loading />}
       {data !== null && <Body report={data} />}
+      {manifest?.gate?.passed !== undefined && (
+        <Panel title={t("versions.gate")} aside={<State state={manifest.gate.passed ? "passed" : "refused"} />}>
+          <ul class="reasons-list">
+            {(manifest.gate.reasons ?? []).map((reason) => (
+              <li key={reason}>{reason}</li>
+            ))}
+          </ul>
+        </Panel>
+      )}
       {manifest?.parity && (
         <Panel title={t("versions.parity")}>
-          <MetricTable rows={metricsOf(manifest.parity)} group="parity" />
+          <Pairs of={manifest.parity} group="parity" />
         </Panel>
       )}
     </>
@@ -49,7 +56,7 @@ function Body({ report }: { report: Report }): JSX.Element {
   return (
     <>
       <Panel title={t("evaluation.metrics")} aside={<small class="hint">{t("interval.hint")}</small>}>
-        <MetricTable rows={rows} group="metric" />
+        <MetricTable rows={rows} />
       </Panel>
       {list.length > 0 && (
         <Panel title={t("evaluation.samples")}>
@@ -59,7 +66,7 @@ function Body({ report }: { report: Report }): JSX.Element {
                 <p class="example-why">
                   <b>{sample.prompt}</b>
                 </p>
-                <pre>{sample.completion ?? sample.text ?? sample.answer ?? ""}</pre>
+                <pre>{sample.continuation}</pre>
               </li>
             ))}
           </ul>
@@ -69,24 +76,24 @@ function Body({ report }: { report: Report }): JSX.Element {
   );
 }
 
-function metricTitle(group: string, path: string): string {
+function metricTitle(path: string): string {
   return path
     .split(".")
     .filter((part) => !["metrics", "languages", "by_language", "all"].includes(part))
     .map((part) => {
-      const known = named(group, part);
+      const known = named("metric", part);
       return known === part.replace(/_/g, " ") ? named("lang", part) : known;
     })
     .join(" · ") || plainName(path);
 }
 
-function MetricTable({ rows, group }: { rows: ReturnType<typeof metricsOf>; group: string }): JSX.Element {
+function MetricTable({ rows }: { rows: ReturnType<typeof metricsOf> }): JSX.Element {
   return (
     <table class="metrics">
       <tbody>
         {rows.map(([path, metric]) => (
           <tr key={path}>
-            <th scope="row">{metricTitle(group, path)}</th>
+            <th scope="row">{metricTitle(path)}</th>
             <td>
               <MetricValue name={path} metric={metric} />
             </td>

@@ -4,26 +4,25 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { postJson, useJson } from "../lib/api";
 import { ago, count, dateTime } from "../lib/format";
-import { lang, named, t } from "../lib/i18n";
+import { lang, t } from "../lib/i18n";
 import { href } from "../lib/router";
-import type { Feedback, Improve, MetricNode } from "../lib/types";
+import type { Feedback, FeedbackList, Improve } from "../lib/types";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
-import { Empty, Failure, Loading, PageHead, Panel, State } from "../ui/parts";
-import { listOf } from "./versions";
+import { Empty, Failure, Loading, PageHead, Pairs, Panel, State } from "../ui/parts";
 
 const kPollMs = 4000;
 const kImprovePollMs = 1000;
 
 export function FeedbackPage(): JSX.Element {
-  const { data, error, refresh } = useJson<Feedback[] | { [name: string]: Feedback[] }>("api/feedback?limit=200", kPollMs);
+  const { data, error, refresh } = useJson<FeedbackList>("api/feedback?limit=200", kPollMs);
   if (data === null) return error === null ? <Loading /> : <Failure error={error} retry={refresh} />;
-  const rows = listOf(data);
+  const rows = data.feedback;
   return (
     <>
       <PageHead title={t("page.feedback")} lead={t("feedback.lead")} />
       {error !== null && <Failure error={error} retry={refresh} />}
-      <ImprovePanel corrections={rows.filter((row) => row.correction).length} />
+      <ImprovePanel corrections={data.counts?.new_corrections ?? 0} />
       {rows.length === 0 ? (
         <Empty text={t("feedback.empty")}>
           <a class="button primary" href={href("playground")}>{t("next.toChat")}</a>
@@ -42,6 +41,7 @@ export function FeedbackPage(): JSX.Element {
 }
 
 function FeedbackRow({ row }: { row: Feedback }): JSX.Element {
+  const asked = row.messages?.[row.messages.length - 1]?.content;
   return (
     <li data-feedback={row.id}>
       <span class={`rating rating-${row.rating ?? "none"}`}>
@@ -49,7 +49,7 @@ function FeedbackRow({ row }: { row: Feedback }): JSX.Element {
         <span class="hidden">{row.rating === "up" ? t("playground.good") : row.rating === "down" ? t("playground.bad") : t("feedback.correction")}</span>
       </span>
       <div>
-        {row.prompt && <p class="asked">{row.prompt}</p>}
+        {asked && <p class="asked">{asked}</p>}
         {row.answer && <p class={row.correction ? "was" : "said-answer"}>{row.answer}</p>}
         {row.correction && (
           <p class="correction">
@@ -61,6 +61,8 @@ function FeedbackRow({ row }: { row: Feedback }): JSX.Element {
         <small class="hint">
           <time title={dateTime(row.created_at, lang.value)}>{ago(row.created_at, lang.value)}</time>
           {row.version && ` · ${row.version}`}
+          {row.state && ` · ${t(`feedback.${row.state}`)}`}
+          {row.reason && ` (${row.reason})`}
           {row.answer_id && (
             <>
               {" · "}
@@ -103,7 +105,12 @@ function ImprovePanel({ corrections }: { corrections: number }): JSX.Element {
       {failure.value !== null && <Failure error={failure.value} />}
       {error !== null && <Failure error={error} />}
       {(data?.log ?? []).length > 0 && <Log lines={(data?.log ?? []).map((line) => (typeof line === "string" ? line : JSON.stringify(line)))} />}
-      {data?.result && state !== "running" && <Outcome result={data.result} />}
+      {data?.result && Object.keys(data.result).length > 0 && state !== "running" && (
+        <div class="outcome" role="status">
+          <h3>{t("improve.outcome")}</h3>
+          <Pairs of={data.result} group="improve" />
+        </div>
+      )}
       {asking.value && (
         <Dialog title={t("improve.ask")} confirm={t("improve.start")} onCancel={() => (asking.value = false)} onConfirm={() => void start()}>
           <p>{t("improve.askText")}</p>
@@ -122,31 +129,5 @@ function Log({ lines }: { lines: string[] }): JSX.Element {
     <pre class="log" ref={box} role="log" tabIndex={0} aria-label={t("improve.log")}>
       {lines.join("\n")}
     </pre>
-  );
-}
-
-function flat(result: { [name: string]: MetricNode }, path = ""): [string, string][] {
-  return Object.entries(result).flatMap(([name, value]): [string, string][] => {
-    const label = path === "" ? name : `${path} ${name}`;
-    if (Array.isArray(value)) return value.length === 0 ? [] : [[label, value.map((one) => (typeof one === "object" ? JSON.stringify(one) : String(one))).join("\n")]];
-    if (value !== null && typeof value === "object") return flat(value, label);
-    return value === null || value === "" ? [] : [[label, String(value)]];
-  });
-}
-
-function Outcome({ result }: { result: { [name: string]: MetricNode } }): JSX.Element {
-  const rows = flat(result);
-  return (
-    <div class="outcome" role="status">
-      <h3>{t("improve.outcome")}</h3>
-      <dl class="pairs">
-        {rows.map(([name, value]) => (
-          <div key={name}>
-            <dt>{named("improve", name)}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </div>
   );
 }

@@ -1,5 +1,6 @@
 // Training: the runs of the workspace and the curves of the one chosen, live while it runs.
 import type { JSX } from "preact";
+import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { useJson } from "../lib/api";
 import { ago, count, duration, figure, percent } from "../lib/format";
@@ -7,20 +8,28 @@ import { lang, named, t } from "../lib/i18n";
 import { href, route } from "../lib/router";
 import type { Run, RunEvent } from "../lib/types";
 import { Chart, type Curve } from "../ui/chart";
-import { Empty, Fact, Failure, Loading, PageHead, Panel, State } from "../ui/parts";
+import { Empty, Fact, Failure, Loading, PageHead, Pairs, Panel, State } from "../ui/parts";
 
 const kRunsPollMs = 4000;
 const kEventsPollMs = 2000;
+const kTrainers = ["train", "improve", "pretrain", "sft"]; // kinds of run that have curves
 
 export function TrainingPage(): JSX.Element {
   const { data, error, refresh } = useJson<{ runs: Run[] }>("api/runs", kRunsPollMs);
+  const all = useSignal(false);
   if (data === null) return error === null ? <Loading /> : <Failure error={error} retry={refresh} />;
-  const runs = data.runs;
   const wanted = route.value.args[0];
-  const run = runs.find((one) => one.id === wanted) ?? (wanted === undefined ? runs[0] : undefined);
+  const learned = data.runs.filter((one) => kTrainers.includes(one.kind ?? "train"));
+  const runs = all.value ? data.runs : data.runs.filter((one) => learned.includes(one) || one.id === wanted);
+  const run = wanted === undefined ? (learned[0] ?? runs[0]) : runs.find((one) => one.id === wanted);
   return (
     <>
-      <PageHead title={t("page.training")} lead={t("training.lead")} />
+      <PageHead title={t("page.training")} lead={t("training.lead")}>
+        <label class="check">
+          <input type="checkbox" checked={all.value} onChange={(event) => (all.value = event.currentTarget.checked)} />
+          <span>{t("training.all")}</span>
+        </label>
+      </PageHead>
       {error !== null && <Failure error={error} retry={refresh} />}
       {runs.length === 0 ? (
         <Empty text={t("training.empty")} command="volant run ." />
@@ -73,7 +82,14 @@ function RunView({ run }: { run: Run }): JSX.Element {
   }, [data, lang.value]);
   if (data === null) return error === null ? <Loading /> : <Failure error={error} retry={refresh} />;
   const steps = events.filter((event) => event.type === "step");
-  if (steps.length === 0) return <Empty text={t("training.noCurve", { id: run.id })} />;
+  if (steps.length === 0) {
+    return (
+      <Panel title={run.id} aside={<State state={run.status ?? "finished"} />}>
+        {live && <p class="hint">{t("training.noCurve")}</p>}
+        <Pairs of={run.summary} group="metric" />
+      </Panel>
+    );
+  }
   const rate = (value: number): string => figure(value, 3);
   return (
     <>

@@ -2,15 +2,16 @@
 import type { JSX } from "preact";
 import { useSignal } from "@preact/signals";
 import { postJson, useJson } from "../lib/api";
-import { ago, asMetric, bytes, dateTime, type Metric, metricsOf } from "../lib/format";
+import { ago, asMetric, bytes, dateTime, facts, type Metric, metricsOf, plainName } from "../lib/format";
 import { lang, named, t } from "../lib/i18n";
 import { href, route } from "../lib/router";
-import type { AuditEntry, MetricNode, Version } from "../lib/types";
+import type { AuditLog, MetricNode, Version } from "../lib/types";
 import { Dialog } from "../ui/dialog";
 import { Empty, Failure, Loading, MetricValue, metricText, PageHead, Panel, State, Whisker } from "../ui/parts";
 import { EvaluationView } from "./evaluation";
 
 const kPollMs = 5000;
+const kParityShown = ["greedy_agreement", "mean_kl"]; // the report of a version shows the rest
 type Ask = { kind: "promote"; version: string } | { kind: "rollback" };
 
 export function VersionsPage(): JSX.Element {
@@ -20,17 +21,20 @@ export function VersionsPage(): JSX.Element {
 
 function VersionList(): JSX.Element {
   const { data, error, refresh } = useJson<{ versions: Version[] }>("api/versions", kPollMs);
-  const audit = useJson<AuditEntry[] | { [name: string]: AuditEntry[] }>("api/audit");
+  const audit = useJson<AuditLog>("api/audit");
   const asking = useSignal<Ask | null>(null);
   const failure = useSignal<Error | null>(null);
   const said = useSignal("");
   const busy = useSignal(false);
+  const reason = useSignal("");
   if (data === null) return error === null ? <Loading /> : <Failure error={error} retry={refresh} />;
   const act = async (ask: Ask): Promise<void> => {
     busy.value = true;
     failure.value = null;
     try {
-      await postJson(ask.kind === "promote" ? `api/versions/${encodeURIComponent(ask.version)}/promote` : "api/rollback");
+      if (ask.kind === "promote") await postJson(`api/versions/${encodeURIComponent(ask.version)}/promote`, { reason: reason.value });
+      else await postJson("api/rollback");
+      reason.value = "";
       said.value = ask.kind === "promote" ? t("versions.promoted", { version: ask.version }) : t("versions.rolledBack");
     } catch (caught) {
       failure.value = caught instanceof Error ? caught : new Error(String(caught));
@@ -56,7 +60,7 @@ function VersionList(): JSX.Element {
       ) : (
         <VersionTable versions={data.versions} onPromote={(version) => (asking.value = { kind: "promote", version })} />
       )}
-      {audit.data !== null && <Audit entries={listOf(audit.data)} />}
+      {audit.data !== null && <Audit log={audit.data} />}
       {audit.error !== null && <Failure error={audit.error} />}
       {asking.value !== null && (
         <Dialog
@@ -68,16 +72,19 @@ function VersionList(): JSX.Element {
           onConfirm={() => asking.value !== null && void act(asking.value)}
         >
           <p>{production === undefined ? t("versions.askNone") : t("versions.askNow", { version: production.version })}</p>
-          {asking.value.kind === "promote" && <GateWarning version={data.versions.find((one) => asking.value?.kind === "promote" && one.version === asking.value.version)} />}
+          {asking.value.kind === "promote" && (
+            <>
+              <GateWarning version={data.versions.find((one) => asking.value?.kind === "promote" && one.version === asking.value.version)} />
+              <label>
+                <span>{t("versions.reason")}</span>
+                <input type="text" maxLength={1000} value={reason.value} onInput={(event) => (reason.value = event.currentTarget.value)} />
+              </label>
+            </>
+          )}
         </Dialog>
       )}
     </>
   );
-}
-
-/** A list that the server gives bare or under a name. */
-export function listOf<T>(data: T[] | { [name: string]: T[] }): T[] {
-  return Array.isArray(data) ? data : (Object.values(data).find(Array.isArray) ?? []);
 }
 
 function GateWarning({ version }: { version: Version | undefined }): JSX.Element | null {
@@ -171,11 +178,11 @@ function MetricCell({ name, node, scale }: { name: string; node: MetricNode | un
 }
 
 function Parity({ parity }: { parity: { [name: string]: MetricNode } }): JSX.Element {
-  const all = metricsOf(parity);
+  const all = metricsOf(parity).filter(([name]) => kParityShown.includes(name));
   if (all.length === 0) return <span class="hint">–</span>;
   return (
     <dl class="pairs">
-      {all.slice(0, 4).map(([name, metric]) => (
+      {all.map(([name, metric]) => (
         <div key={name}>
           <dt>{named("parity", name)}</dt>
           <dd>{metricText(name, metric.value)}</dd>
@@ -198,26 +205,23 @@ function GateCell({ version }: { version: Version }): JSX.Element {
   );
 }
 
-function Audit({ entries }: { entries: AuditEntry[] }): JSX.Element | null {
-  if (entries.length === 0) return null;
-  const field = (entry: AuditEntry, ...names: string[]): string => {
-    const value = names.map((name) => entry[name]).find((one) => one !== undefined && one !== null && one !== "");
-    return value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
-  };
+function Audit({ log }: { log: AuditLog }): JSX.Element | null {
+  if (log.audit.length === 0) return null;
   return (
-    <Panel title={t("versions.audit")} aside={<small class="hint">{t("versions.auditHint")}</small>}>
+    <Panel
+      title={t("versions.audit")}
+      aside={log.intact === undefined ? undefined : <span class="audit-state"><State state={log.intact ? "intact" : "damaged"} /></span>}
+    >
+      {log.damage && <Failure error={new Error(log.damage)} />}
       <ol class="audit">
-        {entries.slice(0, 100).map((entry, index) => {
-          const when = entry["created_at"] ?? entry["at"] ?? entry["time"];
-          return (
-            <li key={index}>
-              <time>{typeof when === "string" || typeof when === "number" ? dateTime(when, lang.value) : ""}</time>
-              <b>{field(entry, "action", "event", "what")}</b>
-              <span>{field(entry, "subject", "version", "target")}</span>
-              <span class="hint">{[field(entry, "actor", "who"), field(entry, "reason", "detail", "details")].filter(Boolean).join(" · ")}</span>
-            </li>
-          );
-        })}
+        {log.audit.map((entry) => (
+          <li key={entry.id}>
+            <time>{dateTime(entry.created_at, lang.value)}</time>
+            <b>{named("action", entry.action ?? "")}</b>
+            <span>{entry.subject}</span>
+            <span class="hint">{[entry.actor ?? "", ...facts(entry.detail).map(([name, value]) => `${plainName(name)}: ${value}`)].join(" · ")}</span>
+          </li>
+        ))}
       </ol>
     </Panel>
   );

@@ -1,13 +1,13 @@
 // The first page: the wheel with the live state of each station, a row for each, and what to try next.
 import type { JSX } from "preact";
 import { useSignal } from "@preact/signals";
-import { useJson } from "../lib/api";
+import { ApiError, useJson } from "../lib/api";
 import { ago, duration } from "../lib/format";
 import { lang, named, t } from "../lib/i18n";
 import { href } from "../lib/router";
 import type { Station, Status } from "../lib/types";
 import { Icon, iconPath } from "../ui/icon";
-import { Command, Failure, Loading, PageHead, Panel, State } from "../ui/parts";
+import { Command, Empty, Failure, Loading, PageHead, Panel, State } from "../ui/parts";
 import { WheelView } from "../ui/wheel_view";
 
 const kPollMs = 2500;
@@ -22,11 +22,13 @@ export function WheelPage(): JSX.Element {
   const choose = (name: string | null): void => {
     chosen.value = name;
   };
+  if (error instanceof ApiError && error.status === 404) return <NoWorkspace error={error} />;
   if (status === null) return error === null ? <Loading /> : <Failure error={error} retry={refresh} />;
   return (
     <>
       <PageHead title={status.workspace.name} lead={status.workspace.path} />
       {error !== null && <Failure error={error} retry={refresh} />}
+      {status.serving?.trouble && <Failure error={new Error(status.serving.trouble)} />}
       <div class="wheel-page">
         <div class="wheel-box">
           <WheelView status={status} chosen={chosen.value} onChoose={choose} />
@@ -41,6 +43,17 @@ export function WheelPage(): JSX.Element {
         </div>
       </div>
     </>
+  );
+}
+
+/** A server that was given a model alone has nothing to show here, but it answers. */
+function NoWorkspace({ error }: { error: ApiError }): JSX.Element {
+  return (
+    <Empty text={error.message}>
+      <a class="button primary" href={href("playground")}>
+        {t("next.toChat")}
+      </a>
+    </Empty>
   );
 }
 

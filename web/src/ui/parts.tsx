@@ -1,8 +1,10 @@
 // Small parts that several pages share: state badge, panel, notices, key figures, copyable command.
 import type { ComponentChildren, JSX } from "preact";
 import { useSignal } from "@preact/signals";
-import { figure, type Metric, percent } from "../lib/format";
+import { ApiError, keyWanted } from "../lib/api";
+import { facts, figure, type Metric, percent, plainName } from "../lib/format";
 import { named, t } from "../lib/i18n";
+import type { MetricNode } from "../lib/types";
 import { Icon, type IconName } from "./icon";
 
 export function PageHead({ title, lead, children }: { title: string; lead?: string; children?: ComponentChildren }): JSX.Element {
@@ -34,8 +36,12 @@ export function Panel({ title, aside, children, class: extra = "" }: { title?: s
 const kStateIcons: Record<string, IconName> = {
   fresh: "fresh", stale: "stale", missing: "missing", running: "running", failed: "failed",
   finished: "fresh", done: "fresh", passed: "fresh", stopped: "missing", idle: "missing", refused: "failed",
+  used: "fresh", new: "stale", rejected: "failed", intact: "fresh", damaged: "failed",
 };
-const kTones: Record<string, string> = { finished: "fresh", done: "fresh", passed: "fresh", stopped: "missing", idle: "missing", refused: "failed" };
+const kTones: Record<string, string> = {
+  finished: "fresh", done: "fresh", passed: "fresh", stopped: "missing", idle: "missing", refused: "failed", used: "fresh", new: "stale", rejected: "failed",
+  intact: "fresh", damaged: "failed",
+};
 
 /** A state as colour, sign and word. */
 export function State({ state }: { state: string }): JSX.Element {
@@ -66,6 +72,11 @@ export function Failure({ error, retry }: { error: Error; retry?: () => void }):
     <div class="notice tone-failed" role="alert">
       <Icon name="failed" size={16} />
       <p>{lost ? t("error.unreachable") : error.message}</p>
+      {error instanceof ApiError && (error.status === 401 || error.status === 403) && (
+        <button type="button" onClick={() => (keyWanted.value = true)}>
+          {t("key.enter")}
+        </button>
+      )}
       {retry !== undefined && (
         <button type="button" class="quiet" onClick={retry}>
           {t("act.retry")}
@@ -135,6 +146,20 @@ export function Whisker({ metric, low, high }: { metric: Metric; low: number; hi
       <i style={{ left: `${from}%`, width: `${Math.max(0, to - from)}%` }} />
       <b style={{ left: `${place(metric.value)}%` }} />
     </span>
+  );
+}
+
+/** Any object as a list of names and values. */
+export function Pairs({ of, group, short = false }: { of: MetricNode | undefined; group: string; short?: boolean }): JSX.Element {
+  return (
+    <dl class={short ? "pairs short" : "pairs"}>
+      {facts(of).map(([name, value]) => (
+        <div key={name}>
+          <dt>{name.split(".").map((part) => plainName(named(group, part))).join(" · ")}</dt>
+          <dd>{value === "true" ? t("yes") : value === "false" ? t("no") : value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
