@@ -1,0 +1,94 @@
+#include "train/batches.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/random.h"
+
+namespace volant {
+namespace {
+// Padded batches come in few sizes, so that their products are planned once.
+constexpr int64_t kPadTo = 64;
+
+void pad(TrainBatch& batch) {
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  const int64_t padded = (rows + kPadTo - 1) / kPadTo * kPadTo;
+  if (padded == rows) return;
+  for (int64_t i = rows; i < padded; ++i) {
+    batch.tokens.push_back(0);
+    batch.pos.push_back(static_cast<int32_t>(i - rows));
+  }
+  batch.seq_begin.push_back(static_cast<int32_t>(padded));
+}
+}  // namespace
+
+double TrainBatch::weight() const {
+  double sum = 0;
+  for (const float w : weights) sum += static_cast<double>(w);
+  return sum;
+}
+
+Batches::Batches(const Examples& examples, const BatchOptions& options)
+    : examples_(examples), options_(options) {
+  start_epoch();
+}
+
+void Batches::seek(const Cursor& cursor) {
+  cursor_ = cursor;
+  start_epoch();
+}
+
+void Batches::start_epoch() {
+  order_.resize(examples_.size());
+  std::iota(order_.begin(), order_.end(), 0U);
+  if (!options_.shuffle) return;
+  Random random(options_.seed * 0x9E3779B97F4A7C15ULL + cursor_.epoch);
+  for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+}
+
+bool Batches::add_piece(TrainBatch& batch) {
+  const Example example = examples_.get(order_[cursor_.index]);
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  const int64_t offset = static_cast<int64_t>(cursor_.offset);
+  const int64_t room = options_.tokens - rows;
+  const int64_t wanted =
+      std::min(static_cast<int64_t>(example.ids.size()) - 1 - offset, options_.max_seq_len);
+  if (wanted > room && !examples_.may_cut()) return false;
+  const int64_t take = std::min(wanted, room);
+  for (int64_t i = 0; i < take; ++i) {
+    const auto at = static_cast<size_t>(offset + i);
+    batch.tokens.push_back(example.ids[at]);
+    batch.pos.push_back(static_cast<int32_t>(i));
+    const float weight = example.weights.empty() ? 1.0F : example.weights[at + 1];
+    if (weight <= 0) continue;
+    batch.out_rows.push_back(static_cast<int32_t>(rows + i));
+    batch.targets.push_back(example.ids[at + 1]);
+    batch.weights.push_back(weight);
+  }
+  if (take > 0) batch.seq_begin.push_back(static_cast<int32_t>(batch.tokens.size()));
+  cursor_.offset += static_cast<uint64_t>(std::max<int64_t>(take, 0));
+  if (!examples_.may_cut() || cursor_.offset + 1 >= example.ids.size()) {
+    ++cursor_.index;
+    cursor_.offset = 0;
+  }
+  return true;
+}
+
+TrainBatch Batches::next() {
+  TrainBatch batch;
+  while (static_cast<int64_t>(batch.tokens.size()) < options_.tokens) {
+    if (cursor_.index == order_.size()) {
+      if (!options_.shuffle) break;
+      ++cursor_.epoch;
+      cursor_.index = 0;
+      start_epoch();
+      if (!examples_.may_cut() && !batch.out_rows.empty()) break;
+    }
+    if (!add_piece(batch)) break;
+  }
+  batch.n_real = static_cast<int64_t>(batch.tokens.size());
+  pad(batch);
+  return batch;
+}
+
+}  // namespace volant

@@ -1,0 +1,143 @@
+#include "train/examples.h"
+
+#include <algorithm>
+
+#include "io/jsonl.h"
+
+namespace volant {
+namespace {
+
+constexpr uint64_t kMaxRows = 1 << 22;
+
+class ShardExamples final : public Examples {
+ public:
+  explicit ShardExamples(TokenShard shard) : shard_(std::move(shard)) {
+    for (uint64_t i = 0; i < shard_.n_documents(); ++i)
+      n_targets_ += std::max<uint64_t>(shard_.document_tokens(i), 1) - 1;
+  }
+  uint64_t size() const override { return shard_.n_documents(); }
+  Example get(uint64_t index) const override { return {shard_.document(index), {}}; }
+  bool may_cut() const override { return true; }
+  uint64_t n_targets() const override { return n_targets_; }
+
+ private:
+  TokenShard shard_;
+  uint64_t n_targets_ = 0;
+};
+
+class RowExamples final : public Examples {
+ public:
+  explicit RowExamples(std::vector<Example> rows) : rows_(std::move(rows)) {
+    for (const Example& row : rows_)
+      n_targets_ += row.weights.empty()
+                        ? row.ids.size() - 1
+                        : static_cast<uint64_t>(std::count_if(row.weights.begin() + 1, row.weights.end(),
+                                                              [](float w) { return w > 0; }));
+  }
+  uint64_t size() const override { return rows_.size(); }
+  Example get(uint64_t index) const override { return rows_[index]; }
+  bool may_cut() const override { return false; }
+  uint64_t n_targets() const override { return n_targets_; }
+
+ private:
+  std::vector<Example> rows_;
+  uint64_t n_targets_ = 0;
+};
+
+JsonObject template_variables(const Tokenizer& tokenizer) {
+  JsonObject variables;
+  variables["bos_token"] = tokenizer.bos_id() ? tokenizer.token_text(*tokenizer.bos_id()) : "";
+  variables["eos_token"] = tokenizer.eos_id() ? tokenizer.token_text(*tokenizer.eos_id()) : "";
+  return variables;
+}
+
+size_t common_prefix(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
+  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+Example text_example(std::string_view text, float weight, const Tokenizer& tokenizer) {
+  Example example;
+  example.ids = tokenizer.encode(text, {.add_special = false, .parse_special = false});
+  if (tokenizer.bos_id()) example.ids.insert(example.ids.begin(), *tokenizer.bos_id());
+  if (tokenizer.eos_id()) example.ids.push_back(*tokenizer.eos_id());
+  example.weights.assign(example.ids.size(), weight);
+  return example;
+}
+
+Result<Example> row_example(const Json& row, const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
+  const double weight = TRY(json_number_or(row, "weight", 1));
+  if (!(weight >= 0 && weight <= 1000))
+    return fail(ErrorCode::kInvalidArgument, "'weight': expected 0 to 1000, got {}", weight);
+  if (const Json* messages = json_find(row, "messages"); messages != nullptr) {
+    if (!messages->is_array()) return fail(ErrorCode::kParse, "'messages': expected an array");
+    return conversation_example(messages->as_array(), static_cast<float>(weight), tokenizer, chat_template);
+  }
+  if (json_find(row, "text") == nullptr)
+    return fail(ErrorCode::kParse, "expected 'messages' (a conversation) or 'text'");
+  return text_example(TRY(json_string(row, "text")), static_cast<float>(weight), tokenizer);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Examples>> shard_examples(const Path& path, int64_t n_vocab) {
+  TokenShard shard = TRY(TokenShard::open(path));
+  for (uint64_t i = 0; i < shard.n_documents(); ++i)
+    for (const int32_t id : shard.document(i))
+      if (id < 0 || id >= n_vocab)
+        return fail(ErrorCode::kInvalidArgument,
+                    "expected ids below vocab_size {}, got {} in document {}; the shard and the model must "
+                    "come from "
+                    "one tokenizer",
+                    n_vocab, id, i)
+            .at(path.string());
+  auto examples = std::make_unique<ShardExamples>(std::move(shard));
+  if (examples->n_targets() == 0)
+    return fail(ErrorCode::kInvalidArgument, "expected documents of two ids or more, got none")
+        .at(path.string());
+  return std::unique_ptr<Examples>(std::move(examples));
+}
+
+Result<std::unique_ptr<Examples>> row_examples(const Path& path, const Tokenizer& tokenizer,
+                                               const ChatTemplate& chat_template) {
+  JsonlReader reader = TRY(JsonlReader::open(path));
+  std::vector<Example> rows;
+  while (true) {
+    const std::optional<Json> row = TRY(reader.next());
+    if (!row) break;
+    const auto place = [&] { return fmt::format("{}:{}", path.string(), reader.line()); };
+    auto example = row_example(*row, tokenizer, chat_template);
+    if (!example) return std::move(example).error().at(place());
+    if (rows.size() == kMaxRows)
+      return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(place());
+    if (example->ids.size() > 1) rows.push_back(std::move(*example));
+  }
+  auto examples = std::make_unique<RowExamples>(std::move(rows));
+  if (examples->n_targets() == 0)
+    return fail(ErrorCode::kInvalidArgument,
+                "expected rows with something to learn (assistant turns or texts), got none")
+        .at(path.string());
+  return std::unique_ptr<Examples>(std::move(examples));
+}
+
+Result<Example> conversation_example(const JsonArray& messages, float weight, const Tokenizer& tokenizer,
+                                     const ChatTemplate& chat_template) {
+  const JsonObject variables = template_variables(tokenizer);
+  const auto ids_of = [&](size_t n, bool prompt) -> Result<std::vector<int32_t>> {
+    const JsonArray some(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(n));
+    const std::string text = TRY(chat_template.render(some, prompt, variables));
+    return tokenizer.encode(text, {.add_special = false, .parse_special = true});
+  };
+  Example example;
+  example.ids = TRY(ids_of(messages.size(), false));
+  example.weights.assign(example.ids.size(), 0.0F);
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (TRY(json_string(messages[i], "role")) != "assistant") continue;
+    // What the server would give the model, and the same with the answer: the difference is what is learned.
+    const size_t begin = common_prefix(TRY(ids_of(i, true)), example.ids);
+    const size_t end = common_prefix(TRY(ids_of(i + 1, false)), example.ids);
+    for (size_t t = begin; t < end; ++t) example.weights[t] = weight;
+  }
+  return example;
+}
+
+}  // namespace volant

@@ -1,0 +1,181 @@
+#include "train/job.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/nearest.h"
+
+namespace volant {
+namespace {
+
+Status check_keys(const JsonObject& object, std::span<const std::string> known, std::string_view inside) {
+  for (const auto& field : object) {
+    const std::string key(field.key());
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return fail(ErrorCode::kInvalidArgument, "unknown key '{}'{}{}", key, inside, did_you_mean(key, known));
+  }
+  return {};
+}
+
+// The field as a Json: a JsonObject given to json_find would be copied.
+Result<const Json*> object_of(const Json& json, std::string_view key) {
+  const Json* found = json_find(json, key);
+  if (found == nullptr || !found->is_object())
+    return fail(ErrorCode::kInvalidArgument, "expected an object '{}'", key);
+  return found;
+}
+
+Status in_range(std::string_view key, double value, double low, double high) {
+  if (std::isfinite(value) && value >= low && value <= high) return {};
+  return fail(ErrorCode::kInvalidArgument, "'{}': expected {} to {}, got {}", key, low, high, value);
+}
+
+Status read_int(const Json& json, std::string_view key, int64_t low, int64_t high, int64_t& value) {
+  value = TRY(json_int_or(json, key, value));
+  return in_range(key, static_cast<double>(value), static_cast<double>(low), static_cast<double>(high));
+}
+Status read_number(const Json& json, std::string_view key, double low, double high, double& value) {
+  value = TRY(json_number_or(json, key, value));
+  return in_range(key, value, low, high);
+}
+Status read_word(const Json& json, std::string_view key, std::span<const std::string> words,
+                 std::string& value) {
+  value = TRY(json_string_or(json, key, value));
+  if (std::find(words.begin(), words.end(), value) != words.end()) return {};
+  std::string list;
+  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
+  return fail(ErrorCode::kInvalidArgument, "'{}': expected one of {}, got '{}'", key, list, value);
+}
+Status read_path(const Json& json, std::string_view key, const Path& folder, Path& path) {
+  const std::string text = TRY(json_string_or(json, key, ""));
+  if (!text.empty()) path = (folder / text).lexically_normal();
+  return {};
+}
+
+Status read_model(const Json& json, const Path& folder, TrainJob& job) {
+  static const std::array<std::string, 2> kKeys = {"config", "init_from"};
+  const Json& model = *TRY(object_of(json, "model"));
+  TRY(check_keys(model.as_object(), kKeys, " in 'model'"));
+  TRY(read_path(model, "init_from", folder, job.init_from));
+  if (const Json* config = json_find(model, "config"); config != nullptr && config->is_object())
+    job.model_config = config->as_object();
+  if (job.init_from.empty() == job.model_config.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                "'model': expected either 'config' (Hugging Face fields) or 'init_from' (a model folder)");
+  TRY(read_path(json, "tokenizer", folder, job.tokenizer));
+  if (job.tokenizer.empty()) job.tokenizer = job.init_from;
+  if (job.tokenizer.empty()) return fail(ErrorCode::kInvalidArgument, "expected 'tokenizer', a folder");
+  return {};
+}
+
+Status read_data(const Json& json, const Path& folder, TrainJob& job) {
+  static const std::array<std::string, 4> kKeys = {"train_shard", "validation_shard", "train_rows",
+                                                   "validation_rows"};
+  const Json& data = *TRY(object_of(json, "data"));
+  TRY(check_keys(data.as_object(), kKeys, " in 'data'"));
+  TRY(read_path(data, "train_shard", folder, job.train_shard));
+  TRY(read_path(data, "validation_shard", folder, job.validation_shard));
+  TRY(read_path(data, "train_rows", folder, job.train_rows));
+  TRY(read_path(data, "validation_rows", folder, job.validation_rows));
+  const bool pretrain = job.objective == TrainJob::Objective::kPretrain;
+  if ((pretrain ? job.train_shard : job.train_rows).empty())
+    return fail(ErrorCode::kInvalidArgument, "'data': expected '{}' for this objective",
+                pretrain ? "train_shard" : "train_rows");
+  return {};
+}
+
+Status read_schedule(const Json& json, TrainJob& job) {
+  int64_t seed = 1, threads = 0;
+  TRY(read_int(json, "seed", 0, INT64_MAX / 2, seed));
+  job.seed = static_cast<uint64_t>(seed);
+  TRY(read_int(json, "n_threads", 0, 1024, threads));
+  job.n_threads = static_cast<int>(threads);
+  TRY(read_int(json, "max_seq_len", 2, 1 << 17, job.max_seq_len));
+  TRY(read_int(json, "tokens_per_step", 1, 1 << 26, job.tokens_per_step));
+  TRY(read_int(json, "micro_batch_tokens", 1, 1 << 22, job.micro_batch_tokens));
+  job.micro_batch_tokens = std::max(job.micro_batch_tokens, job.max_seq_len);
+  TRY(read_int(json, "steps", 1, 1LL << 40, job.steps));
+  TRY(read_number(json, "max_seconds", 0, 1e9, job.max_seconds));
+  TRY(read_number(json, "lr", 0, 10, job.lr));
+  TRY(read_number(json, "min_lr_ratio", 0, 1, job.min_lr_ratio));
+  TRY(read_int(json, "warmup_steps", 0, 1LL << 40, job.warmup_steps));
+  TRY(read_number(json, "weight_decay", 0, 10, job.weight_decay));
+  TRY(read_number(json, "beta1", 0, 0.99999, job.beta1));
+  TRY(read_number(json, "beta2", 0, 0.9999999, job.beta2));
+  TRY(read_number(json, "eps", 1e-20, 1, job.eps));
+  TRY(read_number(json, "grad_clip", 0, 1e9, job.grad_clip));
+  TRY(read_int(json, "evaluate_every", 0, 1LL << 40, job.evaluate_every));
+  TRY(read_int(json, "evaluate_tokens", 1, 1LL << 40, job.evaluate_tokens));
+  TRY(read_int(json, "checkpoint_every", 0, 1LL << 40, job.checkpoint_every));
+  return read_int(json, "patience", 0, 1 << 20, job.patience);
+}
+
+}  // namespace
+
+std::string TrainJob::digest() const {
+  JsonObject same = source;
+  same.erase("n_threads");  // another machine may have more
+  return sha256_hex(dump_json(same));
+}
+
+Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
+  static const std::vector<std::string> kKeys = {"objective",
+                                                 "model",
+                                                 "tokenizer",
+                                                 "data",
+                                                 "seed",
+                                                 "dtype",
+                                                 "save_dtype",
+                                                 "max_seq_len",
+                                                 "tokens_per_step",
+                                                 "micro_batch_tokens",
+                                                 "steps",
+                                                 "max_seconds",
+                                                 "lr",
+                                                 "min_lr_ratio",
+                                                 "warmup_steps",
+                                                 "weight_decay",
+                                                 "beta1",
+                                                 "beta2",
+                                                 "eps",
+                                                 "grad_clip",
+                                                 "evaluate_every",
+                                                 "evaluate_tokens",
+                                                 "checkpoint_every",
+                                                 "patience",
+                                                 "finish_with",
+                                                 "n_threads"};
+  static const std::array<std::string, 2> kObjectives = {"pretrain", "sft"}, kFinish = {"best", "last"};
+  static const std::array<std::string, 3> kTypes = {"auto", "bf16", "f32"},
+                                          kSaveTypes = {"f32", "bf16", "f16"};
+  if (!json.is_object()) return fail(ErrorCode::kParse, "expected a JSON object");
+  TrainJob job;
+  job.source = json.as_object();
+  TRY(check_keys(job.source, kKeys, ""));
+  std::string objective = "pretrain";
+  TRY(read_word(json, "objective", kObjectives, objective));
+  job.objective = objective == "sft" ? TrainJob::Objective::kSft : TrainJob::Objective::kPretrain;
+  TRY(read_word(json, "dtype", kTypes, job.dtype));
+  TRY(read_word(json, "save_dtype", kSaveTypes, job.save_dtype));
+  TRY(read_word(json, "finish_with", kFinish, job.finish_with));
+  TRY(read_model(json, folder, job));
+  TRY(read_data(json, folder, job));
+  TRY(read_schedule(json, job));
+  return job;
+}
+
+Result<TrainJob> load_train_job(const Path& file) {
+  const auto load = [&]() -> Result<TrainJob> {
+    return parse_train_job(TRY(parse_json(TRY(read_file(file)))),
+                           std::filesystem::absolute(file).parent_path());
+  };
+  auto job = load();
+  if (!job) return std::move(job).error().at(file.string());
+  return job;
+}
+
+}  // namespace volant

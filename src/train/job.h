@@ -1,0 +1,49 @@
+// The job: everything that one training run is, from job.json. Unknown keys are errors that name the nearest
+// key.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "io/file.h"
+
+namespace volant {
+
+struct TrainJob {
+  enum class Objective { kPretrain, kSft };
+  Objective objective = Objective::kPretrain;
+
+  JsonObject model_config;  // Hugging Face fields; empty when init_from is named
+  Path init_from;           // a model folder whose weights are the start
+  Path tokenizer;           // folder with the tokenizer files; init_from when not named
+
+  // Pretraining reads token shards, fine-tuning rows; validation may be absent.
+  Path train_shard, validation_shard, train_rows, validation_rows;
+
+  uint64_t seed = 1;
+  std::string dtype = "auto";      // auto | bf16 | f32: arithmetic of products; weights are f32 always
+  std::string save_dtype = "f32";  // f32 | bf16 | f16: of the finished model
+  int64_t max_seq_len = 256;
+  int64_t tokens_per_step = 8192, micro_batch_tokens = 4096;
+  int64_t steps = 400;
+  double max_seconds = 0;  // 0: no limit; else the schedule ends by then however slow the machine is
+  double lr = 1e-3, min_lr_ratio = 0.1;
+  int64_t warmup_steps = 20;
+  double weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, grad_clip = 1;
+  int64_t evaluate_every = 100, checkpoint_every = 100;  // 0: only at the end
+  int64_t evaluate_tokens = 131072;                      // at most so many of the validation set at a time
+  int64_t patience = 0;              // evaluations without progress before the end; 0: never
+  std::string finish_with = "best";  // best | last: which weights the finished model has
+  int n_threads = 0;                 // 0: one for each core
+
+  JsonObject source;  // as it was read
+
+  // What a checkpoint must agree with to go on from it.
+  std::string digest() const;
+};
+
+// `folder`: what relative paths are relative to.
+Result<TrainJob> parse_train_job(const Json& json, const Path& folder);
+Result<TrainJob> load_train_job(const Path& file);
+
+}  // namespace volant

@@ -1,0 +1,180 @@
+#include "train/model_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <numbers>
+
+#include "base/random.h"
+#include "io/safetensors.h"
+#include "models/checkpoint.h"
+#include "text/tokenizer_config.h"
+
+namespace volant {
+namespace {
+
+// What stands beside the weights and belongs to the tokenizer.
+constexpr std::array kTokenizerFiles = {
+    "tokenizer.model", "tokenizer.json",    "tokenizer_config.json", "vocab.json",
+    "merges.txt",      "added_tokens.json", "chat_template.jinja",   "special_tokens_map.json"};
+
+bool adds_to_residual(std::string_view name) {
+  return name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+}
+
+void fill_normal(std::span<float> values, double deviation, Random& random) {
+  for (float& value : values) value = static_cast<float>(random.normal() * deviation);
+}
+
+Status fill_from_folder(const Path& folder, TorchLlama& model) {
+  const Checkpoint checkpoint = TRY(Checkpoint::open(folder));
+  for (const auto& p : model.parameters()) {
+    const TensorView view = TRY(checkpoint.tensor(p.name));
+    if (view.count() != static_cast<int64_t>(p.values.size()))
+      return fail(ErrorCode::kParse, "tensor '{}' has {} numbers, expected {}", p.name, view.count(),
+                  p.values.size())
+          .at(folder.string());
+    const std::vector<float> numbers = to_f32(view);
+    std::copy(numbers.begin(), numbers.end(), p.values.begin());
+  }
+  return {};
+}
+
+DType dtype_of(const std::string& name) {
+  return name == "bf16" ? DType::kBF16 : name == "f16" ? DType::kF16 : DType::kF32;
+}
+
+Status write_weights(const Path& file, const TorchLlama& model, const std::string& dtype_name) {
+  const DType dtype = dtype_of(dtype_name);
+  static const std::map<DType, const char*> kWords = {
+      {DType::kF32, "F32"}, {DType::kBF16, "BF16"}, {DType::kF16, "F16"}};
+  std::map<std::string, SafetensorsEntry> tensors;
+  std::vector<std::vector<std::byte>> buffers(model.parameters().size());
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    const auto& p = model.parameters()[i];
+    const auto n = static_cast<int64_t>(p.values.size());
+    buffers[i].resize(row_bytes(dtype, n));
+    from_f32(dtype, p.values.data(), n, buffers[i].data());
+    tensors[p.name] = {kWords.at(dtype), p.shape, buffers[i]};
+  }
+  return write_safetensors(file, tensors, {{"format", "pt"}});
+}
+
+Status write_tokenizer(const Path& to, const TrainJob& job, const Tokenizer& tokenizer) {
+  for (const char* name : kTokenizerFiles)
+    if (std::filesystem::exists(job.tokenizer / name)) TRY(copy_all(job.tokenizer / name, to / name));
+  if (!std::filesystem::exists(to / "tokenizer.model") && !std::filesystem::exists(to / "tokenizer.json"))
+    TRY(tokenizer.save(to));
+  const TokenizerConfig config = TRY(load_tokenizer_config(to));
+  if (config.chat_template() || std::filesystem::exists(to / "chat_template.jinja")) return {};
+  JsonObject json = config.json;
+  json["chat_template"] = default_chat_template();
+  return write_file_atomic(to / "tokenizer_config.json", dump_json_pretty(json));
+}
+
+Json generation_config(const TrainJob& job, const Tokenizer& tokenizer) {
+  JsonObject json;
+  const auto source = read_file(job.init_from / "generation_config.json");
+  if (!job.init_from.empty() && source) {
+    const auto parsed = parse_json(*source);
+    if (parsed && parsed->is_object()) json = parsed->as_object();
+  }
+  if (tokenizer.bos_id() && !json.contains("bos_token_id")) json["bos_token_id"] = *tokenizer.bos_id();
+  const std::vector<int32_t> stops = stop_ids(job, tokenizer);
+  if (stops.size() == 1) json["eos_token_id"] = stops.front();
+  if (stops.size() > 1) json["eos_token_id"] = JsonArray(stops.begin(), stops.end());
+  return json;
+}
+
+}  // namespace
+
+Result<LlamaConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer) {
+  if (!job.init_from.empty()) return TRY(Checkpoint::open(job.init_from)).config();
+  JsonObject fields = job.model_config;
+  const auto set_default = [&](const char* key, const Json& value) {
+    if (!fields.contains(key)) fields[key] = value;
+  };
+  set_default("vocab_size", tokenizer.n_vocab());
+  if (tokenizer.bos_id()) set_default("bos_token_id", *tokenizer.bos_id());
+  const std::vector<int32_t> stops = stop_ids(job, tokenizer);
+  if (!stops.empty()) set_default("eos_token_id", JsonArray(stops.begin(), stops.end()));
+  set_default("architectures", JsonArray{"LlamaForCausalLM"});
+  set_default("model_type", "llama");
+  auto config = LlamaConfig::from_json(fields);
+  if (!config) return std::move(config).error().at("model.config");
+  if (config->vocab_size < tokenizer.n_vocab())
+    return fail(ErrorCode::kInvalidArgument, "vocab_size is {}, but the tokenizer has {} tokens",
+                config->vocab_size, tokenizer.n_vocab())
+        .at("model.config");
+  return config;
+}
+
+Status fill_starting_weights(const TrainJob& job, TorchLlama& model) {
+  if (!job.init_from.empty()) {
+    TRY(fill_from_folder(job.init_from, model));
+  } else {
+    Random random(job.seed);
+    const double deviation = model.config().initializer_range;
+    const double into_residual =
+        deviation / std::sqrt(2.0 * static_cast<double>(model.config().num_hidden_layers));
+    for (const auto& p : model.parameters()) {
+      if (p.shape.size() == 1) {
+        std::fill(p.values.begin(), p.values.end(), 1.0F);
+      } else {
+        fill_normal(p.values, adds_to_residual(p.name) ? into_residual : deviation, random);
+      }
+    }
+  }
+  model.weights_changed();
+  return {};
+}
+
+Result<ChatTemplate> chat_template_of(const TrainJob& job) {
+  const Path jinja = job.tokenizer / "chat_template.jinja";
+  if (std::filesystem::exists(jinja)) return ChatTemplate::parse(TRY(read_file(jinja)));
+  const TokenizerConfig config = TRY(load_tokenizer_config(job.tokenizer));
+  return ChatTemplate::parse(config.chat_template().value_or(default_chat_template()));
+}
+
+std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer) {
+  std::vector<int32_t> ids;
+  const auto add = [&](int64_t id) {
+    const auto narrow = static_cast<int32_t>(id);
+    if (id >= 0 && id < INT32_MAX && std::find(ids.begin(), ids.end(), narrow) == ids.end())
+      ids.push_back(narrow);
+  };
+  if (!job.init_from.empty()) {
+    const auto checkpoint = Checkpoint::open(job.init_from);
+    if (checkpoint)
+      for (const int32_t id : checkpoint->stop_ids()) add(id);
+  }
+  if (tokenizer.eos_id()) add(*tokenizer.eos_id());
+  for (const char* turn_end : {"<|end|>", "<|im_end|>"})
+    if (const auto id = tokenizer.token_id(turn_end); id && tokenizer.is_special(*id)) add(*id);
+  return ids;
+}
+
+Status write_model_folder(const Path& to, const TrainJob& job, const TorchLlama& model,
+                          const Tokenizer& tokenizer) {
+  const Path aside = partial_path(to);
+  const auto write = [&]() -> Status {
+    TRY(make_dirs(aside));
+    JsonObject config = model.config().to_json().as_object();
+    config["torch_dtype"] = job.save_dtype == "f32"    ? "float32"
+                            : job.save_dtype == "bf16" ? "bfloat16"
+                                                       : "float16";
+    TRY(write_file_atomic(aside / "config.json", dump_json_pretty(config)));
+    TRY(write_file_atomic(aside / "generation_config.json",
+                          dump_json_pretty(generation_config(job, tokenizer))));
+    TRY(write_weights(aside / "model.safetensors", model, job.save_dtype));
+    TRY(write_tokenizer(aside, job, tokenizer));
+    TRY(volant::remove_all(to));
+    return rename_into_place(aside, to);
+  };
+  Status done = write();
+  if (!done) (void)volant::remove_all(aside);
+  return done;
+}
+
+}  // namespace volant

@@ -1,0 +1,96 @@
+#include "train/train_state.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "io/safetensors.h"
+
+namespace volant {
+namespace {
+
+constexpr const char* kFormat = "volant-train-1";
+
+std::span<const std::byte> bytes_of(std::span<const float> numbers) { return std::as_bytes(numbers); }
+
+Status read_numbers(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& shape,
+                    std::span<float> numbers) {
+  const auto found = file.tensors().find(name);
+  if (found == file.tensors().end()) return fail(ErrorCode::kParse, "expected a tensor '{}'", name);
+  if (found->second.dtype != "F32" || found->second.shape != shape)
+    return fail(ErrorCode::kParse, "tensor '{}' has another shape or type than this model", name);
+  std::memcpy(numbers.data(), found->second.bytes.data(), numbers.size_bytes());
+  return {};
+}
+
+Result<uint64_t> count(const Json& json, std::string_view key) {
+  const int64_t n = TRY(json_int(json, key));
+  if (n < 0) return fail(ErrorCode::kParse, "'{}': expected a count, got {}", key, n);
+  return static_cast<uint64_t>(n);
+}
+
+}  // namespace
+
+Json TrainState::to_json() const {
+  JsonObject json{{"step", step},           {"epoch", cursor.epoch},
+                  {"index", cursor.index},  {"offset", cursor.offset},
+                  {"tokens", tokens},       {"elapsed", elapsed},
+                  {"best_step", best_step}, {"evaluations_without_progress", evaluations_without_progress}};
+  if (std::isfinite(best_loss)) json["best_loss"] = best_loss;
+  return json;
+}
+
+Result<TrainState> TrainState::from_json(const Json& json) {
+  TrainState state;
+  state.step = static_cast<int64_t>(TRY(count(json, "step")));
+  state.cursor = {TRY(count(json, "epoch")), TRY(count(json, "index")), TRY(count(json, "offset"))};
+  state.tokens = TRY(count(json, "tokens"));
+  state.elapsed = TRY(json_number(json, "elapsed"));
+  state.best_loss = TRY(json_number_or(json, "best_loss", state.best_loss));
+  state.best_step = TRY(json_int(json, "best_step"));
+  state.evaluations_without_progress = TRY(json_int(json, "evaluations_without_progress"));
+  return state;
+}
+
+Status save_checkpoint(const Path& file, const TorchLlama& model, AdamW* optimiser, const TrainState& state,
+                       const std::string& job_digest) {
+  std::map<std::string, SafetensorsEntry> tensors;
+  for (size_t i = 0; i < model.parameters().size(); ++i) {
+    const auto& p = model.parameters()[i];
+    tensors[p.name] = {"F32", p.shape, bytes_of(p.values)};
+    if (optimiser == nullptr) continue;
+    tensors["adamw.m." + p.name] = {"F32", p.shape, bytes_of(optimiser->first_moments()[i])};
+    tensors["adamw.v." + p.name] = {"F32", p.shape, bytes_of(optimiser->second_moments()[i])};
+  }
+  TRY(make_dirs(file.parent_path()));
+  return write_safetensors(file, tensors,
+                           {{"format", kFormat}, {"state", dump_json(state.to_json())}, {"job", job_digest}});
+}
+
+Result<TrainState> load_checkpoint(const Path& path, TorchLlama& model, AdamW* optimiser,
+                                   const std::string& job_digest) {
+  const auto load = [&]() -> Result<TrainState> {
+    const SafetensorsFile file = TRY(SafetensorsFile::open(path));
+    const auto& notes = file.metadata();
+    const auto format = notes.find("format"), state = notes.find("state"), job = notes.find("job");
+    if (format == notes.end() || format->second != kFormat || state == notes.end() || job == notes.end())
+      return fail(ErrorCode::kParse, "expected a checkpoint of volant-train ({})", kFormat);
+    if (job->second != job_digest)
+      return fail(ErrorCode::kConflict,
+                  "this checkpoint belongs to another job.json; put the old job back, or remove the folder "
+                  "'checkpoints' to start anew");
+    for (size_t i = 0; i < model.parameters().size(); ++i) {
+      const auto& p = model.parameters()[i];
+      TRY(read_numbers(file, p.name, p.shape, p.values));
+      if (optimiser == nullptr) continue;
+      TRY(read_numbers(file, "adamw.m." + p.name, p.shape, optimiser->first_moments()[i]));
+      TRY(read_numbers(file, "adamw.v." + p.name, p.shape, optimiser->second_moments()[i]));
+    }
+    model.weights_changed();
+    return TrainState::from_json(TRY(parse_json(state->second)));
+  };
+  auto state = load();
+  if (!state) return std::move(state).error().at(path.string());
+  return state;
+}
+
+}  // namespace volant

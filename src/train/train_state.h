@@ -1,0 +1,39 @@
+// What a run needs to go on: weights, optimiser moments, and where it stood. One safetensors file, written
+// aside and renamed: `checkpoints/last/state.safetensors`; `checkpoints/best` holds weights alone.
+#pragma once
+#include <limits>
+
+#include "train/adamw.h"
+#include "train/batches.h"
+
+namespace volant {
+
+struct TrainState {
+  int64_t step = 0;     // steps done
+  Cursor cursor;        // of the next batch
+  uint64_t tokens = 0;  // trained on so far
+  double elapsed = 0;   // seconds of training so far, over all starts
+  double best_loss = std::numeric_limits<double>::infinity();
+  int64_t best_step = -1;
+  int64_t evaluations_without_progress = 0;
+
+  Json to_json() const;
+  static Result<TrainState> from_json(const Json& json);
+};
+
+struct TrainFiles {
+  Path run;
+  Path events() const { return run / "events.jsonl"; }
+  Path last() const { return run / "checkpoints" / "last" / "state.safetensors"; }
+  Path best() const { return run / "checkpoints" / "best" / "state.safetensors"; }
+  Path model() const { return run / "model"; }
+};
+
+// `optimiser` null: weights alone.
+Status save_checkpoint(const Path& file, const TorchLlama& model, AdamW* optimiser, const TrainState& state,
+                       const std::string& job_digest);
+// kConflict when it belongs to another job; kParse names the tensor that is missing or of another shape.
+Result<TrainState> load_checkpoint(const Path& file, TorchLlama& model, AdamW* optimiser,
+                                   const std::string& job_digest);
+
+}  // namespace volant

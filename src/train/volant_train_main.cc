@@ -1,0 +1,52 @@
+// volant-train: one training job from job.json. Exit status 0 finished, 130 stopped by a signal with a
+// checkpoint saved, otherwise that of the error.
+#include <cstdio>
+#include <string_view>
+
+#include "base/stop.h"
+#include "base/version.h"
+#include "train/trainer.h"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: volant-train --job FILE\n"
+    "\n"
+    "Trains what job.json says and writes events.jsonl, checkpoints/ and model/ beside it. Stopped or "
+    "killed, the\n"
+    "same command goes on from the last checkpoint. `volant train --help` writes such a file.\n"
+    "\n"
+    "  --job FILE   the job\n"
+    "  --version    print the version\n"
+    "  --help       print this\n";
+
+int usage_error(const char* what) {
+  std::fprintf(stderr, "volant-train: %s\n%s", what, kUsage);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  volant::Path job;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--help") return std::fputs(kUsage, stdout), 0;
+    if (argument == "--version") return std::printf("volant-train %s\n", volant::version().c_str()), 0;
+    if (argument.starts_with("--job=")) {
+      job = argument.substr(6);
+    } else if (argument == "--job" && i + 1 < argc) {
+      job = argv[++i];
+    } else {
+      return usage_error("expected --job FILE");
+    }
+  }
+  if (job.empty()) return usage_error("expected --job FILE");
+  volant::install_stop_handler();
+  const auto outcome = volant::run_training(job);
+  if (!outcome) {
+    std::fprintf(stderr, "volant-train: %s\n", outcome.error().to_string().c_str());
+    return volant::error_code_info(outcome.error().code).exit_status;
+  }
+  return *outcome == volant::TrainOutcome::kStopped ? 130 : 0;
+}
