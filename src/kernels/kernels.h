@@ -73,8 +73,8 @@ struct Kernels {
 
   int64_t (*argmax)(const float* x, int64_t n);  // the first of equals; n > 0
   float (*max)(const float* x, int64_t n);
-  // Sum of exp(x - max): the softmax's denominator.
-  double (*sum_exp)(const float* x, int64_t n, float max);
+  // Sum of exp((x - max) * scale), the softmax's denominator; the terms go to `out` unless it is null.
+  double (*exp_sum)(const float* x, int64_t n, float max, float scale, float* out);
 };
 
 // The table in use. Chosen at the first call.

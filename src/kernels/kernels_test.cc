@@ -422,13 +422,21 @@ TEST_P(EachTable, ArgmaxIsTheFirstOfEquals) {
   EXPECT_LT(k().argmax(broken.data(), 20), 20);
 }
 
-TEST_P(EachTable, SumExpIsTheSoftmaxDenominator) {
+TEST_P(EachTable, ExpSumIsTheSoftmaxDenominatorAndItsTerms) {
   for (const int64_t n : {1, 16, 100, 5000}) {
     const std::vector<float> x = random_floats(random_, n, 5);
     const float largest = k().max(x.data(), n);
+    Guarded terms(n);
     double expected = 0;
-    for (const float v : x) expected += std::exp(static_cast<double>(v) - static_cast<double>(largest));
-    EXPECT_NEAR(k().sum_exp(x.data(), n, largest), expected, 1e-6 * expected);
+    const double sum = k().exp_sum(x.data(), n, largest, 0.5F, terms.data());
+    EXPECT_TRUE(terms.intact());
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double term = std::exp((static_cast<double>(x[i]) - static_cast<double>(largest)) * 0.5);
+      EXPECT_NEAR(terms.data()[i], term, 1e-6 * term + 1e-30);
+      expected += term;
+    }
+    EXPECT_NEAR(sum, expected, 1e-6 * expected);
+    EXPECT_EQ(k().exp_sum(x.data(), n, largest, 0.5F, nullptr), sum);
   }
 }
 

@@ -1,5 +1,6 @@
-// Engine: one loaded model that answers several requests at once. A worker thread of its own packs prompts (prefill)
-// and next tokens (decode) of all live requests into batches. Thread safe. Knows ids and text; knows no HTTP.
+// Engine: one loaded model that answers several requests at once. A worker thread of its own packs prompts
+// (prefill) and next tokens (decode) of all live requests into batches. Thread safe. Knows ids and text;
+// knows no HTTP.
 #pragma once
 #include <functional>
 #include <map>
@@ -13,10 +14,10 @@
 namespace volant {
 
 struct EngineOptions {
-  int n_threads = 0;            // 0: all cores
-  int n_slots = 8;              // requests that run at once; further ones wait
-  int n_ctx = 0;                // tokens a slot can hold; 0: the model's own, at most 4096
-  size_t max_queue = 64;        // waiting requests; one more is kUnavailable
+  int n_threads = 0;      // 0: all cores
+  int n_slots = 8;        // requests that run at once; further ones wait
+  int n_ctx = 0;          // tokens a slot can hold; 0: the model's own, at most 4096
+  size_t max_queue = 64;  // waiting requests; one more is kUnavailable
 };
 
 // As in the OpenAI schema. temperature 0 is greedy.
@@ -32,9 +33,9 @@ struct GenerateRequest {
   std::vector<int32_t> prompt;
   int max_tokens = 128;
   SamplingOptions sampling;
-  std::vector<std::string> stop;   // texts that end the answer and are not part of it
-  bool ignore_stop_ids = false;    // go on past the model's own end
-  int logprobs = -1;               // -1: none; n: the chosen token's and the n best (at most 20)
+  std::vector<std::string> stop;  // texts that end the answer and are not part of it
+  bool ignore_stop_ids = false;   // go on past the model's own end
+  int logprobs = -1;              // -1: none; n: the chosen token's and the n best (at most 20)
 };
 
 struct TokenLogprob {
@@ -60,8 +61,8 @@ struct GenerateResult {
 
 // How well the model foresees given ids.
 struct Score {
-  std::vector<float> nll;      // n - 1: of ids[t + 1] given ids[0 .. t], natural logarithm
-  std::vector<bool> correct;   // n - 1: ids[t + 1] was the most likely one
+  std::vector<float> nll;     // n - 1: of ids[t + 1] given ids[0 .. t], natural logarithm
+  std::vector<bool> correct;  // n - 1: ids[t + 1] was the most likely one
 };
 
 struct EngineStats {
@@ -74,9 +75,9 @@ class Engine {
   static Result<std::unique_ptr<Engine>> open(const Path& model, const EngineOptions& options = {});
   ~Engine();  // cancels what runs
 
-  // Starts a request and returns its number. `on_event` runs on the engine's thread, once a token, and says false to
-  // cancel; `on_done` runs exactly once, last. Errors: kInvalidArgument (empty prompt, longer than the context, ids out
-  // of range), kUnavailable (queue full).
+  // Starts a request and returns its number. `on_event` runs on the engine's thread, once a token, and says
+  // false to cancel; `on_done` runs exactly once, last. Errors: kInvalidArgument (empty prompt, longer than
+  // the context, ids out of range), kUnavailable (queue full).
   using OnEvent = std::function<bool(const GenerateEvent&)>;
   using OnDone = std::function<void(const GenerateResult&)>;
   Result<uint64_t> submit(GenerateRequest request, OnEvent on_event, OnDone on_done);

@@ -16,5 +16,5 @@ void rope(const float* x, int64_t n_head, int64_t head_dim, const float* cos, co
 void attention(const AttentionArgs& args);
 int64_t argmax(const float* x, int64_t n);
 float max(const float* x, int64_t n);
-double sum_exp(const float* x, int64_t n, float max);
+double exp_sum(const float* x, int64_t n, float max, float scale, float* out);
 }  // namespace volant::generic

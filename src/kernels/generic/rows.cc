@@ -67,9 +67,13 @@ int64_t argmax(const float* x, int64_t n) {
 
 float max(const float* x, int64_t n) { return x[argmax(x, n)]; }
 
-double sum_exp(const float* x, int64_t n, float max) {
+double exp_sum(const float* x, int64_t n, float max, float scale, float* out) {
   double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += std::exp(x[i] - max);
+  for (int64_t i = 0; i < n; ++i) {
+    const float term = std::exp((x[i] - max) * scale);
+    if (out != nullptr) out[i] = term;
+    sum += static_cast<double>(term);
+  }
   return sum;
 }
 

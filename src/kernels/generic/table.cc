@@ -19,7 +19,7 @@ const Kernels& generic_kernels() {
       .attention = generic::attention,
       .argmax = generic::argmax,
       .max = generic::max,
-      .sum_exp = generic::sum_exp,
+      .exp_sum = generic::exp_sum,
   };
   return kTable;
 }

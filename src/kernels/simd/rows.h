@@ -86,16 +86,22 @@ int64_t argmax(const float* x, int64_t n) {
 }
 
 template <class S>
-double sum_exp(const float* x, int64_t n, float max) {
+double exp_sum(const float* x, int64_t n, float max, float scale, float* out) {
   double sum = 0;
   for (int64_t i = 0; i < n;) {  // pieces short enough that f32 lanes lose nothing that matters
     const int64_t end = n - i > 1024 ? i + 1024 : n;
     typename S::V lanes = S::zero();
     for (; i + S::kLanes <= end; i += S::kLanes) {
-      lanes = S::add(lanes, exp<S>(S::sub(S::load(x + i), S::set1(max))));
+      const typename S::V term = exp<S>(S::mul(S::sub(S::load(x + i), S::set1(max)), S::set1(scale)));
+      if (out != nullptr) S::store(out + i, term);
+      lanes = S::add(lanes, term);
     }
     sum += static_cast<double>(S::sum(lanes));
-    for (; i < end; ++i) sum += static_cast<double>(std::exp(x[i] - max));
+    for (; i < end; ++i) {
+      const float term = std::exp((x[i] - max) * scale);
+      if (out != nullptr) out[i] = term;
+      sum += static_cast<double>(term);
+    }
   }
   return sum;
 }

@@ -24,7 +24,7 @@ constexpr Kernels make_table(const char* name) {
       .attention = attention<S>,
       .argmax = argmax<S>,
       .max = max<S>,
-      .sum_exp = sum_exp<S>,
+      .exp_sum = exp_sum<S>,
   };
 }
 

@@ -13,6 +13,7 @@ struct NativeLlama::State {
   NativeOps ops{threads, &cache};
   Llama<NativeOps> model;
   NativeAct last;  // what logits() gave out
+  std::optional<ThreadPool::Busy> busy;
   uint64_t weight_bytes = 0;
 };
 
@@ -53,6 +54,14 @@ std::span<const float> NativeLlama::logits(const Batch& batch) {
   state_->last = NativeAct();
   state_->last = state_->model.logits(state_->ops, batch);
   return state_->last.numbers();
+}
+
+void NativeLlama::set_busy(bool busy) {
+  if (!busy) {
+    state_->busy.reset();
+  } else if (!state_->busy) {
+    state_->busy.emplace(state_->threads);
+  }
 }
 
 uint64_t NativeLlama::weight_bytes() const { return state_->weight_bytes; }

@@ -1,0 +1,149 @@
+// The native Llama against the golden outputs (float64 reference): logits, losses and greedy ids, on every
+// instruction set that the processor has.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/kernels.h"
+#include "models/instances/native.h"
+#include "support/test_data.h"
+
+namespace volant {
+namespace {
+
+// A .npy file, version 1.0, float32, C order.
+std::vector<float> read_npy(const Path& path) {
+  const std::string bytes = read_file(path).value();
+  const size_t header =
+      10 + static_cast<uint8_t>(bytes[8]) + 256 * static_cast<size_t>(static_cast<uint8_t>(bytes[9]));
+  std::vector<float> numbers((bytes.size() - header) / 4);
+  std::memcpy(numbers.data(), bytes.data() + header, numbers.size() * 4);
+  return numbers;
+}
+
+std::vector<int32_t> ids_of(const Json& list) {
+  std::vector<int32_t> ids;
+  for (const Json& id : list.as_array()) ids.push_back(static_cast<int32_t>(id.as_int64()));
+  return ids;
+}
+
+std::vector<int32_t> count_up(size_t n, int32_t from = 0) {
+  std::vector<int32_t> numbers(n);
+  for (size_t i = 0; i < n; ++i) numbers[i] = from + static_cast<int32_t>(i);
+  return numbers;
+}
+
+// All logits of a text without a cache.
+std::vector<float> all_logits(NativeLlama& model, const std::vector<int32_t>& ids) {
+  const std::vector<int32_t> pos = count_up(ids.size()), ends{0, static_cast<int32_t>(ids.size())};
+  const auto logits =
+      model.logits({.tokens = ids, .pos = pos, .seq_begin = ends, .kv_slot = {}, .out_rows = pos});
+  return {logits.begin(), logits.end()};
+}
+
+double nll(std::span<const float> row, int32_t id) {
+  double largest = -1e30, sum = 0;
+  for (const float v : row) largest = std::max(largest, static_cast<double>(v));
+  for (const float v : row) sum += std::exp(static_cast<double>(v) - largest);
+  return largest + std::log(sum) - static_cast<double>(row[static_cast<size_t>(id)]);
+}
+
+void expect_losses(const std::vector<float>& logits, const std::vector<int32_t>& ids, const Json& expected) {
+  const size_t n_vocab = logits.size() / ids.size();
+  for (size_t t = 0; t + 1 < ids.size(); ++t) {
+    const double want = expected.as_array()[t].to_number<double>();
+    ASSERT_NEAR(nll({logits.data() + t * n_vocab, n_vocab}, ids[t + 1]), want, 1e-3) << "position " << t;
+  }
+}
+
+class EachIsa : public ::testing::TestWithParam<const Kernels*> {
+ protected:
+  EachIsa() { EXPECT_TRUE(force_kernels(GetParam()->name)); }
+  ~EachIsa() override { EXPECT_TRUE(force_kernels(host_kernels().back()->name)); }
+
+  static std::unique_ptr<NativeLlama> load(const Path& path, int64_t n_slot = 0) {
+    const Checkpoint checkpoint = Checkpoint::open(path).value();
+    return NativeLlama::load(checkpoint, {.n_threads = 2, .n_slot = n_slot, .n_ctx = 256}).value();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Host, EachIsa, ::testing::ValuesIn(host_kernels().begin(), host_kernels().end()),
+                         [](const auto& table) { return std::string(table.param->name); });
+
+TEST_P(EachIsa, TinyModelsGiveTheGoldenLogits) {
+  for (const char* name : {"tiny-llama-gqa", "tiny-llama3-rope"}) {
+    SCOPED_TRACE(name);
+    VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name);
+    const auto model = load(golden_root->string() + "/models/" + name);
+    const Json json = parse_json(read_file(golden / "golden.json").value()).value();
+    const std::vector<int32_t> ids = ids_of(json.at("ids"));
+    const std::vector<float> logits = all_logits(*model, ids), expected = read_npy(golden / "logits.npy");
+    ASSERT_EQ(logits.size(), expected.size());
+    for (size_t i = 0; i < logits.size(); ++i) ASSERT_NEAR(logits[i], expected[i], 1e-4) << i;
+    expect_losses(logits, ids, json.at("nll"));
+  }
+}
+
+TEST_P(EachIsa, RealModelsGiveTheGoldenLossesAndLogits) {
+  for (const char* name : {"stories260K", "stories15M", "minimind2-small"}) {
+    SCOPED_TRACE(name);
+    VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name);
+    const auto model = load(golden_root->string() + "/models/" + name);
+    const Json json = parse_json(read_file(golden / "logits.json").value()).value();
+    bool first = true;
+    for (const Json& test : json.at("cases").as_array()) {
+      const std::vector<int32_t> ids = ids_of(test.at("ids"));
+      const bool slow = std::string_view(GetParam()->name) == "generic" && !first;
+      if (slow) break;
+      const std::vector<float> logits = all_logits(*model, ids);
+      expect_losses(logits, ids, test.at("nll"));
+      if (first && std::filesystem::exists(golden / "logits.npy")) {
+        const std::vector<float> expected = read_npy(golden / "logits.npy");
+        ASSERT_EQ(logits.size(), expected.size());
+        for (size_t i = 0; i < logits.size(); ++i) ASSERT_NEAR(logits[i], expected[i], 1e-3) << i;
+      }
+      first = false;
+    }
+  }
+}
+
+// Greedy decoding through the cache, one token at a time after the prompt.
+std::vector<int32_t> greedy(NativeLlama& model, const std::vector<int32_t>& prompt,
+                            const std::vector<int32_t>& stop, int64_t max_tokens) {
+  std::vector<int32_t> answer, rows = prompt;
+  int32_t pos = 0;
+  const std::vector<int32_t> slot{1};
+  while (static_cast<int64_t>(answer.size()) < max_tokens) {
+    const std::vector<int32_t> positions = count_up(rows.size(), pos),
+                               ends{0, static_cast<int32_t>(rows.size())};
+    const std::vector<int32_t> last{static_cast<int32_t>(rows.size()) - 1};
+    const auto logits = model.logits(
+        {.tokens = rows, .pos = positions, .seq_begin = ends, .kv_slot = slot, .out_rows = last});
+    const auto id =
+        static_cast<int32_t>(kernels().argmax(logits.data(), static_cast<int64_t>(logits.size())));
+    answer.push_back(id);
+    if (std::find(stop.begin(), stop.end(), id) != stop.end()) break;
+    pos += static_cast<int32_t>(rows.size());
+    rows = {id};
+  }
+  return answer;
+}
+
+TEST_P(EachIsa, RealModelsGiveTheGoldenGreedyIds) {
+  for (const char* name : {"stories260K", "stories15M", "minimind2-small"}) {
+    if (std::string_view(GetParam()->name) == "generic" && name != std::string_view("stories260K")) continue;
+    SCOPED_TRACE(name);
+    VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name);
+    const auto model = load(golden_root->string() + "/models/" + name, 2);
+    const Json json = parse_json(read_file(golden / "greedy.json").value()).value();
+    for (const Json& test : json.at("cases").as_array()) {
+      EXPECT_EQ(greedy(*model, ids_of(test.at("prompt_ids")), ids_of(test.at("stop_ids")),
+                       test.at("max_tokens").as_int64()),
+                ids_of(test.at("output_ids")));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace volant

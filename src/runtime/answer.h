@@ -1,0 +1,49 @@
+// One request while it is answered: from sampled tokens to text events, stop texts and the reason for its
+// end. Knows nothing of batches and slots.
+#pragma once
+#include <atomic>
+#include <unordered_set>
+
+#include "runtime/engine.h"
+#include "runtime/sampler.h"
+#include "runtime/stop_text.h"
+
+namespace volant {
+
+class Answer {
+ public:
+  // `stop_ids` and `tokenizer` outlive the answer. `n_ctx`: tokens that prompt and answer may have together.
+  Answer(GenerateRequest request, Engine::OnEvent on_event, Engine::OnDone on_done,
+         const Tokenizer& tokenizer, const std::unordered_set<int32_t>& stop_ids, int n_ctx);
+
+  // The prompt so far and what was generated.
+  const std::vector<int32_t>& ids() const { return ids_; }
+  int64_t n_prompt() const { return n_prompt_; }
+  // Takes the logits after ids(); gives the reason when that ends the answer.
+  std::optional<FinishReason> step(std::span<const float> logits);
+  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  // Shows what was held back and calls on_done. Once, last.
+  void finish(FinishReason reason);
+  void mark_start();  // the prompt begins to be read
+
+ private:
+  void emit(GenerateEvent event);
+
+  GenerateRequest request_;
+  Engine::OnEvent on_event_;
+  Engine::OnDone on_done_;
+  const std::unordered_set<int32_t>& stop_ids_;
+  int n_ctx_;
+  int64_t n_prompt_;
+  std::vector<int32_t> ids_;
+  Sampler sampler_;
+  StreamDecoder decoder_;
+  StopText stop_text_;
+  GenerateResult result_;
+  double started_ = 0, first_token_ = 0;
+  bool wants_more_ = true;  // what on_event said last
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace volant

@@ -1,0 +1,166 @@
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <future>
+#include <unordered_set>
+
+#include "kernels/kernels.h"
+#include "models/instances/native.h"
+#include "runtime/scheduler.h"
+#include "text/chat_template.h"
+
+namespace volant {
+namespace {
+
+constexpr int64_t kDefaultMaxContext = 4096;
+constexpr int kMaxSlots = 1024, kMaxTopLogprobs = 20;
+constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024;
+
+Result<int64_t> choose_context(const EngineOptions& options, const LlamaConfig& config) {
+  const int64_t most = config.max_position_embeddings;
+  if (options.n_ctx == 0) return std::min(most, kDefaultMaxContext);
+  if (options.n_ctx < 2 || options.n_ctx > most) {
+    return fail(ErrorCode::kInvalidArgument, "'n_ctx' is {}, expected 2 to {}, the model's own",
+                options.n_ctx, most);
+  }
+  return options.n_ctx;
+}
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  Impl(Checkpoint checkpoint_in, std::unique_ptr<NativeLlama> model_in,
+       std::unique_ptr<Tokenizer> tokenizer_in, const EngineOptions& options, int64_t n_ctx_in)
+      : checkpoint(std::move(checkpoint_in)),
+        model(std::move(model_in)),
+        tokenizer(std::move(tokenizer_in)),
+        chat_template(ChatTemplate::parse(checkpoint.chat_template())),
+        n_ctx(static_cast<int>(n_ctx_in)),
+        scheduler(*model, options.n_slots, options.max_queue) {
+    const std::vector<int32_t> ids = checkpoint.stop_ids();
+    stop_ids.insert(ids.begin(), ids.end());
+  }
+
+  Status check_ids(std::span<const int32_t> ids, size_t least, size_t most) const;
+  Status check(const GenerateRequest& request) const;
+
+  Checkpoint checkpoint;
+  std::unique_ptr<NativeLlama> model;
+  std::unique_ptr<Tokenizer> tokenizer;
+  Result<ChatTemplate> chat_template;  // an error is told when it is used
+  std::unordered_set<int32_t> stop_ids;
+  int n_ctx;
+  Scheduler scheduler;  // last: its thread uses the rest
+};
+
+Status Engine::Impl::check_ids(std::span<const int32_t> ids, size_t least, size_t most) const {
+  if (ids.size() < least)
+    return fail(ErrorCode::kInvalidArgument, "expected at least {} tokens, got {}", least, ids.size());
+  if (ids.size() > most) {
+    return fail(ErrorCode::kInvalidArgument, "{} tokens are too long: the context holds at most {}",
+                ids.size(), most);
+  }
+  const int64_t n_vocab = model->config().vocab_size;
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= n_vocab) {
+      return fail(ErrorCode::kInvalidArgument, "token id {} is out of range, expected 0 to {}", id,
+                  n_vocab - 1);
+    }
+  }
+  return {};
+}
+
+Status Engine::Impl::check(const GenerateRequest& request) const {
+  // One place stays for the answer.
+  TRY(check_ids(request.prompt, 1, static_cast<size_t>(n_ctx) - 1));
+  TRY(check_sampling(request.sampling, model->config().vocab_size));
+  if (request.max_tokens < 1) {
+    return fail(ErrorCode::kInvalidArgument, "'max_tokens' is {}, expected at least 1", request.max_tokens);
+  }
+  if (request.logprobs > kMaxTopLogprobs) {
+    return fail(ErrorCode::kInvalidArgument, "'logprobs' is {}, expected at most {}", request.logprobs,
+                kMaxTopLogprobs);
+  }
+  const bool long_stop =
+      std::ranges::any_of(request.stop, [](const std::string& s) { return s.size() > kMaxStopBytes; });
+  if (request.stop.size() > kMaxStops || long_stop) {
+    return fail(ErrorCode::kInvalidArgument, "'stop' must be at most {} texts of at most {} bytes", kMaxStops,
+                kMaxStopBytes);
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptions& options) {
+  if (options.n_slots < 1 || options.n_slots > kMaxSlots) {
+    return fail(ErrorCode::kInvalidArgument, "'n_slots' is {}, expected 1 to {}", options.n_slots, kMaxSlots);
+  }
+  Checkpoint checkpoint = TRY(Checkpoint::open(path));
+  std::unique_ptr<Tokenizer> tokenizer = TRY(checkpoint.tokenizer());
+  const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
+  std::unique_ptr<NativeLlama> model = TRY(NativeLlama::load(
+      checkpoint, {.n_threads = options.n_threads, .n_slot = options.n_slots + 1, .n_ctx = n_ctx}));
+  return std::unique_ptr<Engine>(new Engine(
+      std::make_unique<Impl>(std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx)));
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<uint64_t> Engine::submit(GenerateRequest request, OnEvent on_event, OnDone on_done) {
+  TRY(impl_->check(request));
+  return impl_->scheduler.submit(std::make_unique<Answer>(std::move(request), std::move(on_event),
+                                                          std::move(on_done), *impl_->tokenizer,
+                                                          impl_->stop_ids, impl_->n_ctx));
+}
+
+void Engine::cancel(uint64_t request) { impl_->scheduler.cancel(request); }
+
+Result<GenerateResult> Engine::generate(GenerateRequest request, const OnEvent& on_event) {
+  std::promise<GenerateResult> promise;
+  std::future<GenerateResult> result = promise.get_future();
+  TRY(submit(std::move(request), on_event, [&](const GenerateResult& done) { promise.set_value(done); }));
+  return result.get();
+}
+
+Result<Score> Engine::score(std::span<const int32_t> ids) {
+  TRY(impl_->check_ids(ids, 2, static_cast<size_t>(impl_->n_ctx)));
+  const auto n_vocab = static_cast<size_t>(config().vocab_size);
+  Score score;
+  TRY(impl_->scheduler.read_through(ids, [&](int64_t first, std::span<const float> logits) {
+    for (size_t i = 0; i < logits.size() / n_vocab; ++i) {
+      const size_t next = static_cast<size_t>(first) + i + 1;
+      if (next >= ids.size()) return;
+      const std::span<const float> row = logits.subspan(i * n_vocab, n_vocab);
+      score.nll.push_back(static_cast<float>(-logprob_of(row, ids[next]).logprob));
+      score.correct.push_back(kernels().argmax(row.data(), static_cast<int64_t>(n_vocab)) == ids[next]);
+    }
+  }));
+  return score;
+}
+
+Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids) {
+  TRY(impl_->check_ids(ids, 1, static_cast<size_t>(impl_->n_ctx)));
+  std::vector<float> all;
+  TRY(impl_->scheduler.read_through(ids, [&](int64_t, std::span<const float> logits) {
+    all.insert(all.end(), logits.begin(), logits.end());
+  }));
+  return all;
+}
+
+Result<std::vector<int32_t>> Engine::encode_chat(const JsonArray& messages) const {
+  if (!impl_->chat_template) return impl_->chat_template.error();
+  const Tokenizer& t = *impl_->tokenizer;
+  const auto text_of = [&](std::optional<int32_t> id) { return id ? t.token_text(*id) : std::string(); };
+  const std::string text = TRY(impl_->chat_template->render(
+      messages, true, {{"bos_token", text_of(t.bos_id())}, {"eos_token", text_of(t.eos_id())}}));
+  return t.encode(text, {.add_special = false, .parse_special = true});
+}
+
+const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+const LlamaConfig& Engine::config() const { return impl_->model->config(); }
+const Checkpoint& Engine::checkpoint() const { return impl_->checkpoint; }
+int Engine::n_ctx() const { return impl_->n_ctx; }
+EngineStats Engine::stats() const { return impl_->scheduler.stats(); }
+
+}  // namespace volant

@@ -1,0 +1,48 @@
+// Choosing the next token from logits, as the OpenAI and Hugging Face options say: logit bias, penalties,
+// temperature, top-k, top-p, min-p, in this order; the same seed gives the same choices.
+#pragma once
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/random.h"
+#include "runtime/engine.h"
+
+namespace volant {
+
+// kInvalidArgument names the option that is out of range.
+Status check_sampling(const SamplingOptions& options, int64_t n_vocab);
+
+class Sampler {
+ public:
+  // `prompt` counts for the repetition penalty.
+  Sampler(const SamplingOptions& options, std::span<const int32_t> prompt);
+  // The next token; kInternal when the logits hold no finite number.
+  Result<int32_t> sample(std::span<const float> logits);
+
+ private:
+  struct Candidate {
+    float weight;  // exp((logit - largest) / temperature)
+    int32_t id;
+  };
+  bool changes_logits() const;
+  void change_logits();
+  int32_t draw(std::span<const float> logits, float largest);
+  // Leaves the most likely candidates that top-k, top-p and min-p keep, best first.
+  void truncate(double total);
+  int32_t pick(double total);
+
+  SamplingOptions options_;
+  Random random_;
+  std::unordered_map<int32_t, int> generated_;  // how often
+  std::unordered_map<int32_t, int> seen_;       // prompt and generated
+  std::vector<float> logits_, weights_;         // scratch
+  std::vector<Candidate> candidates_;
+};
+
+// Natural logarithms of softmax(logits): of `id`, and the `n` largest, best first.
+TokenLogprob logprob_of(std::span<const float> logits, int32_t id);
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int n);
+double log_sum_exp(std::span<const float> logits);
+
+}  // namespace volant
