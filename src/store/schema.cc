@@ -136,14 +136,6 @@ CREATE TABLE file_digests (
   modified_ns INTEGER NOT NULL,
   digest TEXT NOT NULL
 ) STRICT;
-
-CREATE TABLE api_keys (
-  id TEXT PRIMARY KEY,
-  name TEXT NOT NULL,
-  hash TEXT NOT NULL UNIQUE,
-  created_at TEXT NOT NULL,
-  revoked_at TEXT NOT NULL DEFAULT ''
-) STRICT;
 )sql";
 
 }  // namespace

@@ -9,12 +9,14 @@
 
 #include "base/clock.h"
 #include "base/stop.h"
+#include "io/lock_file.h"
 #include "io/process.h"
 
 namespace volant {
 namespace {
 
 constexpr auto kStopPoll = std::chrono::milliseconds(100);
+constexpr double kLastTrainerSeconds = 60;
 constexpr size_t kLastWords = 6;
 constexpr int kStoppedStatus = 130;
 
@@ -68,6 +70,20 @@ Json summary_of(const JsonArray& events) {
   return summary;
 }
 
+// A trainer whose wheel was killed saves a checkpoint and ends; until then it holds the run's folder.
+Status wait_for_last_trainer(const Path& dir) {
+  const double started = steady_seconds();
+  for (;;) {
+    const auto lock = LockFile::acquire(dir / "train.lock");
+    if (lock) return {};
+    if (lock.error().code != ErrorCode::kConflict || steady_seconds() - started > kLastTrainerSeconds) {
+      return lock.error();
+    }
+    if (stop_requested()) return fail(ErrorCode::kCancelled, "stopped; the same command goes on from here");
+    std::this_thread::sleep_for(kStopPoll);
+  }
+}
+
 Error trainer_failed(const ProcessExit& exit, const Path& dir, const std::deque<std::string>& words) {
   const std::string how = exit.status == -1 ? fmt::format("was ended by signal {}", exit.signal)
                                             : fmt::format("ended with status {}", exit.status);
@@ -119,6 +135,7 @@ Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json&
     return fail(ErrorCode::kNotFound, "expected the trainer beside volant; build it with -DVOLANT_TORCH=ON")
         .at(program.string());
   }
+  TRY(wait_for_last_trainer(dir));
   const Path job_file = dir / "job.json";
   TRY(write_file_atomic(job_file, dump_json_pretty(job)));
   ProcessOptions options;

@@ -1,0 +1,70 @@
+// `volant improve`: learn from corrections.
+#include "wheel/improve.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/print.h"
+
+namespace volant::cli {
+namespace {
+
+struct Flags {
+  std::string workspace = ".";
+  bool dry_run = false, json = false;
+};
+
+void print_examples(const Json& report) {
+  constexpr size_t kWidth = 70;
+  const Json* examples = json_find(report, "examples");
+  if (examples == nullptr || !examples->is_array() || examples->as_array().empty()) return;
+  const auto text = [](const Json& example, const char* key) {
+    return one_line(json_string_or(example, key, "").value_or(""), kWidth);
+  };
+  for (const Json& example : examples->as_array()) {
+    const bool held_out = json_bool_or(example, "held_out", false).value_or(false);
+    print_line(fmt::format("\n  asked   {}{}\n  before  {}\n  after   {}\n  wanted  {}",
+                           text(example, "question"), held_out ? "  (held out)" : "", text(example, "before"),
+                           text(example, "after"), text(example, "correction")));
+  }
+}
+
+Result<int> run(const Flags& flags) {
+  const auto workspace = TRY(Workspace::open(flags.workspace));
+  ImproveOptions options;
+  options.dry_run = flags.dry_run;
+  std::FILE* const lines = flags.json ? stderr : stdout;
+  options.on_line = [lines](const std::string& line) {
+    std::fprintf(lines, "%s\n", line.c_str());
+    std::fflush(lines);
+  };
+  const Json report = TRY(volant::improve(*workspace, options));
+  if (flags.json) {
+    print_json(report);
+  } else {
+    print_examples(report);
+  }
+  const bool refused = json_string_or(report, "state", "").value_or("") == "refused";
+  return refused ? error_code_info(ErrorCode::kRefused).exit_status : 0;
+}
+
+}  // namespace
+
+void add_improve(CLI::App& root, Action& action) {
+  auto* app = root.add_subcommand("improve", "Learn from the corrections that users gave");
+  auto flags = std::make_shared<Flags>();
+  app->add_option("workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
+  app->add_flag("--dry-run", flags->dry_run, "Say what would be learned and do nothing");
+  app->add_flag("--json", flags->json, "Print a JSON object");
+  app->footer(
+      "Corrections become training rows, a candidate is trained from production, and the gate decides: "
+      "promoted when it\n"
+      "learned them and is no worse on the held-out documents. 'volant rollback' brings the old version "
+      "back. Exit\n"
+      "status 6: the gate refused.\n\n"
+      "Examples:\n  volant improve examples/bilingual\n  volant improve --dry-run");
+  app->callback([&action, flags] { action = [flags] { return run(*flags); }; });
+}
+
+}  // namespace volant::cli
