@@ -25,17 +25,17 @@ struct SamplingOptions {
   double temperature = 1, top_p = 1, min_p = 0;
   int top_k = 0;  // 0: off
   double presence_penalty = 0, frequency_penalty = 0, repetition_penalty = 1;
-  std::optional<uint64_t> seed;
-  std::map<int32_t, double> logit_bias;
+  std::optional<uint64_t> seed = {};
+  std::map<int32_t, double> logit_bias = {};
 };
 
 struct GenerateRequest {
-  std::vector<int32_t> prompt;
+  std::vector<int32_t> prompt = {};
   int max_tokens = 128;
-  SamplingOptions sampling;
-  std::vector<std::string> stop;  // texts that end the answer and are not part of it
-  bool ignore_stop_ids = false;   // go on past the model's own end
-  int logprobs = -1;              // -1: none; n: the chosen token's and the n best (at most 20)
+  SamplingOptions sampling = {};
+  std::vector<std::string> stop = {};  // texts that end the answer and are not part of it
+  bool ignore_stop_ids = false;        // go on past the model's own end
+  int logprobs = -1;                   // -1: none; n: the chosen token's and the n best (at most 20)
 };
 
 struct TokenLogprob {
