@@ -90,11 +90,7 @@ Result<std::unique_ptr<Examples>> shard_examples(const Path& path, int64_t n_voc
                     "one tokenizer",
                     n_vocab, id, i)
             .at(path.string());
-  auto examples = std::make_unique<ShardExamples>(std::move(shard));
-  if (examples->n_targets() == 0)
-    return fail(ErrorCode::kInvalidArgument, "expected documents of two ids or more, got none")
-        .at(path.string());
-  return std::unique_ptr<Examples>(std::move(examples));
+  return std::unique_ptr<Examples>(std::make_unique<ShardExamples>(std::move(shard)));
 }
 
 Result<std::unique_ptr<Examples>> row_examples(const Path& path, const Tokenizer& tokenizer,
@@ -111,12 +107,7 @@ Result<std::unique_ptr<Examples>> row_examples(const Path& path, const Tokenizer
       return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(place());
     if (example->ids.size() > 1) rows.push_back(std::move(*example));
   }
-  auto examples = std::make_unique<RowExamples>(std::move(rows));
-  if (examples->n_targets() == 0)
-    return fail(ErrorCode::kInvalidArgument,
-                "expected rows with something to learn (assistant turns or texts), got none")
-        .at(path.string());
-  return std::unique_ptr<Examples>(std::move(examples));
+  return std::unique_ptr<Examples>(std::make_unique<RowExamples>(std::move(rows)));
 }
 
 Result<Example> conversation_example(const JsonArray& messages, float weight, const Tokenizer& tokenizer,

@@ -27,7 +27,7 @@ class Examples {
   virtual uint64_t n_targets() const = 0;
 };
 
-// Documents of a token shard. kInvalidArgument when an id is not below n_vocab or nothing can be predicted.
+// Documents of a token shard. kInvalidArgument when an id is not below n_vocab.
 Result<std::unique_ptr<Examples>> shard_examples(const Path& shard, int64_t n_vocab);
 
 // Rows of JSON Lines: {"messages": [...], "weight"?: n} through the chat template, loss on what the assistant

@@ -99,6 +99,9 @@ Status read_schedule(const Json& json, TrainJob& job) {
   TRY(read_int(json, "micro_batch_tokens", 1, 1 << 22, job.micro_batch_tokens));
   job.micro_batch_tokens = std::max(job.micro_batch_tokens, job.max_seq_len);
   TRY(read_int(json, "steps", 1, 1LL << 40, job.steps));
+  TRY(read_number(json, "epochs", 0, 1e6, job.epochs));
+  if (job.epochs > 0 && json_find(json, "steps") != nullptr)
+    return fail(ErrorCode::kInvalidArgument, "expected either 'steps' or 'epochs', got both");
   TRY(read_number(json, "max_seconds", 0, 1e9, job.max_seconds));
   TRY(read_number(json, "lr", 0, 10, job.lr));
   TRY(read_number(json, "min_lr_ratio", 0, 1, job.min_lr_ratio));
@@ -147,6 +150,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "evaluate_tokens",
                                                  "checkpoint_every",
                                                  "patience",
+                                                 "epochs",
                                                  "finish_with",
                                                  "n_threads"};
   static const std::array<std::string, 2> kObjectives = {"pretrain", "sft"}, kFinish = {"best", "last"};

@@ -26,6 +26,7 @@ struct TrainJob {
   int64_t max_seq_len = 256;
   int64_t tokens_per_step = 8192, micro_batch_tokens = 4096;
   int64_t steps = 400;
+  double epochs = 0;       // passes over the data instead of steps
   double max_seconds = 0;  // 0: no limit; else the schedule ends by then however slow the machine is
   double lr = 1e-3, min_lr_ratio = 0.1;
   int64_t warmup_steps = 20;

@@ -71,6 +71,7 @@ class Trainer {
   Result<TrainOutcome> loop();
   Result<StepResult> step(double lr);
   std::vector<TrainBatch> step_batches();
+  int64_t steps_of_an_epoch();
   Status save_last();
   Status evaluate();
   Result<Evaluation> score(TorchLlama& model) const;
@@ -123,6 +124,15 @@ Status Trainer::make_model() {
     if (!job_.validation_rows.empty())
       validation_ = TRY(row_examples(job_.validation_rows, *tokenizer_, chat_template));
   }
+  if (train_->n_targets() == 0)
+    return fail(ErrorCode::kInvalidArgument,
+                "expected something to learn (documents of two ids or more, answers of the assistant), got "
+                "none")
+        .at((job_.train_shard.empty() ? job_.train_rows : job_.train_shard).string());
+  if (validation_ && validation_->n_targets() == 0) {
+    log_warning("the validation set is empty: training without evaluation");
+    validation_.reset();
+  }
   bf16_ = job_.dtype != "f32" && torch_has_bf16();
   if (job_.dtype == "bf16" && !bf16_)
     log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
@@ -133,7 +143,13 @@ Status Trainer::make_model() {
   const int64_t parts = (job_.tokens_per_step + job_.micro_batch_tokens - 1) / job_.micro_batch_tokens;
   int64_t rows = (job_.tokens_per_step + parts - 1) / parts;
   if (!train_->may_cut()) rows = std::max(rows, job_.max_seq_len);
-  batches_.emplace(*train_, BatchOptions{job_.max_seq_len, rows, true, job_.seed});
+  const BatchOptions options{job_.max_seq_len, rows, true, job_.seed};
+  batches_.emplace(*train_, options);
+  if (job_.epochs > 0) {
+    job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * static_cast<double>(steps_of_an_epoch())));
+    job_.warmup_steps = std::min(job_.warmup_steps, job_.steps / 10);
+    batches_.emplace(*train_, options);
+  }
   return {};
 }
 
@@ -178,6 +194,16 @@ bool Trainer::over() const {
   if (state_.step >= job_.steps) return true;
   return job_.max_seconds > 0 && elapsed() >= job_.max_seconds &&
          !events_->replayed().contains(state_.step + 1);
+}
+
+int64_t Trainer::steps_of_an_epoch() {
+  if (train_->may_cut()) return (static_cast<int64_t>(train_->n_targets()) - 1) / job_.tokens_per_step + 1;
+  int64_t steps = 0;
+  do {
+    step_batches();
+    ++steps;
+  } while (batches_->cursor().index < train_->size());
+  return steps;
 }
 
 std::vector<TrainBatch> Trainer::step_batches() {
