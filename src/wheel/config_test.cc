@@ -1,0 +1,188 @@
+#include "wheel/config.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "support/scratch_dir.h"
+#include "wheel/workspace.h"
+
+namespace volant {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using volant::testing::ScratchDir;
+
+constexpr const char* kMinimal = R"([workspace]
+name = "w"
+[[collect.source]]
+name = "a"
+paths = ["*.txt"]
+)";
+
+Error error_of(const std::string& more) {
+  const auto config = parse_config(kMinimal + more, "volant.toml");
+  return config ? Error{ErrorCode::kInternal, "no error", ""} : config.error();
+}
+
+TEST(Config, MinimalFileHasTheDefaults) {
+  const WorkspaceConfig config = parse_config(kMinimal, "volant.toml").value();
+  EXPECT_EQ(config.name, "w");
+  ASSERT_EQ(config.sources.size(), 1U);
+  EXPECT_EQ(config.sources[0].kind, "text");
+  EXPECT_EQ(config.tokenizer.vocab_size, 8192);
+  EXPECT_EQ(config.model.hidden_size, 256);
+  EXPECT_THAT(config.compress.formats, ElementsAre("q8_0"));
+  EXPECT_EQ(config.serve.host, "127.0.0.1");
+}
+
+TEST(Config, ReadsEverySection) {
+  const WorkspaceConfig config = parse_config(std::string(kMinimal) + R"(
+kind = "csv"
+text_field = "body"
+[prepare]
+languages = ["en", "zh"]
+min_chars = 3
+[train]
+lr = 3e-4
+steps = 7
+[compress]
+formats = ["bf16", "q8_0"]
+[gate]
+max_bits_per_byte_increase = -0.5
+[serve]
+port = 9000
+[improve]
+replay_share = 0.25
+)",
+                                              "volant.toml")
+                                     .value();
+  EXPECT_EQ(config.sources[0].text_field, "body");
+  EXPECT_THAT(config.prepare.languages, ElementsAre("en", "zh"));
+  EXPECT_EQ(config.prepare.min_chars, 3U);
+  EXPECT_EQ(config.train.lr, 3e-4);
+  EXPECT_EQ(config.gate.max_bits_per_byte_increase, -0.5);
+  EXPECT_EQ(config.serve.port, 9000);
+  EXPECT_EQ(config.improve.replay_share, 0.25);
+}
+
+TEST(Config, AnUnknownKeyNamesFileLineAndTheNearestOne) {
+  const Error error = error_of("[train]\nsteps = 3\nlearnign_rate = 1\nwarmup_step = 2\n");
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  const Error near = error_of("[train]\nsteps = 3\nwarmup_step = 2\n");
+  EXPECT_EQ(near.where, "volant.toml:8");
+  EXPECT_THAT(near.message, HasSubstr("unknown key 'warmup_step' in [train], did you mean 'warmup_steps'?"));
+}
+
+TEST(Config, AnUnknownSectionNamesTheNearestOne) {
+  const Error error = error_of("[tokeniser]\nvocab_size = 300\n");
+  EXPECT_EQ(error.where, "volant.toml:6");
+  EXPECT_THAT(error.message, HasSubstr("unknown section 'tokeniser', did you mean 'tokenizer'?"));
+}
+
+TEST(Config, WrongTypesAndRangesSayWhatWasExpected) {
+  EXPECT_THAT(error_of("[train]\nsteps = \"many\"\n").message,
+              HasSubstr("train.steps: expected an integer, got a string"));
+  EXPECT_THAT(error_of("[train]\nsteps = 0\n").message,
+              HasSubstr("train.steps: expected 1 to 100000000, got 0"));
+  EXPECT_THAT(error_of("[train]\nlr = nan\n").message, HasSubstr("train.lr: expected 0 to 1"));
+  EXPECT_THAT(error_of("[model]\ntie_word_embeddings = 1\n").message,
+              HasSubstr("expected true or false, got an integer"));
+  EXPECT_THAT(error_of("[prepare]\nlanguages = \"en\"\n").message, HasSubstr("expected an array of strings"));
+  EXPECT_THAT(error_of("[prepare]\nlanguages = [1]\n").message, HasSubstr("expected strings in the array"));
+  EXPECT_THAT(error_of("[tokenizer]\nalgorithm = \"bep\"\n").message, HasSubstr("did you mean 'bpe'?"));
+}
+
+TEST(Config, ValuesThatDoNotFitTogetherAreRefusedWithTheLineOfTheirSection) {
+  const Error error = error_of("[model]\nhidden_size = 100\nnum_attention_heads = 3\n");
+  EXPECT_EQ(error.where, "volant.toml:6");
+  EXPECT_THAT(error.message, HasSubstr("hidden_size 100 is not a multiple of num_attention_heads 3"));
+  EXPECT_THAT(error_of("[train]\nmax_seq_len = 1024\n").message,
+              HasSubstr("above model.max_position_embeddings 512"));
+  EXPECT_THAT(error_of("[compress]\nformats = [\"q8\"]\n").message, HasSubstr("did you mean 'q8_0'?"));
+  EXPECT_THAT(error_of("[model]\nhidden_size = 80\nnum_attention_heads = 4\n").message,
+              HasSubstr("multiples of 32"));
+  EXPECT_THAT(error_of("[prepare]\nlanguages = [\"English\"]\n").message, HasSubstr("expected codes"));
+}
+
+TEST(Config, SourcesAreChecked) {
+  EXPECT_THAT(error_of("[[collect.source]]\nname = \"a\"\npaths = [\"x\"]\n").message,
+              HasSubstr("two sources are named 'a'"));
+  EXPECT_THAT(error_of("[[collect.source]]\nname = \"b\"\n").message, HasSubstr("expected paths"));
+  EXPECT_THAT(error_of("[[collect.source]]\nname = \"b\"\npath = [\"x\"]\n").message,
+              HasSubstr("did you mean 'paths'?"));
+  EXPECT_THAT(parse_config("[workspace]\nname = \"w\"\n", "f").error().message,
+              HasSubstr("at least one [[collect.source]]"));
+  EXPECT_THAT(parse_config("[workspace]\nname = \"w\"\n[collect]\nsource = 3\n", "f").error().message,
+              HasSubstr("double brackets"));
+  EXPECT_THAT(parse_config("[[collect.source]]\nname = \"a\"\npaths = [\"x\"]\n", "f").error().message,
+              HasSubstr("[workspace]"));
+}
+
+TEST(Config, SyntaxErrorsNameTheLine) {
+  const auto config = parse_config("[workspace]\nname = \"w\n", "volant.toml");
+  EXPECT_EQ(config.error().code, ErrorCode::kParse);
+  EXPECT_THAT(config.error().where, HasSubstr("volant.toml:2"));
+}
+
+TEST(Config, HostileTextGivesAnError) {
+  EXPECT_FALSE(parse_config(std::string(5000, '['), "f"));
+  EXPECT_FALSE(parse_config(std::string("a\0b", 3), "f"));
+  EXPECT_FALSE(parse_config("a = " + std::string(3000, '[') + std::string(3000, ']'), "f"));
+  EXPECT_FALSE(parse_config("\xff\xfe\xff", "f"));
+}
+
+TEST(Config, TheTemplateIsAValidFile) {
+  const WorkspaceConfig config = parse_config(config_template("my \"odd\" name"), "volant.toml").value();
+  EXPECT_EQ(config.name, "my \"odd\" name");
+}
+
+TEST(Workspace, InitMakesOneThatOpens) {
+  const ScratchDir dir;
+  Workspace::init(dir / "w", "w").value();
+  EXPECT_EQ(Workspace::init(dir / "w", "w").error().code, ErrorCode::kAlreadyExists);
+  auto workspace = Workspace::open(dir / "w").value();
+  EXPECT_EQ(workspace->config().name, "w");
+  EXPECT_EQ(workspace->path(), dir / "w");
+  EXPECT_THAT(Workspace::open(dir / "none").error().message, HasSubstr("volant init"));
+}
+
+TEST(Workspace, OneHolderOfTheLockAtATime) {
+  const ScratchDir dir;
+  Workspace::init(dir / "w", "w").value();
+  auto one = Workspace::open(dir / "w").value();
+  auto two = Workspace::open(dir / "w").value();
+  {
+    const auto lock = one->lock();
+    ASSERT_TRUE(lock);
+    const auto second = two->lock();
+    EXPECT_EQ(second.error().code, ErrorCode::kConflict);
+    EXPECT_THAT(second.error().message, HasSubstr("another 'volant run' or 'volant improve'"));
+  }
+  EXPECT_TRUE(two->lock());
+}
+
+TEST(Workspace, TheLockSweepsWhatAKilledHolderLeft) {
+  const ScratchDir dir;
+  Workspace::init(dir / "w", "w").value();
+  auto workspace = Workspace::open(dir / "w").value();
+  const Path state = dir / "w" / ".volant";
+  std::filesystem::create_directories(state / "tmp" / "half");
+  std::filesystem::create_directories(state / "artifacts" / ".x.partial-1-2");
+  workspace->registry()
+      .database()
+      .execute(
+          "INSERT INTO runs (id, kind, status, run_key, created_at) VALUES ('r', 'train', 'running', 'k', "
+          "'')")
+      .value();
+  const auto lock = workspace->lock();
+  ASSERT_TRUE(lock);
+  EXPECT_TRUE(std::filesystem::is_empty(state / "tmp"));
+  EXPECT_TRUE(std::filesystem::is_empty(state / "artifacts"));
+  EXPECT_EQ(workspace->registry().database().query_one("SELECT status FROM runs").value()->text(0),
+            "stopped");
+}
+
+}  // namespace
+}  // namespace volant
