@@ -1,6 +1,7 @@
-// How well a language model foresees texts it has not seen: bits per byte and next-token accuracy, each with a
-// bootstrap confidence interval over documents, in all and per language.
+// How well a language model foresees texts it has not seen: bits per byte and next-token accuracy, each with
+// a bootstrap confidence interval over documents, in all and per language.
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ struct LanguageEvalOptions {
   uint64_t seed = 1;
   std::vector<std::string> sample_prompts;  // continued greedily and shown in the report
   int sample_tokens = 48;
+  std::function<void(uint64_t done, uint64_t total)> on_progress;  // after every document
 };
 
 struct EvalSample {
@@ -45,7 +47,10 @@ struct LanguageEvalReport {
   std::vector<EvalSample> samples;
 };
 
-// Texts longer than the context are scored in windows. kInvalidArgument when there is nothing to score.
+// Texts longer than the context are scored in windows that overlap by half: each token once, with at least
+// half a context before it. The bytes of a first token that nothing comes before (no bos) are left out of the
+// sum, as its bits are. kInvalidArgument when there is nothing to score, kCancelled when a stop was asked
+// for.
 Result<LanguageEvalReport> evaluate_language_model(Engine& engine, const std::vector<EvalDocument>& documents,
                                                    const LanguageEvalOptions& options);
 

@@ -1,5 +1,5 @@
-// Confidence by bootstrap (Efron and Tibshirani 1993): percentile intervals of ratios of sums over documents, and of
-// paired differences between two models on the same documents.
+// Confidence by bootstrap (Efron and Tibshirani 1993): percentile intervals of ratios of sums over documents,
+// and of paired differences between two models on the same documents.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -11,10 +11,11 @@ struct Estimate {
 };
 
 // Sum of `numerator` over sum of `denominator`, resampling documents.
-Estimate bootstrap_ratio(const std::vector<double>& numerator, const std::vector<double>& denominator, int samples,
-                         uint64_t seed);
+Estimate bootstrap_ratio(const std::vector<double>& numerator, const std::vector<double>& denominator,
+                         int samples, uint64_t seed);
 // Difference of the two ratios (a minus b) on the same resampled documents.
-Estimate bootstrap_ratio_difference(const std::vector<double>& numerator_a, const std::vector<double>& numerator_b,
+Estimate bootstrap_ratio_difference(const std::vector<double>& numerator_a,
+                                    const std::vector<double>& numerator_b,
                                     const std::vector<double>& denominator, int samples, uint64_t seed);
 
 }  // namespace volant

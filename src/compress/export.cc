@@ -1,0 +1,82 @@
+#include "compress/export.h"
+
+#include "compress/gguf_export.h"
+#include "compress/hf_export.h"
+#include "compress/parity.h"
+
+namespace volant {
+namespace {
+
+constexpr int kParityContext = 512;
+
+// A file or folder that is removed again unless it was renamed into place.
+struct Partial {
+  Path path;
+  ~Partial() { (void)volant::remove_all(path); }
+};
+
+Result<uint64_t> bytes_of(const Path& path) {
+  std::error_code code;
+  if (!std::filesystem::is_directory(path, code)) return volant::file_size(path);
+  uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path, code)) bytes += entry.file_size(code);
+  return bytes;
+}
+
+Error refused(const ParityReport& report) {
+  const ParityBound bound = parity_bound(DType::kF32);
+  const std::string strict =
+      report.format == "f32"
+          ? fmt::format(
+                ", logit error {:.2g} (at most {:.2g}), {:.2f} % of greedy choices the same "
+                "(100 % needed)",
+                report.max_logit_error, bound.max_logit_error, 100 * report.greedy_agreement)
+          : "";
+  return fail(ErrorCode::kRefused,
+              "the {} model differs from the original: mean divergence {:.3g} nats (at most {:.3g}){}",
+              report.format, report.mean_kl, report.max_mean_kl_allowed, strict);
+}
+
+// Both models stay open no longer than this.
+Result<ParityReport> check(const Path& model, const Path& exported, const ExportOptions& options) {
+  const EngineOptions engine{.n_threads = 0, .n_slots = 1, .n_ctx = kParityContext};
+  const std::unique_ptr<Engine> a = TRY(Engine::open(model, engine)), b = TRY(Engine::open(exported, engine));
+  return compare_models(*a, *b, options.to,
+                        options.parity_texts.empty() ? built_in_parity_texts() : options.parity_texts);
+}
+
+}  // namespace
+
+Json to_json(const ParityReport& report) {
+  return JsonObject{{"format", report.format},
+                    {"greedy_agreement", report.greedy_agreement},
+                    {"mean_kl", report.mean_kl},
+                    {"max_mean_kl_allowed", report.max_mean_kl_allowed},
+                    {"max_logit_error", report.max_logit_error},
+                    {"positions", report.positions},
+                    {"passed", report.passed},
+                    {"bytes", report.bytes}};
+}
+
+Result<ParityReport> export_model(const Path& model, const ExportOptions& options) {
+  const bool gguf = options.out.extension() == ".gguf";
+  const Path out = options.out.has_filename() ? options.out : options.out.parent_path();
+  std::error_code ignored;
+  if (out.empty()) return fail(ErrorCode::kInvalidArgument, "expected a name for the exported model");
+  if (std::filesystem::is_directory(out, ignored) || (!gguf && std::filesystem::exists(out, ignored))) {
+    return fail(ErrorCode::kAlreadyExists, "expected a new name, there is something already; remove it first")
+        .at(out.string());
+  }
+  const Checkpoint checkpoint = TRY(Checkpoint::open(model));
+  if (out.has_parent_path()) TRY(make_dirs(out.parent_path()));
+  const Partial partial{partial_path(out)};
+  TRY(gguf ? write_gguf_model(checkpoint, options.to, out.stem().string(), partial.path)
+           : write_hf_model(checkpoint, options.to, partial.path));
+  ParityReport report = TRY(check(model, partial.path, options));
+  report.bytes = TRY(bytes_of(partial.path));
+  if (!report.passed) return refused(report).at(out.string());
+  TRY(rename_into_place(partial.path, out));
+  return report;
+}
+
+}  // namespace volant

@@ -1,0 +1,33 @@
+// Two models on the same texts: the proof that an export is still the same model.
+#pragma once
+#include <span>
+
+#include "compress/export.h"
+#include "runtime/engine.h"
+
+namespace volant {
+
+// What `to` must keep. f32 changes nothing, so its greedy choices must all agree.
+struct ParityBound {
+  double max_mean_kl;
+  double max_logit_error;  // infinite: not asked
+  double min_greedy_agreement;
+};
+ParityBound parity_bound(DType to);
+
+// English and Chinese texts for models that come with none of their own.
+const std::vector<std::string>& built_in_parity_texts();
+
+// Adds one position to the sums of a report: logits of the original and of the exported model, [n_vocab]
+// each.
+struct ParitySums {
+  double kl = 0, max_logit_error = 0;
+  int64_t positions = 0, agreeing = 0;
+  void add(std::span<const float> original, std::span<const float> exported);
+};
+
+// Reads the texts with both; kRefused when their vocabularies give different ids or a logit is not a number.
+Result<ParityReport> compare_models(Engine& original, Engine& exported, DType to,
+                                    const std::vector<std::string>& texts);
+
+}  // namespace volant
