@@ -1,0 +1,78 @@
+// `volant compress`: a model in another format, with its parity report.
+#include <cstdio>
+#include <memory>
+
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "compress/export.h"
+#include "eval/documents.h"
+#include "registry/resolve.h"
+
+namespace volant::cli {
+namespace {
+
+constexpr size_t kParityTexts = 16;
+
+struct CompressFlags {
+  std::string workspace = ".", model, to = "q8_0", out, texts;
+  bool json = false;
+};
+
+void print_report(const ParityReport& report, const std::string& out) {
+  std::printf("%s: %s, %s\n", out.c_str(), report.format.c_str(),
+              format_bytes(static_cast<double>(report.bytes)).c_str());
+  std::printf("  same most likely next token   %.2f %% of %s positions\n", 100 * report.greedy_agreement,
+              format_count(static_cast<uint64_t>(report.positions)).c_str());
+  std::printf("  mean divergence               %.3g nats (at most %.3g)\n", report.mean_kl,
+              report.max_mean_kl_allowed);
+  std::printf("  largest logit error           %.3g\n", report.max_logit_error);
+}
+
+Result<int> compress(const CompressFlags& flags) {
+  ExportOptions options;
+  options.to = TRY(dtype_from_name(flags.to));
+  options.out = flags.out;
+  if (!flags.texts.empty()) {
+    const std::vector<EvalDocument> documents =
+        TRY(read_eval_documents(flags.texts, {.separator = "", .text_field = "text", .limit = kParityTexts}));
+    for (const EvalDocument& document : documents) options.parity_texts.push_back(document.text);
+  }
+  const ParityReport report = TRY(export_model(TRY(resolve_model(flags.workspace, flags.model)), options));
+  if (flags.json) {
+    std::printf("%s\n", dump_json(to_json(report)).c_str());
+  } else {
+    print_report(report, flags.out);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_compress(CLI::App& root, Action& action) {
+  CLI::App* command =
+      root.add_subcommand("compress", "Write a model in another format and prove that it is the same");
+  command->footer(
+      "The written model is run beside the original; one that differs too much is refused and nothing is "
+      "left behind.\n"
+      "Examples:\n"
+      "  volant compress --model ~/models/tiny --to q8_0 --out tiny.gguf      8 bits, for llama.cpp and "
+      "'volant serve'\n"
+      "  volant compress --model tiny.gguf --to f32 --out tiny-hf             a Hugging Face folder\n"
+      "  volant compress --model production --to bf16 --out tiny.gguf --texts held-out.txt --json");
+  const auto flags = std::make_shared<CompressFlags>();
+  command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias")
+      ->required();
+  command->add_option("--to", flags->to, "Numbers of the matrices")
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}))
+      ->capture_default_str();
+  command->add_option("--out", flags->out, "A .gguf file, or a new folder in Hugging Face's layout")
+      ->required();
+  command->add_option("-w,--workspace", flags->workspace, "Folder with volant.toml, for versions and aliases")
+      ->capture_default_str();
+  command->add_option("--texts", flags->texts,
+                      "Texts for the comparison (text or JSON Lines); default: built in");
+  command->add_flag("--json", flags->json, "Print JSON");
+  command->callback([flags, &action] { action = [flags] { return compress(*flags); }; });
+}
+
+}  // namespace volant::cli
