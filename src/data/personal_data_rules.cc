@@ -158,6 +158,20 @@ size_t match_ipv6(std::string_view text, size_t begin) {
   return end_of_prefix_length(text, end, 128);
 }
 
+// True when the colon before `begin` ends a word ("ip:2001:db8::1"), not a part of an address
+// ("db8:2001::1").
+bool follows_label(std::string_view text, size_t begin) {
+  size_t from = begin - 1;
+  bool word = false;
+  while (from > 0 && begin - from < 32 && (is_alnum(text[from - 1]) || text[from - 1] == '_')) {
+    --from;
+    const char c = static_cast<char>(text[from] | 0x20);
+    word = word || (c >= 'g' && c <= 'z');
+  }
+  const bool alone = from == 0 || text[from - 1] != ':';
+  return alone && (word || from == begin - 1);
+}
+
 }  // namespace
 
 bool number_begins(std::string_view text, size_t i) {
@@ -186,11 +200,8 @@ Match match_email(std::string_view text, size_t at_sign) {
 
 Match match_ip_address(std::string_view text, size_t begin) {
   const char before = begin > 0 ? text[begin - 1] : ' ';
-  if (is_alnum(before) || before == '_' || before == '.' || before == ':') {
-    if (before != ':' ||
-        (begin >= 2 && (text[begin - 2] == ':' || is_alnum(text[begin - 2])) && text[begin] == ':'))
-      return {};
-  }
+  if (is_alnum(before) || before == '_' || before == '.') return {};
+  if (before == ':' && !follows_label(text, begin)) return {};
   if (is_digit(at(text, begin))) {
     if (const size_t end = match_ipv4(text, begin)) return {begin, end};
   }
@@ -222,19 +233,24 @@ Match match_cn_id(std::string_view text, size_t begin) {
 
 Match match_bank_card(std::string_view text, size_t begin) {
   if (!number_begins(text, begin)) return {};
-  size_t end = 0;
-  const std::string digits = grouped_digits(text, begin, 19, " -", &end);
-  if (digits.size() < 12 || digits.size() > 19 || !number_ends(text, end)) return {};
-  // Cards are printed in groups of four or more: a list of small numbers is no card.
-  for (size_t i = begin, group = 0; i <= end; ++i) {
-    if (i < end && is_digit(text[i])) {
-      ++group;
-      continue;
-    }
-    if (group < 4 && i < end) return {};
+  // Ends of the groups of digits: another number may follow the card, so the longest card is looked for.
+  std::string digits;
+  Match found;
+  size_t group = 0;
+  for (size_t i = begin; digits.size() < 19 && is_digit(at(text, i)); ++i) {
+    digits.push_back(text[i]);
+    ++group;
+    if (is_digit(at(text, i + 1))) continue;
+    // Cards are printed in groups of four or more (the last one may be shorter): a list of small numbers is
+    // no card.
+    const bool known = digits.size() >= 12 && is_issued(digits) && passes_luhn(digits);
+    if (known && number_ends(text, i + 1)) found = {begin, i + 1};
+    const char separator = at(text, i + 1);
+    if (group < 4 || (separator != ' ' && separator != '-')) break;
     group = 0;
+    ++i;
   }
-  return is_issued(digits) && passes_luhn(digits) ? Match{begin, end} : Match{};
+  return found;
 }
 
 }  // namespace volant::personal_data

@@ -154,7 +154,9 @@ size_t match_trunk(std::string_view text, const Number& number) {
   if (g.size() < 2 || text[g[0].begin] != '0' || g[0].size() < 2 || g[0].size() > 5) return 0;
   for (size_t n = g.size(); n >= 2; --n) {
     const size_t digits = number.digits(n);
-    if (digits < 9 || digits > 11) continue;
+    // Two groups and a blank may be a house number and a post code; 3-2-4 is a social security number.
+    if (digits < (n == 2 && g[1].before == ' ' ? 10 : 9) || digits > 11) continue;
+    if (n == 3 && g[0].size() == 3 && g[1].size() == 2 && g[2].size() == 4) continue;
     const bool even =
         std::all_of(g.begin() + 1, g.begin() + static_cast<std::ptrdiff_t>(n),
                     [](const Group& group) { return group.size() >= 2 && group.before != '/'; });
@@ -177,10 +179,10 @@ size_t match_international(std::string_view text, const Number& number) {
 // The last word before `begin` that announces a telephone number, or some other number, decides.
 bool is_announced(std::string_view text, size_t begin) {
   constexpr size_t kReach = 48;
-  constexpr std::array<std::string_view, 27> kPhone = {
-      "phone",   "tel",  "mobile",  "cell", "call",     "fax",  "contact", "whatsapp", "dial",
-      "hotline", "ring", "text me", "sms",  "reach me", "电话", "電話",    "手机",     "手機",
-      "致电",    "联系", "聯絡",    "热线", "传真",     "拨打", "座机",    "mobil",    "短信"};
+  constexpr std::array<std::string_view, 28> kPhone = {
+      "phone", "tel",     "mobile", "cell",     "call", "fax",   "contact", "whatsapp", "dial", "hotline",
+      "ring",  "text me", "sms",    "reach me", "电话", "電話",  "手机",    "手機",     "致电", "联系",
+      "聯絡",  "热线",    "传真",   "拨打",     "座机", "mobil", "短信",    "answering"};
   constexpr std::array<std::string_view, 25> kOther = {
       "card",   "account", "order", "isbn", "routing",  "ssn",       "passport", "licen", "invoice",
       "serial", "zip",     "卡号",  "账号", "帐号",     "订单",      "编号",     "邮编",  "社保",
@@ -211,9 +213,21 @@ bool looks_like_date(std::string_view text, const Number& number, size_t n) {
          (year(g[2]) && g[0].size() <= 2 && g[1].size() <= 2);
 }
 
-// Anything plausible, 7 to 13 digits, after a word for telephone.
+// "781 1704 office", "(37) 788-063-Fax": the word stands behind.
+bool is_labelled(std::string_view text, size_t end) {
+  if (at(text, end) != ' ' && at(text, end) != '-') return false;
+  std::string after(text.substr(end + 1, 6));
+  for (char& c : after) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  for (const std::string_view word : {"office", "fax", "mobile", "cell", "home", "phone"}) {
+    if (after.starts_with(word)) return true;
+  }
+  return false;
+}
+
+// Anything plausible, 7 to 13 digits, with a word for telephone.
 size_t match_announced(std::string_view text, const Number& number) {
-  if (number.digits(number.groups.size()) < 7 || !is_announced(text, number.begin)) return 0;
+  if (number.digits(number.groups.size()) < 7) return 0;
+  if (!is_announced(text, number.begin) && !is_labelled(text, number.groups.back().end)) return 0;
   for (size_t n = number.groups.size(); n >= 1; --n) {
     const size_t digits = number.digits(n);
     if (digits < 7 || digits > 13 || looks_like_date(text, number, n)) continue;
