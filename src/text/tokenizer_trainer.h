@@ -13,9 +13,9 @@ namespace volant {
 
 struct TokenizerTrainOptions {
   std::string algorithm = "bpe";       // or "unigram"
-  int vocab_size = 8192;               // 512 to 262144; fewer come out when the texts do not give as many
+  int vocab_size = 8192;               // 400 to 262144; fewer come out when the texts do not give as many
   double character_coverage = 0.9995;  // share of characters that get tokens of their own; the rest is bytes
-  uint64_t max_bytes = 256ULL << 20;   // of text that is read
+  uint64_t max_bytes = 64ULL << 20;    // of text that is read
   uint64_t seed = 1;                   // which texts are read when there are more
 };
 
@@ -28,7 +28,7 @@ struct TokenizerTrainResult {
 };
 
 // Writes tokenizer.model and tokenizer_config.json (with default_chat_template()) into `folder`. Control
-// tokens are <unk> 0, <s> 1, </s> 2, <|system|>, <|user|>, <|assistant|>, <|end|>, <pad>. kInvalidArgument
+// tokens are <unk> 0, <s> 1, </s> 2, <pad> 3, <|system|>, <|user|>, <|assistant|>, <|end|>. kInvalidArgument
 // for options out of range or too little text.
 Result<TokenizerTrainResult> train_tokenizer(const NextText& next_text, const TokenizerTrainOptions& options,
                                              const Path& folder);
