@@ -14,7 +14,7 @@ Answer::Answer(GenerateRequest request, Engine::OnEvent on_event, Engine::OnDone
       n_prompt_(static_cast<int64_t>(request_.prompt.size())),
       ids_(std::move(request_.prompt)),
       sampler_(request_.sampling, ids_),
-      decoder_(tokenizer),
+      decoder_(tokenizer, ids_.empty() || tokenizer.is_special(ids_.back())),
       stop_text_(request_.stop) {
   result_.prompt_tokens = n_prompt_;
   started_ = first_token_ = steady_seconds();
