@@ -4,6 +4,26 @@
 #include "ops/native/native_ops.h"
 
 namespace volant {
+namespace {
+
+// The rows of `view` in another number type; `bytes` holds them.
+Result<TensorView> convert(const TensorView& view, DType dtype, std::vector<std::byte>& bytes) {
+  if (view.columns() % dtype_info(dtype).block != 0) {
+    return fail(ErrorCode::kUnsupported, "rows of {} numbers do not divide into the blocks of {}",
+                view.columns(), dtype_info(dtype).name);
+  }
+  const size_t from_bytes = row_bytes(view.dtype, view.columns()),
+               to_bytes = row_bytes(dtype, view.columns());
+  bytes.resize(to_bytes * static_cast<size_t>(view.rows()));
+  std::vector<float> row(static_cast<size_t>(view.columns()));
+  for (size_t r = 0; r < static_cast<size_t>(view.rows()); ++r) {
+    to_f32(view.dtype, view.bytes.data() + r * from_bytes, view.columns(), row.data());
+    from_f32(dtype, row.data(), view.columns(), bytes.data() + r * to_bytes);
+  }
+  return TensorView{dtype, view.shape, bytes};
+}
+
+}  // namespace
 
 struct NativeLlama::State {
   State(const LlamaConfig& config, const NativeOptions& options)
@@ -29,7 +49,11 @@ Result<std::unique_ptr<NativeLlama>> NativeLlama::load(const Checkpoint& checkpo
                           [&](const std::string& name, const std::vector<int64_t>&, NativeWeight& weight) {
                             if (!status) return;
                             status = [&]() -> Status {
-                              weight = TRY(NativeWeight::load(TRY(checkpoint.tensor(name)), state->threads));
+                              TensorView view = TRY(checkpoint.tensor(name));
+                              std::vector<std::byte> converted;
+                              if (options.dtype && view.shape.size() == 2)
+                                view = TRY(convert(view, *options.dtype, converted));
+                              weight = TRY(NativeWeight::load(view, state->threads));
                               return {};
                             }();
                             if (!status)

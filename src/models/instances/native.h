@@ -2,6 +2,7 @@
 // One forward pass at a time.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "models/checkpoint.h"
@@ -10,9 +11,10 @@
 namespace volant {
 
 struct NativeOptions {
-  int n_threads = 0;   // 0: all cores
-  int64_t n_slot = 0;  // sequences that the key/value cache holds; 0: no cache
-  int64_t n_ctx = 0;   // positions of each
+  int n_threads = 0;                // 0: all cores
+  int64_t n_slot = 0;               // sequences that the key/value cache holds; 0: no cache
+  int64_t n_ctx = 0;                // positions of each
+  std::optional<DType> dtype = {};  // matrices are converted to this type when loaded; none: as in the file
 };
 
 class NativeLlama {

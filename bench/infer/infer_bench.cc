@@ -1,0 +1,172 @@
+// How fast the native model reads prompts and writes tokens: medians over repeats, as a table and as JSON.
+//   bench_infer MODEL [--dtype f32|f16|bf16|q8_0] [--threads N] [--isa NAME] [--prompt N] [--generate N]
+//   [--repeat N]
+//               [--streams N] [--json FILE]
+// Beside each decode figure stands the bound: weight bytes that a token reads, over the machine's read
+// bandwidth, measured in the same run.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "kernels/kernels.h"
+#include "models/instances/native.h"
+
+namespace volant {
+namespace {
+
+struct Arguments {
+  std::string model, dtype, isa, json;
+  int threads = 0, prompt = 128, generate = 128, repeat = 5, streams = 1;
+};
+
+Result<Arguments> read_arguments(int argc, char** argv) {
+  Arguments a;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (!name.starts_with("--")) {
+      a.model = name;
+      continue;
+    }
+    if (i + 1 == argc) return fail(ErrorCode::kInvalidArgument, "{} needs a value", name);
+    const std::string value = argv[++i];
+    if (name == "--dtype")
+      a.dtype = value;
+    else if (name == "--isa")
+      a.isa = value;
+    else if (name == "--json")
+      a.json = value;
+    else if (name == "--threads")
+      a.threads = std::stoi(value);
+    else if (name == "--prompt")
+      a.prompt = std::stoi(value);
+    else if (name == "--generate")
+      a.generate = std::stoi(value);
+    else if (name == "--repeat")
+      a.repeat = std::stoi(value);
+    else if (name == "--streams")
+      a.streams = std::stoi(value);
+    else
+      return fail(ErrorCode::kInvalidArgument, "unknown option {}", name);
+  }
+  if (a.model.empty()) return fail(ErrorCode::kInvalidArgument, "expected the path of a model");
+  return a;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// GB/s of plain reads over 512 MB, all threads.
+double read_bandwidth(int n_threads) {
+  const size_t n = (512ULL << 20) / sizeof(uint64_t) / static_cast<size_t>(n_threads);
+  std::vector<std::vector<uint64_t>> parts(static_cast<size_t>(n_threads), std::vector<uint64_t>(n, 1));
+  std::vector<double> rates;
+  for (int repeat = 0; repeat < 5; ++repeat) {
+    std::vector<uint64_t> sums(parts.size() * 8);
+    std::vector<std::thread> threads;
+    const double begin = steady_seconds();
+    for (size_t t = 0; t < parts.size(); ++t) {
+      threads.emplace_back([&, t] {
+        uint64_t lanes[8] = {};
+        for (size_t i = 0; i + 8 <= n; i += 8) {
+          for (size_t j = 0; j < 8; ++j) lanes[j] += parts[t][i + j];
+        }
+        for (const uint64_t lane : lanes) sums[t * 8] += lane;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    const double seconds = steady_seconds() - begin;
+    rates.push_back(static_cast<double>(n * parts.size() * sizeof(uint64_t)) / seconds * 1e-9);
+  }
+  return median(rates);
+}
+
+// One pass: `n_rows` new tokens of each of `streams` slots from position `pos`; logits of each stream's last
+// row.
+void pass(NativeLlama& model, int streams, int pos, int n_rows) {
+  std::vector<int32_t> tokens, positions, begins{0}, slots, outs;
+  const auto n_vocab = static_cast<int32_t>(model.config().vocab_size);
+  for (int s = 0; s < streams; ++s) {
+    for (int i = 0; i < n_rows; ++i) {
+      tokens.push_back((7 + 31 * (pos + i) + s) % n_vocab);
+      positions.push_back(pos + i);
+    }
+    begins.push_back(static_cast<int32_t>(tokens.size()));
+    slots.push_back(s);
+    outs.push_back(static_cast<int32_t>(tokens.size()) - 1);
+  }
+  model.logits({.tokens = tokens, .pos = positions, .seq_begin = begins, .kv_slot = slots, .out_rows = outs});
+}
+
+struct Rates {
+  double prefill = 0, decode = 0;  // tokens/s of all streams
+};
+
+Rates measure(NativeLlama& model, const Arguments& a) {
+  std::vector<double> prefill, decode;
+  for (int repeat = 0; repeat <= a.repeat; ++repeat) {
+    const double begin = steady_seconds();
+    pass(model, a.streams, 0, a.prompt);
+    const double read = steady_seconds();
+    for (int i = 0; i < a.generate; ++i) pass(model, a.streams, a.prompt + i, 1);
+    const double end = steady_seconds();
+    if (repeat == 0) continue;  // warms caches and buffers
+    prefill.push_back(a.streams * a.prompt / (read - begin));
+    decode.push_back(a.streams * a.generate / (end - read));
+  }
+  return {median(prefill), median(decode)};
+}
+
+Status run(const Arguments& a) {
+  if (!a.isa.empty()) TRY(force_kernels(a.isa));
+  const Checkpoint checkpoint = TRY(Checkpoint::open(a.model));
+  NativeOptions options{.n_threads = a.threads, .n_slot = a.streams, .n_ctx = a.prompt + a.generate};
+  if (!a.dtype.empty()) options.dtype = TRY(dtype_from_name(a.dtype));
+  const double load_begin = steady_seconds();
+  const std::unique_ptr<NativeLlama> model = TRY(NativeLlama::load(checkpoint, options));
+  const double load_seconds = steady_seconds() - load_begin;
+  model->set_busy(true);
+  const Rates rates = measure(*model, a);
+  model->set_busy(false);
+  const double bandwidth = read_bandwidth(model->n_threads());
+  const double megabytes = static_cast<double>(model->weight_bytes()) * 1e-6;
+  const double bound = bandwidth * 1e3 / megabytes * a.streams;
+  const std::string dtype = a.dtype.empty() ? checkpoint.dtype_name() : a.dtype;
+  fmt::print("{:<28} {:>6} {:>12} {:>8} {:>8} {:>12} {:>12} {:>12} {:>8}\n", "model", "dtype", "isa",
+             "threads", "MB", "prefill t/s", "decode t/s", "bound t/s", "GB/s");
+  fmt::print("{:<28} {:>6} {:>12} {:>8} {:>8.1f} {:>12.0f} {:>12.1f} {:>12.0f} {:>8.1f}\n",
+             Path(a.model).filename().string(), dtype, kernels().name, model->n_threads(), megabytes,
+             rates.prefill, rates.decode, bound, bandwidth);
+  if (a.json.empty()) return {};
+  return write_file_atomic(a.json, dump_json_pretty({{"model", a.model},
+                                                     {"dtype", dtype},
+                                                     {"isa", kernels().name},
+                                                     {"threads", model->n_threads()},
+                                                     {"streams", a.streams},
+                                                     {"prompt", a.prompt},
+                                                     {"generate", a.generate},
+                                                     {"load_seconds", load_seconds},
+                                                     {"weight_bytes", model->weight_bytes()},
+                                                     {"prefill_tokens_per_second", rates.prefill},
+                                                     {"decode_tokens_per_second", rates.decode},
+                                                     {"read_gb_per_second", bandwidth},
+                                                     {"decode_bound_tokens_per_second", bound}}));
+}
+
+}  // namespace
+}  // namespace volant
+
+int main(int argc, char** argv) {
+  const auto arguments = volant::read_arguments(argc, argv);
+  const volant::Status status = arguments ? volant::run(*arguments) : volant::Status(arguments.error());
+  if (status) return 0;
+  fmt::print(stderr, "bench_infer: {}\n", status.error().to_string());
+  return 2;
+}
