@@ -1,6 +1,7 @@
 #include "feedback/curation.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <map>
 
@@ -31,13 +32,20 @@ double position_of(const std::string& digest) {
          static_cast<double>(1ULL << 48);
 }
 
+// Blanks between prompt and answer were trimmed; words need one.
+bool joins_words(const std::string& a, const std::string& b) {
+  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  return !a.empty() && !b.empty() && (is_word(a.back()) || a.back() == ',') && is_word(b.front());
+}
+
 }  // namespace
 
 Json to_training_row(const CuratedRow& row) {
   const Json& first = row.messages.front();
   if (json_string_or(first, "role", "").value_or("") == "prompt") {
-    const std::string text = json_string_or(first, "content", "").value_or("") +
-                             json_string_or(row.messages.back(), "content", "").value_or("");
+    const std::string prompt = json_string_or(first, "content", "").value_or("");
+    const std::string answer = json_string_or(row.messages.back(), "content", "").value_or("");
+    const std::string text = prompt + (joins_words(prompt, answer) ? " " : "") + answer;
     return JsonObject{{"text", text}, {"weight", row.weight}};
   }
   return JsonObject{{"messages", row.messages}, {"weight", row.weight}};

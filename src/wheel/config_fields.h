@@ -36,7 +36,7 @@ void visit_fields(V& v, PrepareSection& s) {
 template <class V>
 void visit_fields(V& v, TokenizerSection& s) {
   v.choice("algorithm", s.algorithm, {"bpe", "unigram"});
-  v.integer("vocab_size", s.vocab_size, 300, 1'000'000);
+  v.integer("vocab_size", s.vocab_size, 512, 262'144);
 }
 
 template <class V>

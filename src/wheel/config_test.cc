@@ -76,7 +76,7 @@ TEST(Config, AnUnknownKeyNamesFileLineAndTheNearestOne) {
 }
 
 TEST(Config, AnUnknownSectionNamesTheNearestOne) {
-  const Error error = error_of("[tokeniser]\nvocab_size = 300\n");
+  const Error error = error_of("[tokeniser]\nvocab_size = 512\n");
   EXPECT_EQ(error.where, "volant.toml:6");
   EXPECT_THAT(error.message, HasSubstr("unknown section 'tokeniser', did you mean 'tokenizer'?"));
 }

@@ -5,10 +5,7 @@
 #include "io/jsonl.h"
 
 namespace volant {
-namespace {
-
-// The text of a row; a conversation is its contents joined, as the trainer packs it.
-std::string text_of(const Json& row) {
+std::string row_text(const Json& row) {
   if (const Json* messages = json_find(row, "messages"); messages != nullptr && messages->is_array()) {
     std::string text;
     for (const Json& message : messages->as_array()) {
@@ -19,8 +16,6 @@ std::string text_of(const Json& row) {
   return json_string_or(row, "text", "").value_or("");
 }
 
-}  // namespace
-
 Result<std::vector<EvalDocument>> read_documents(const Path& rows, int64_t limit) {
   struct Found {
     std::string id;
@@ -29,7 +24,7 @@ Result<std::vector<EvalDocument>> read_documents(const Path& rows, int64_t limit
   std::vector<Found> found;
   JsonlReader reader = TRY(JsonlReader::open(rows));
   while (auto row = TRY(reader.next())) {
-    EvalDocument document{text_of(*row), json_string_or(*row, "lang", "").value_or("")};
+    EvalDocument document{row_text(*row), json_string_or(*row, "lang", "").value_or("")};
     if (document.text.empty()) continue;
     found.push_back({json_string_or(*row, "id", "").value_or(""), std::move(document)});
   }
@@ -47,7 +42,7 @@ Result<std::vector<std::string>> read_texts(const Path& rows, uint64_t max_bytes
   uint64_t bytes = 0;
   JsonlReader reader = TRY(JsonlReader::open(rows));
   while (auto row = TRY(reader.next())) {
-    texts.push_back(text_of(*row));
+    texts.push_back(row_text(*row));
     bytes += texts.back().size();
     if (bytes >= max_bytes) break;
   }

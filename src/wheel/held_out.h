@@ -8,6 +8,8 @@
 
 namespace volant {
 
+// The text of a row; a conversation is its contents joined, as the trainer packs it.
+std::string row_text(const Json& row);
 // At most `limit` rows of a split, the same ones each time, spread over all sources.
 Result<std::vector<EvalDocument>> read_documents(const Path& rows, int64_t limit);
 // Texts of a split up to `max_bytes` in all.
