@@ -110,7 +110,7 @@ function startImprove() {
     improve.log.push(lines[improve.log.length]);
     if (improve.log.length < lines.length) return;
     clearInterval(timer);
-    improve = { ...improve, state: "done", result: { version: "v4", promoted: true, rows: 1, held_out: 1, gate: { passed: true, reasons: ["bits per byte +0.0041, at most +0.0200"] } } };
+    improve = { ...improve, state: "done", result: { state: "promoted", headline: "v4 learned 1 corrections and is production", candidate: "v4", production_before: "v3", production_after: "v4", rows: { train: 1, held_out: 1, replay: 24 }, gate: { passed: true, reasons: ["on 1024 held-out documents it needs 1.8760 bits per byte, production 1.8741: the difference is +0.0019, at most +0.0100 with 95 % confidence, and +0.0200 is allowed"] }, examples: [{ question: "What does Volant mean?", correction: "Volant means flywheel.", before: "Volant means the man of the man who is not.", after: "Volant means flywheel.", held_out: false }], seconds: 38 } };
   }, 700);
 }
 

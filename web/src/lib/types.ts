@@ -170,7 +170,21 @@ export interface FeedbackList {
 export interface Improve {
   state: "idle" | "running" | "done" | "failed";
   log?: (string | { [name: string]: unknown })[];
-  result?: { [name: string]: MetricNode } | null;
+  result?: ImproveResult | null;
+}
+
+/** What came of an improvement; `error` alone when it failed. */
+export interface ImproveResult {
+  error?: string;
+  state?: "promoted" | "refused" | "nothing_to_do";
+  headline?: string;
+  candidate?: string | null;
+  production_before?: string | null;
+  production_after?: string | null;
+  rows?: { train?: number; held_out?: number; replay?: number };
+  examples?: { question?: string; correction?: string; before?: string; after?: string; held_out?: boolean }[];
+  gate?: Gate | null;
+  seconds?: number;
 }
 
 export interface AuditEntry {

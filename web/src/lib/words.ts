@@ -46,6 +46,8 @@ export const words = {
   "state.idle": ["idle", "空闲"],
   "state.passed": ["passed", "通过"],
   "state.refused": ["refused", "拒绝"],
+  "state.promoted": ["promoted", "已上线"],
+  "state.nothing_to_do": ["nothing to do", "无事可做"],
   "state.intact": ["chain intact", "链条完整"],
   "state.damaged": ["damaged", "已损坏"],
 
@@ -265,7 +267,11 @@ export const words = {
   "improve.ask": ["Start an improvement?", "开始改进？"],
   "improve.askText": ["It trains for some minutes on this machine and may put a new version into production.", "它会在本机训练几分钟，并可能让一个新版本上线。"],
   "improve.log": ["Log of the improvement", "改进日志"],
-  "improve.outcome": ["Outcome", "结果"],
+  "improve.stays": ["{version} stays in production", "{version} 继续生产"],
+  "improve.candidate": ["candidate {version}", "候选 {version}"],
+  "improve.rows": ["learned from {train} corrections, {held} held out, {replay} rows of old text", "学习 {train} 条改正，留出 {held} 条，旧文本 {replay} 行"],
+  "improve.heldOut": ["held out", "留出"],
+  "improve.wanted": ["wanted: {text}", "应为：{text}"],
 
   "trace.lead": ["From one answer back to the text it learned from. Versions, runs, sources, files and digests work too.", "从一个回答追溯到它学过的文本。也可以输入版本、训练、来源、文件或摘要。"],
   "trace.answerId": ["Answer id, or any other", "回答编号或其他编号"],

@@ -3,13 +3,13 @@ import type { JSX } from "preact";
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { postJson, useJson } from "../lib/api";
-import { ago, count, dateTime } from "../lib/format";
+import { ago, count, dateTime, duration } from "../lib/format";
 import { lang, t } from "../lib/i18n";
 import { href } from "../lib/router";
-import type { Feedback, FeedbackList, Improve } from "../lib/types";
+import type { Feedback, FeedbackList, Improve, ImproveResult } from "../lib/types";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
-import { Empty, Failure, Loading, PageHead, Pairs, Panel, State } from "../ui/parts";
+import { Empty, Failure, Loading, PageHead, Panel, State } from "../ui/parts";
 
 const kPollMs = 4000;
 const kImprovePollMs = 1000;
@@ -106,10 +106,7 @@ function ImprovePanel({ corrections }: { corrections: number }): JSX.Element {
       {error !== null && <Failure error={error} />}
       {(data?.log ?? []).length > 0 && <Log lines={(data?.log ?? []).map((line) => (typeof line === "string" ? line : JSON.stringify(line)))} />}
       {data?.result && Object.keys(data.result).length > 0 && state !== "running" && (
-        <div class="outcome" role="status">
-          <h3>{t("improve.outcome")}</h3>
-          <Pairs of={data.result} group="improve" />
-        </div>
+        <Outcome result={data.result} />
       )}
       {asking.value && (
         <Dialog title={t("improve.ask")} confirm={t("improve.start")} onCancel={() => (asking.value = false)} onConfirm={() => void start()}>
@@ -129,5 +126,42 @@ function Log({ lines }: { lines: string[] }): JSX.Element {
     <pre class="log" ref={box} role="log" tabIndex={0} aria-label={t("improve.log")}>
       {lines.join("\n")}
     </pre>
+  );
+}
+
+function Outcome({ result }: { result: ImproveResult }): JSX.Element {
+  if (result.error) return <Failure error={new Error(result.error)} />;
+  const { production_before: before, production_after: after, candidate, rows } = result;
+  return (
+    <div class="outcome" role="status">
+      <h3>
+        {result.state && <State state={result.state} />} {result.headline}
+      </h3>
+      <p class="hint">
+        {[
+          before && after ? (before === after ? t("improve.stays", { version: before }) : `${before} → ${after}`) : "",
+          candidate ? t("improve.candidate", { version: candidate }) : "",
+          rows ? t("improve.rows", { train: count(rows.train), held: count(rows.held_out), replay: count(rows.replay) }) : "",
+          result.seconds ? duration(result.seconds) : "",
+        ].filter(Boolean).join(" · ")}
+      </p>
+      <ul class="reasons-list">
+        {(result.gate?.reasons ?? []).map((reason) => (
+          <li key={reason}>{reason}</li>
+        ))}
+      </ul>
+      <ul class="learned">
+        {(result.examples ?? []).map((example, index) => (
+          <li key={index}>
+            <p class="asked">
+              {example.question} {example.held_out && <small class="alias">{t("improve.heldOut")}</small>}
+            </p>
+            <p class="was">{example.before}</p>
+            <p class="correction">{example.after}</p>
+            {example.after !== example.correction && <p class="hint">{t("improve.wanted", { text: example.correction ?? "" })}</p>}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }

@@ -1,6 +1,5 @@
 // A uPlot chart of named curves over the step, in the colours of the theme. Curves may have gaps (null) and different steps.
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../lib/theme";
@@ -45,7 +44,7 @@ function options(box: HTMLElement, props: Props): uPlot.Options {
   return {
     width: box.clientWidth,
     height: props.height ?? 190,
-    padding: [10, 8, 0, 0],
+    padding: [10, 16, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false }, ...(props.sync === undefined ? {} : { sync: { key: props.sync } }) },
     scales: { x: { time: false } },
@@ -118,7 +117,7 @@ export function Chart(props: Props): JSX.Element {
           {props.curves.map((curve) => (
             <li key={curve.label}>
               <i class={curve.dots === true ? "dot" : ""} style={{ "--colour": `var(${curve.colour})` }} />
-              {curve.label} <b>{last(curve)}</b>
+              {props.curves.length > 1 && curve.label} <b>{last(curve)}</b>
             </li>
           ))}
         </ul>

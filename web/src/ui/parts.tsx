@@ -36,11 +36,11 @@ export function Panel({ title, aside, children, class: extra = "" }: { title?: s
 const kStateIcons: Record<string, IconName> = {
   fresh: "fresh", stale: "stale", missing: "missing", running: "running", failed: "failed",
   finished: "fresh", done: "fresh", passed: "fresh", stopped: "missing", idle: "missing", refused: "failed",
-  used: "fresh", new: "stale", rejected: "failed", intact: "fresh", damaged: "failed",
+  used: "fresh", new: "stale", rejected: "failed", intact: "fresh", damaged: "failed", promoted: "fresh", nothing_to_do: "missing",
 };
 const kTones: Record<string, string> = {
   finished: "fresh", done: "fresh", passed: "fresh", stopped: "missing", idle: "missing", refused: "failed", used: "fresh", new: "stale", rejected: "failed",
-  intact: "fresh", damaged: "failed",
+  intact: "fresh", damaged: "failed", promoted: "fresh", nothing_to_do: "missing",
 };
 
 /** A state as colour, sign and word. */
