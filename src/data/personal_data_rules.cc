@@ -23,6 +23,7 @@ size_t end_of_domain(std::string_view text, size_t begin) {
   while (i < text.size() && i - begin <= kMaxDomain &&
          (is_alnum(text[i]) || text[i] == '-' || text[i] == '.')) {
     if (text[i] == '.' && (i == label || text[i - 1] == '-')) break;
+    if (text[i] == '-' && i == label) break;
     if (text[i] == '.') label = i + 1;
     ++i;
     // The labels up to here are a domain when there is a dot and the last one is a top level.

@@ -176,31 +176,49 @@ size_t match_international(std::string_view text, const Number& number) {
   return 0;
 }
 
-// The last word before `begin` that announces a telephone number, or some other number, decides.
+// Words in front of a number by their first byte: they announce a telephone number, or some other number.
+struct Announcements {
+  struct Word {
+    std::string_view text;
+    bool phone;
+  };
+  std::array<std::vector<Word>, 256> by_first;
+
+  Announcements() {
+    for (const std::string_view word :
+         {"phone", "tel",     "mobil", "cell",    "call", "fax",      "contact",   "whatsapp",
+          "dial",  "hotline", "ring",  "text me", "sms",  "reach me", "answering", "电话",
+          "電話",  "手机",    "手機",  "致电",    "致電", "联系",     "聯絡",      "热线",
+          "熱線",  "传真",    "傳真",  "拨打",    "座机", "短信"}) {
+      by_first[static_cast<unsigned char>(word[0])].push_back({word, true});
+    }
+    for (const std::string_view word :
+         {"card",   "account", "order", "isbn", "routing", "ssn",  "passport", "licen",     "invoice",
+          "serial", "zip",     "price", "year", "http",    "iban", "tracking", "post code", "date",
+          "卡号",   "账号",    "帐号",  "订单", "编号",    "邮编", "社保"}) {
+      by_first[static_cast<unsigned char>(word[0])].push_back({word, false});
+    }
+  }
+};
+
+// The last such word in the bytes before `begin` decides.
 bool is_announced(std::string_view text, size_t begin) {
   constexpr size_t kReach = 48;
-  constexpr std::array<std::string_view, 28> kPhone = {
-      "phone", "tel",     "mobile", "cell",     "call", "fax",   "contact", "whatsapp", "dial", "hotline",
-      "ring",  "text me", "sms",    "reach me", "电话", "電話",  "手机",    "手機",     "致电", "联系",
-      "聯絡",  "热线",    "传真",   "拨打",     "座机", "mobil", "短信",    "answering"};
-  constexpr std::array<std::string_view, 25> kOther = {
-      "card",   "account", "order", "isbn", "routing",  "ssn",       "passport", "licen", "invoice",
-      "serial", "zip",     "卡号",  "账号", "帐号",     "订单",      "编号",     "邮编",  "社保",
-      "price",  "year",    "http",  "iban", "tracking", "post code", "date"};
+  static const Announcements announcements;
   const size_t from = begin > kReach ? begin - kReach : 0;
-  std::string before(text.substr(from, begin - from));
-  for (char& c : before) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  size_t phone = 0, other = 0;
-  for (const std::string_view word : kPhone) {
-    const size_t found = before.rfind(word);
-    if (found != std::string::npos && (found == 0 || !is_ascii_letter(before[found - 1]) || word == "phone"))
-      phone = std::max(phone, found + 1);
+  std::array<char, kReach> lower{};
+  for (size_t i = from; i < begin; ++i)
+    lower[i - from] = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+  const std::string_view before(lower.data(), begin - from);
+  for (size_t i = before.size(); i-- > 0;) {
+    for (const Announcements::Word& word : announcements.by_first[static_cast<unsigned char>(before[i])]) {
+      if (!before.substr(i).starts_with(word.text)) continue;
+      if (!word.phone) return false;
+      // "telephone" announces one, "recall" does not.
+      if (i == 0 || !is_ascii_letter(before[i - 1]) || word.text == "phone") return true;
+    }
   }
-  for (const std::string_view word : kOther) {
-    const size_t found = before.rfind(word);
-    if (found != std::string::npos) other = std::max(other, found + 1);
-  }
-  return phone > other;
+  return false;
 }
 
 bool looks_like_date(std::string_view text, const Number& number, size_t n) {
