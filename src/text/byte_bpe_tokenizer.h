@@ -37,6 +37,7 @@ class ByteBpeTokenizer : public Tokenizer {
   bool is_special(int32_t id) const override;
   std::optional<int32_t> bos_id() const override { return parts_.bos; }
   std::optional<int32_t> eos_id() const override { return parts_.eos; }
+  std::string algorithm() const override { return "byte-level bpe"; }
   std::vector<GgufField> gguf_fields() const override;
   Status save(const Path& folder) const override;
 

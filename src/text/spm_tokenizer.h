@@ -37,6 +37,9 @@ class SpmTokenizer : public Tokenizer {
   std::optional<int32_t> bos_id() const override { return bos_; }
   std::optional<int32_t> eos_id() const override { return eos_; }
   bool drops_first_blank() const override { return parts_.model.add_dummy_prefix; }
+  std::string algorithm() const override {
+    return parts_.model.kind == SpmModel::Kind::kUnigram ? "unigram" : "bpe";
+  }
   std::vector<GgufField> gguf_fields() const override;
   Status save(const Path& folder) const override;
 

@@ -72,6 +72,23 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer(const GgufFile& file) {
   }
 }
 
+Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Path& path) {
+  std::error_code ignored;
+  Path file = path;
+  if (std::filesystem::is_directory(path, ignored)) {
+    if (std::filesystem::exists(path / "tokenizer.json", ignored) ||
+        std::filesystem::exists(path / "tokenizer.model", ignored))
+      return load_tokenizer(path);
+    const std::vector<Path> found = TRY(glob((path / "*.gguf").string()));
+    if (found.size() != 1) return load_tokenizer(path);  // says what was expected
+    file = found[0];
+  }
+  const GgufFile gguf = TRY(GgufFile::open(file));
+  auto made = load_tokenizer(gguf);
+  if (!made) return std::move(made).error().at(file.string());
+  return made;
+}
+
 std::string StreamDecoder::push(int32_t id) {
   std::string bytes = tokenizer_.token_bytes(id);
   if (bytes.empty()) return {};

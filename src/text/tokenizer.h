@@ -40,6 +40,8 @@ class Tokenizer {
   virtual std::optional<int32_t> eos_id() const = 0;
   // True when decode() leaves out a blank that begins a text (SentencePiece puts one there when it encodes).
   virtual bool drops_first_blank() const { return false; }
+  // "bpe", "unigram" (SentencePiece), "byte-level bpe".
+  virtual std::string algorithm() const { return "unknown"; }
   // The vocabulary as GGUF metadata ("tokenizer.ggml.*"), for export.
   virtual std::vector<GgufField> gguf_fields() const = 0;
   // Writes the tokenizer files of a Hugging Face folder (tokenizer.model or tokenizer.json,
@@ -51,6 +53,9 @@ class Tokenizer {
 // tokenizer_config.json).
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const Path& folder);
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const GgufFile& file);
+// From whatever `path` is: such a folder, a `.gguf` file, or a folder that holds one `.gguf` file and no
+// tokenizer.
+Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Path& path);
 
 // Bytes of a growing answer as text that never ends inside a UTF-8 character.
 class StreamDecoder {
