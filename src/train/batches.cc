@@ -78,11 +78,10 @@ TrainBatch Batches::next() {
   TrainBatch batch;
   while (static_cast<int64_t>(batch.tokens.size()) < options_.tokens) {
     if (cursor_.index == order_.size()) {
-      if (!options_.shuffle) break;
+      if (!options_.shuffle || (!examples_.may_cut() && !batch.tokens.empty())) break;
       ++cursor_.epoch;
       cursor_.index = 0;
       start_epoch();
-      if (!examples_.may_cut() && !batch.out_rows.empty()) break;
     }
     if (!add_piece(batch)) break;
   }
