@@ -4,6 +4,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/print.h"
 #include "compress/export.h"
 #include "eval/documents.h"
 #include "registry/resolve.h"
@@ -39,7 +40,7 @@ Result<int> compress(const CompressFlags& flags) {
   }
   const ParityReport report = TRY(export_model(TRY(resolve_model(flags.workspace, flags.model)), options));
   if (flags.json) {
-    std::printf("%s\n", dump_json(to_json(report)).c_str());
+    print_json(to_json(report));
   } else {
     print_report(report, flags.out);
   }

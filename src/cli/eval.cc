@@ -4,6 +4,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/print.h"
 #include "eval/documents.h"
 #include "registry/resolve.h"
 
@@ -20,20 +21,20 @@ struct EvalFlags {
 
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
-void print_group(const std::string& name, const EvalGroup& g) {
-  std::printf("%-8s %8.4f  %.4f to %.4f  %9s  %10.2f  %9s  %11s\n", name.c_str(), g.bits_per_byte.value,
-              g.bits_per_byte.low, g.bits_per_byte.high, percent(g.next_token_accuracy.value).c_str(),
-              g.perplexity.value, format_count(static_cast<uint64_t>(g.documents)).c_str(),
-              format_count(static_cast<uint64_t>(g.bytes)).c_str());
+void add_row(Table& table, const std::string& name, const EvalGroup& g) {
+  table.add({name, fmt::format("{:.4f}", g.bits_per_byte.value),
+             fmt::format("{:.4f} to {:.4f}", g.bits_per_byte.low, g.bits_per_byte.high),
+             percent(g.next_token_accuracy.value), fmt::format("{:.2f}", g.perplexity.value),
+             format_count(static_cast<uint64_t>(g.documents)), format_count(static_cast<uint64_t>(g.bytes))});
 }
 
 void print_report(const LanguageEvalReport& report) {
-  std::printf("%-8s %8s  %16s  %9s  %10s  %9s  %11s\n", "", "bits/B", "95 %", "next tok.", "perplexity",
-              "documents", "bytes");
-  print_group("all", report.all);
-  for (const auto& [language, group] : report.by_language) print_group(language, group);
+  Table table({"language", "bits per byte", "95 %", "next token right", "perplexity", "documents", "bytes"});
+  add_row(table, "all", report.all);
+  for (const auto& [language, group] : report.by_language) add_row(table, language, group);
+  table.print();
   for (const EvalSample& sample : report.samples) {
-    std::printf("\n> %s\n%s\n", sample.prompt.c_str(), sample.continuation.c_str());
+    print_line(fmt::format("\n> {}\n{}", sample.prompt, sample.continuation));
   }
 }
 
@@ -52,7 +53,7 @@ Result<int> eval(const EvalFlags& flags) {
     std::fprintf(stderr, "Report: %s\n", flags.html.c_str());
   }
   if (flags.json) {
-    std::printf("%s\n", dump_json(to_json(report)).c_str());
+    print_json(to_json(report));
   } else {
     print_report(report);
   }

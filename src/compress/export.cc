@@ -7,8 +7,6 @@
 namespace volant {
 namespace {
 
-constexpr int kParityContext = 512;
-
 // A file or folder that is removed again unless it was renamed into place.
 struct Partial {
   Path path;
@@ -39,10 +37,14 @@ Error refused(const ParityReport& report) {
 
 // Both models stay open no longer than this.
 Result<ParityReport> check(const Path& model, const Path& exported, const ExportOptions& options) {
-  const EngineOptions engine{.n_threads = 0, .n_slots = 1, .n_ctx = kParityContext};
+  const EngineOptions engine{.n_threads = 0, .n_slots = 1};
   const std::unique_ptr<Engine> a = TRY(Engine::open(model, engine)), b = TRY(Engine::open(exported, engine));
-  return compare_models(*a, *b, options.to,
-                        options.parity_texts.empty() ? built_in_parity_texts() : options.parity_texts);
+  std::vector<std::string> texts = options.parity_texts;
+  if (texts.empty()) {
+    texts = built_in_parity_texts();
+    if (options.to != DType::kF32) texts = TRY(best_foreseen_half(*a, texts));
+  }
+  return compare_models(*a, *b, options.to, texts);
 }
 
 }  // namespace

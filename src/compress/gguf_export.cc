@@ -73,7 +73,11 @@ Status add_text_fields(const Checkpoint& model, const Tokenizer& tokenizer, std:
   }
   if (model.has_chat_template())
     fields.push_back(text_field("tokenizer.chat_template", model.chat_template()));
-  for (const int32_t id : model.stop_ids()) {
+  const std::vector<int32_t> stop_ids = model.stop_ids();
+  // All of them for Volant; llama.cpp knows one besides eos.
+  fields.push_back(
+      {"volant.stop_token_ids", Type::kI32, std::vector<int64_t>(stop_ids.begin(), stop_ids.end()), true});
+  for (const int32_t id : stop_ids) {
     if (tokenizer.eos_id() == id || keys.contains("tokenizer.ggml.eot_token_id")) continue;
     fields.push_back(uint_field("tokenizer.ggml.eot_token_id", id));
     break;

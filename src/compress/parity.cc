@@ -49,9 +49,32 @@ const std::vector<std::string>& built_in_parity_texts() {
       "春天来了，院子里的桃花开了，小猫躺在阳光下睡觉。",
       "水在零度以下会结冰，在一百度左右会沸腾。这是因为分子的运动随温度而改变。",
       "你好，请问去火车站怎么走？先直走，到第二个路口向左转，大约十分钟就到了。",
+      "One day, Tom found a big red ball in the garden. He wanted to play with it, so he asked his mom if he "
+      "could.",
+      "The city council met on Tuesday to discuss the new bridge, which has been closed to heavy traffic "
+      "since May.",
+      "从前有一个小男孩，他很喜欢听爷爷讲故事，每天晚上都要听完一个故事才肯睡觉。",
+      "读书是一种好习惯，它能让我们学到新的知识，也能让我们认识更大的世界。",
       "def add(a, b):\n    return a + b\n\nprint(add(2, 3))  # 5",
   };
   return texts;
+}
+
+Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::vector<std::string>& texts) {
+  std::vector<std::pair<double, const std::string*>> ranked;
+  for (const std::string& text : texts) {
+    std::vector<int32_t> ids = model.tokenizer().encode(text);
+    ids.resize(std::min({ids.size(), kMaxIds, static_cast<size_t>(model.n_ctx())}));
+    if (ids.size() < 2) continue;
+    const Score score = TRY(model.score(ids));
+    double nats = 0;
+    for (const float nll : score.nll) nats += static_cast<double>(nll);
+    ranked.emplace_back(nats / static_cast<double>(text.size()), &text);
+  }
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<std::string> best;
+  for (size_t i = 0; i < (ranked.size() + 1) / 2; ++i) best.push_back(*ranked[i].second);
+  return best;
 }
 
 void ParitySums::add(std::span<const float> original, std::span<const float> exported) {

@@ -17,6 +17,9 @@ ParityBound parity_bound(DType to);
 
 // English and Chinese texts for models that come with none of their own.
 const std::vector<std::string>& built_in_parity_texts();
+// The half of `texts` that the model foresees best (nats per byte): what a model has never learnt, it answers
+// with noise, and there rounding shows more than it matters.
+Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::vector<std::string>& texts);
 
 // Adds one position to the sums of a report: logits of the original and of the exported model, [n_vocab]
 // each.

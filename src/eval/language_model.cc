@@ -47,16 +47,18 @@ Result<Scored> score_ids(Engine& engine, const std::vector<int32_t>& ids, std::o
 Result<DocumentScore> score_document(Engine& engine, const EvalDocument& document) {
   DocumentScore result{.language = document.language};
   const Tokenizer& tokenizer = engine.tokenizer();
-  const std::vector<int32_t> ids =
-      tokenizer.encode(document.text, {.add_special = true, .parse_special = false});
+  std::vector<int32_t> ids = tokenizer.encode(document.text, {.add_special = true, .parse_special = false});
+  if (ids.empty()) return result;
+  // What a text begins after: bos, or eos in vocabularies that know only that (GPT-2's).
+  const std::optional<int32_t> start = tokenizer.bos_id() ? tokenizer.bos_id() : tokenizer.eos_id();
+  if (start && !tokenizer.is_special(ids.front())) ids.insert(ids.begin(), *start);
   if (ids.size() < 2) return result;
-  const Scored scored = TRY(score_ids(engine, ids, tokenizer.bos_id()));
+  const Scored scored = TRY(score_ids(engine, ids, start));
   result.bits = scored.nll / std::numbers::ln2;
   result.bytes = static_cast<int64_t>(document.text.size());
-  if (!tokenizer.is_special(ids.front())) {
+  if (!start)
     result.bytes =
         std::max<int64_t>(result.bytes - static_cast<int64_t>(tokenizer.token_bytes(ids.front()).size()), 1);
-  }
   result.tokens = scored.tokens;
   result.correct = scored.correct;
   return result;

@@ -48,9 +48,9 @@ struct LanguageEvalReport {
 };
 
 // Texts longer than the context are scored in windows that overlap by half: each token once, with at least
-// half a context before it. The bytes of a first token that nothing comes before (no bos) are left out of the
-// sum, as its bits are. kInvalidArgument when there is nothing to score, kCancelled when a stop was asked
-// for.
+// half a context before it. A text begins after bos, or eos where the vocabulary has no bos; where it has
+// neither, its first token and the bytes of it are left out. kInvalidArgument when there is nothing to score,
+// kCancelled when a stop was asked for.
 Result<LanguageEvalReport> evaluate_language_model(Engine& engine, const std::vector<EvalDocument>& documents,
                                                    const LanguageEvalOptions& options);
 

@@ -145,6 +145,7 @@ struct Checkpoint::State {
   std::map<std::string, std::vector<std::byte>> reordered;  // q and k of GGUF, in Hugging Face order
   std::optional<std::string> chat_template;
   std::vector<int64_t> stop_ids;
+  bool stop_ids_are_complete = false;  // said so by the file, no guess needed
 
   Status open_folder();
   Status open_gguf(const Path& file);
@@ -201,6 +202,13 @@ Status Checkpoint::State::open_gguf(const Path& file) {
   if (gguf->contains("tokenizer.chat_template"))
     chat_template = TRY(gguf->get_string("tokenizer.chat_template"));
   stop_ids = config.eos_token_ids;
+  // Our own exports name them all; llama.cpp passes over the key.
+  if (const auto own = gguf->metadata().find("volant.stop_token_ids"); own != gguf->metadata().end()) {
+    if (const auto* ids = std::get_if<std::vector<int64_t>>(&own->second)) {
+      stop_ids = *ids;
+      stop_ids_are_complete = true;
+    }
+  }
   return {};
 }
 
@@ -336,7 +344,7 @@ std::vector<int32_t> Checkpoint::stop_ids() const {
   // GGUF has room for few ending ids; the usual names of turn ends count too when the vocabulary has them.
   if (const Result<std::unique_ptr<Tokenizer>> text = tokenizer(); text) {
     if (const std::optional<int32_t> eos = (*text)->eos_id()) ids.push_back(*eos);
-    if (state_->gguf) {
+    if (state_->gguf && !state_->stop_ids_are_complete) {
       for (const char* name : {"<|end|>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>"}) {
         const std::optional<int32_t> id = (*text)->token_id(name);
         if (id && (*text)->is_special(*id)) ids.push_back(*id);
