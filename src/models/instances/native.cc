@@ -61,6 +61,7 @@ Result<std::unique_ptr<NativeLlama>> NativeLlama::load(const Checkpoint& checkpo
                             state->weight_bytes += weight.bytes();
                           });
   if (!status) return std::move(status).error().at(checkpoint.path().string());
+  checkpoint.forget_pages();
   if (options.n_slot > 0) {
     state->cache = TRY(KvCache::create({.n_layer = config.num_hidden_layers,
                                         .n_kv_head = config.num_key_value_heads,

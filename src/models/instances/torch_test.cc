@@ -1,0 +1,237 @@
+// The trained Llama against the golden outputs and against the native one: what is trained is what is served.
+#include "models/instances/torch.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/random.h"
+#include "io/safetensors.h"
+#include "models/checkpoint.h"
+#include "models/instances/native.h"
+#include "support/scratch_dir.h"
+#include "support/test_data.h"
+
+namespace volant {
+namespace {
+
+// Documents packed into one batch, every row read out, each row's target the next token of its document.
+struct Packed {
+  std::vector<int32_t> tokens, pos, seq_begin{0}, out_rows, targets;
+  std::vector<float> weights;
+  void add(const std::vector<int32_t>& ids) {
+    for (size_t i = 0; i + 1 < ids.size(); ++i) {
+      out_rows.push_back(static_cast<int32_t>(tokens.size()));
+      tokens.push_back(ids[i]);
+      pos.push_back(static_cast<int32_t>(i));
+      targets.push_back(ids[i + 1]);
+      weights.push_back(1);
+    }
+    seq_begin.push_back(static_cast<int32_t>(tokens.size()));
+  }
+  Batch view() const {
+    return {.tokens = tokens, .pos = pos, .seq_begin = seq_begin, .kv_slot = {}, .out_rows = out_rows};
+  }
+};
+
+TorchLlama torch_model(const Path& folder, bool bf16) {
+  const Checkpoint checkpoint = Checkpoint::open(folder).value();
+  TorchLlama model = TorchLlama::create(checkpoint.config(), bf16).value();
+  for (const auto& p : model.parameters()) {
+    const std::vector<float> numbers = to_f32(checkpoint.tensor(p.name).value());
+    std::copy(numbers.begin(), numbers.end(), p.values.begin());
+  }
+  model.weights_changed();
+  return model;
+}
+
+double mean_loss(const TorchLlama& model, const Packed& batch) {
+  return model.loss(batch.view(), batch.targets, batch.weights).value() /
+         static_cast<double>(batch.targets.size());
+}
+
+std::vector<int32_t> ids_of(const Json& list) {
+  std::vector<int32_t> ids;
+  for (const Json& id : list.as_array()) ids.push_back(static_cast<int32_t>(id.as_int64()));
+  return ids;
+}
+
+double mean_of(const Json& list) {
+  double sum = 0;
+  for (const Json& x : list.as_array()) sum += x.to_number<double>();
+  return sum / static_cast<double>(list.as_array().size());
+}
+
+TEST(TorchLlama, TinyLlamaGivesTheGoldenLoss) {
+  VOLANT_DATA_OR_SKIP(golden, "golden/tiny-llama-gqa/golden.json");
+  const Json json = parse_json(read_file(golden).value()).value();
+  Packed batch;
+  batch.add(ids_of(json.at("ids")));
+  const Path folder = *golden_root / "models/tiny-llama-gqa";
+  EXPECT_NEAR(mean_loss(torch_model(folder, false), batch), mean_of(json.at("nll")), 1e-4);
+  EXPECT_NEAR(mean_loss(torch_model(folder, true), batch), mean_of(json.at("nll")), 0.03);
+}
+
+TEST(TorchLlama, RealModelsGiveTheGoldenLosses) {
+  for (const char* name : {"stories260K", "stories15M"}) {
+    SCOPED_TRACE(name);
+    VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name + "/logits.json");
+    const Json json = parse_json(read_file(golden).value()).value();
+    const TorchLlama exact = torch_model(*golden_root / "models" / name, false);
+    const TorchLlama fast = torch_model(*golden_root / "models" / name, true);
+    for (const Json& test : json.at("cases").as_array()) {
+      Packed batch;
+      batch.add(ids_of(test.at("ids")));
+      EXPECT_NEAR(mean_loss(exact, batch), mean_of(test.at("nll")), 1e-4);
+      EXPECT_NEAR(mean_loss(fast, batch), mean_of(test.at("nll")), 0.03);
+    }
+  }
+}
+
+LlamaConfig random_config(Random& random) {
+  LlamaConfig config;
+  config.num_key_value_heads = static_cast<int64_t>(1 + random.below(3));
+  config.num_attention_heads = config.num_key_value_heads * static_cast<int64_t>(1 + random.below(3));
+  config.head_dim = static_cast<int64_t>(4 * (1 + random.below(6)));
+  config.hidden_size = random.below(2) == 0 ? config.num_attention_heads * config.head_dim
+                                            : static_cast<int64_t>(8 * (1 + random.below(8)));
+  config.intermediate_size = static_cast<int64_t>(8 * (1 + random.below(12)));
+  config.num_hidden_layers = static_cast<int64_t>(1 + random.below(3));
+  config.vocab_size = static_cast<int64_t>(33 + random.below(300));
+  config.tie_word_embeddings = random.below(2) == 0;
+  config.rms_norm_eps = random.below(2) == 0 ? 1e-5 : 1e-6;
+  config.rope_theta = random.below(2) == 0 ? 10000 : 500000;
+  if (random.below(3) == 0) config.rope_scaling = Llama3RopeScaling{8, 1, 4, 64};
+  return config;
+}
+
+void fill_random(TorchLlama& model, Random& random) {
+  for (const auto& p : model.parameters()) {
+    const double deviation = p.shape.size() == 1 ? 0.2 : 1.0 / std::sqrt(static_cast<double>(p.shape[1]));
+    for (float& x : p.values)
+      x = static_cast<float>((p.shape.size() == 1 ? 1.0 : 0.0) + deviation * random.normal());
+  }
+  model.weights_changed();
+}
+
+Packed random_batch(const LlamaConfig& config, Random& random) {
+  Packed batch;
+  for (uint64_t n = 1 + random.below(4); n > 0; --n) {
+    std::vector<int32_t> ids(2 + random.below(70));
+    for (int32_t& id : ids) id = static_cast<int32_t>(random.below(static_cast<uint64_t>(config.vocab_size)));
+    batch.add(ids);
+  }
+  return batch;
+}
+
+void write_folder(const Path& folder, const TorchLlama& model) {
+  std::map<std::string, SafetensorsEntry> tensors;
+  for (const auto& p : model.parameters())
+    tensors[p.name] = {"F32", p.shape, std::as_bytes(std::span<const float>(p.values))};
+  ASSERT_TRUE(write_safetensors(folder / "model.safetensors", tensors));
+  ASSERT_TRUE(write_file_atomic(folder / "config.json", dump_json(model.config().to_json())));
+}
+
+TEST(TorchLlama, RandomArchitecturesGiveTheLogitsOfTheNativeModel) {
+  for (uint64_t seed = 1; seed <= 24; ++seed) {
+    Random random(seed);
+    const LlamaConfig config = random_config(random);
+    SCOPED_TRACE("seed " + std::to_string(seed) + ": " + dump_json(config.to_json()));
+    TorchLlama model = TorchLlama::create(config, false).value();
+    fill_random(model, random);
+    const Packed batch = random_batch(config, random);
+    const std::vector<float> got = model.logits(batch.view()).value();
+
+    const testing::ScratchDir scratch;
+    write_folder(scratch.path(), model);
+    const auto native = NativeLlama::load(Checkpoint::open(scratch.path()).value(), {.n_threads = 1}).value();
+    const auto expected = native->logits(batch.view());
+    ASSERT_EQ(got.size(), expected.size());
+    float largest = 1;
+    for (const float x : expected) largest = std::max(largest, std::abs(x));
+    for (size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], expected[i], 2e-5F * largest) << "logit " << i;
+  }
+}
+
+TEST(TorchLlama, PackedDocumentsEqualSeparateOnes) {
+  Random random(7);
+  LlamaConfig config = random_config(random);
+  TorchLlama model = TorchLlama::create(config, false).value();
+  fill_random(model, random);
+  Packed together;
+  std::vector<float> apart;
+  double apart_loss = 0;
+  std::vector<std::vector<float>> apart_gradients(model.parameters().size());
+  for (int i = 0; i < 3; ++i) {
+    Packed one = random_batch(config, random);
+    std::vector<int32_t> ids = one.tokens;
+    one = {};
+    one.add(ids);
+    together.add(ids);
+    const std::vector<float> logits = model.logits(one.view()).value();
+    apart.insert(apart.end(), logits.begin(), logits.end());
+    apart_loss += model.loss_and_gradient(one.view(), one.targets, one.weights, 1).value();
+  }
+  for (size_t i = 0; i < apart_gradients.size(); ++i)
+    apart_gradients[i].assign(model.parameters()[i].gradient.begin(), model.parameters()[i].gradient.end());
+  model.zero_gradients();
+  const std::vector<float> logits = model.logits(together.view()).value();
+  ASSERT_EQ(logits.size(), apart.size());
+  for (size_t i = 0; i < apart.size(); ++i) ASSERT_NEAR(logits[i], apart[i], 1e-4);
+  EXPECT_NEAR(model.loss_and_gradient(together.view(), together.targets, together.weights, 1).value(),
+              apart_loss, 1e-3);
+  for (size_t i = 0; i < apart_gradients.size(); ++i)
+    for (size_t j = 0; j < apart_gradients[i].size(); ++j)
+      ASSERT_NEAR(model.parameters()[i].gradient[j], apart_gradients[i][j],
+                  2e-3 + 1e-3 * std::abs(static_cast<double>(apart_gradients[i][j])))
+          << model.parameters()[i].name << " " << j;
+}
+
+// The whole model's gradient against a difference of its loss along random directions.
+TEST(TorchLlama, GradientOfTheWholeModelMatchesDifferences) {
+  for (const uint64_t seed : {3, 4, 5}) {
+    Random random(seed);
+    const LlamaConfig config = random_config(random);
+    TorchLlama model = TorchLlama::create(config, false).value();
+    fill_random(model, random);
+    const Packed batch = random_batch(config, random);
+    ASSERT_TRUE(model.loss_and_gradient(batch.view(), batch.targets, batch.weights, 1));
+    for (const auto& p : model.parameters()) {
+      std::vector<float> direction(p.values.size()), old(p.values.begin(), p.values.end());
+      double expected = 0;
+      for (size_t i = 0; i < direction.size(); ++i) {
+        direction[i] = static_cast<float>(random.normal());
+        expected += static_cast<double>(direction[i]) * static_cast<double>(p.gradient[i]);
+      }
+      const auto loss_at = [&](float step) {
+        for (size_t i = 0; i < old.size(); ++i) p.values[i] = old[i] + step * direction[i];
+        model.weights_changed();
+        return model.loss(batch.view(), batch.targets, batch.weights).value();
+      };
+      const float step = 2e-3F / std::sqrt(static_cast<float>(old.size()));
+      const double got = (loss_at(step) - loss_at(-step)) / (2 * static_cast<double>(step));
+      loss_at(0);
+      double norm = 0;
+      for (const float g : p.gradient) norm += static_cast<double>(g) * static_cast<double>(g);
+      EXPECT_NEAR(got, expected, 0.02 * std::sqrt(norm) + 0.3) << "seed " << seed << " " << p.name;
+    }
+  }
+}
+
+TEST(TorchLlama, IdsOutOfRangeAreErrors) {
+  Random random(1);
+  const LlamaConfig config = random_config(random);
+  TorchLlama model = TorchLlama::create(config, false).value();
+  Packed batch;
+  batch.add({0, 1, static_cast<int32_t>(config.vocab_size), 2});
+  EXPECT_EQ(model.loss(batch.view(), batch.targets, batch.weights).error().code, ErrorCode::kInvalidArgument);
+  Packed negative;
+  negative.add({0, -1, 2});
+  EXPECT_EQ(model.logits(negative.view()).error().code, ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace volant
