@@ -14,7 +14,7 @@ bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r' |
 struct Block {
   std::string text;
   size_t link_bytes = 0;
-  bool item = false;  // list item or table row: follows the one before without a blank line
+  char item = 0;  // 'l' list item, 'r' table row: follows another one without a blank line
   bool preformatted = false;
   bool heading = false;
 };
@@ -26,6 +26,8 @@ bool is_left_out(GumboTag tag) {
     case GUMBO_TAG_NOSCRIPT:
     case GUMBO_TAG_TEMPLATE:
     case GUMBO_TAG_HEAD:
+    case GUMBO_TAG_TITLE:
+    case GUMBO_TAG_NOFRAMES:
     case GUMBO_TAG_NAV:
     case GUMBO_TAG_FOOTER:
     case GUMBO_TAG_ASIDE:
@@ -54,9 +56,10 @@ bool is_heading(GumboTag tag) {
          tag == GUMBO_TAG_H5 || tag == GUMBO_TAG_H6;
 }
 
-bool is_item(GumboTag tag) {
-  return tag == GUMBO_TAG_LI || tag == GUMBO_TAG_TR || tag == GUMBO_TAG_DT || tag == GUMBO_TAG_DD ||
-         tag == GUMBO_TAG_OPTION;
+char item_of(GumboTag tag) {
+  if (tag == GUMBO_TAG_TR) return 'r';
+  return tag == GUMBO_TAG_LI || tag == GUMBO_TAG_DT || tag == GUMBO_TAG_DD || tag == GUMBO_TAG_OPTION ? 'l'
+                                                                                                      : '\0';
 }
 
 // Elements inside a line of text; everything else begins a block.
@@ -181,7 +184,7 @@ class Extractor {
     if (!is_inline(tag)) {
       end_block();
       n_pre_ += tag == GUMBO_TAG_PRE;
-      current_.item = is_item(tag) || (current_.item && tag == GUMBO_TAG_P);
+      current_.item = item_of(tag);
       current_.heading = is_heading(tag);
       current_.preformatted = n_pre_ > 0;
     }
@@ -305,11 +308,11 @@ Result<HtmlText> text_of_html(std::string_view utf8) {
     // A page whose main part holds hardly anything has put its text elsewhere.
     if (bytes_of(main_blocks) * 4 >= bytes_of(blocks)) blocks = std::move(main_blocks);
   }
-  bool after_item = false;
+  char last_item = 0;
   for (const Block& block : blocks) {
-    if (!out.text.empty()) out.text += block.item && after_item ? "\n" : "\n\n";
+    if (!out.text.empty()) out.text += block.item != 0 && block.item == last_item ? "\n" : "\n\n";
     out.text += block.text;
-    after_item = block.item;
+    last_item = block.item;
   }
   return out;
 }

@@ -17,14 +17,14 @@ namespace volant {
 
 // `[prepare]` of volant.toml; members are named as its keys.
 struct PrepareOptions {
-  std::string normalize = "nfc";          // nfc | nfkc | none
-  uint64_t min_chars = 20;                // code points that are not blank; a Chinese one counts twice
-  uint64_t max_chars = 20000;             // longer documents are cut at paragraphs, lines or sentences
-  std::vector<std::string> languages;     // ISO 639-1 codes that may pass; empty: all
-  double near_duplicate_threshold = 0.8;  // Jaccard similarity of shingles; 0 or above 1: step is left out
+  std::string normalize = "nfc";            // nfc | nfkc | none
+  uint64_t min_chars = 20;                  // code points that are not blank; a Chinese one counts twice
+  uint64_t max_chars = 20000;               // longer documents are cut at paragraphs, lines or sentences
+  std::vector<std::string> languages = {};  // ISO 639-1 codes that may pass; empty: all
+  double near_duplicate_threshold = 0.8;    // Jaccard similarity of shingles; 0 or above 1: step is left out
   bool mask_personal_data = true;
-  double min_quality = 0.3;             // score of data/quality.h, 0 to 1; 0: no quality step at all
-  std::vector<std::string> skip_rules;  // names of quality rules that do not apply
+  double min_quality = 0.3;                  // score of data/quality.h, 0 to 1; 0: no quality step at all
+  std::vector<std::string> skip_rules = {};  // names of quality rules that do not apply
   double validation_share = 0.05;
   double test_share = 0.05;
 };

@@ -12,7 +12,7 @@ namespace volant {
 struct QualityOptions {
   uint64_t min_chars = 20;  // code points that are not blank; a Chinese one counts twice
   double min_score = 0.3;
-  std::vector<std::string> skip_rules;
+  std::vector<std::string> skip_rules = {};
 };
 
 // What the rules look at; shares are of the code points that are not blank.
