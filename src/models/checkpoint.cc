@@ -1,5 +1,8 @@
 #include "models/checkpoint.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -354,6 +357,16 @@ std::vector<int32_t> Checkpoint::stop_ids() const {
   std::ranges::sort(ids);
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
+}
+
+void Checkpoint::forget_pages() const {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  for (const auto& [name, view] : state_->tensors) {
+    if (state_->reordered.contains(name)) continue;  // not a view of the file
+    const auto begin = reinterpret_cast<uintptr_t>(view.bytes.data()), end = begin + view.bytes.size();
+    const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  }
 }
 
 uint64_t Checkpoint::bytes() const {

@@ -108,6 +108,59 @@ TEST_P(EachIsa, RealModelsGiveTheGoldenLossesAndLogits) {
   }
 }
 
+// Logits of the last row of each sequence, all in one batch.
+std::vector<float> last_logits(NativeLlama& model, const std::vector<std::vector<int32_t>>& sequences) {
+  std::vector<int32_t> tokens, pos, begins{0}, slots, outs;
+  for (const std::vector<int32_t>& ids : sequences) {
+    tokens.insert(tokens.end(), ids.begin(), ids.end());
+    const std::vector<int32_t> own = count_up(ids.size());
+    pos.insert(pos.end(), own.begin(), own.end());
+    begins.push_back(static_cast<int32_t>(tokens.size()));
+    slots.push_back(static_cast<int32_t>(slots.size()));
+    outs.push_back(begins.back() - 1);
+  }
+  const auto logits =
+      model.logits({.tokens = tokens, .pos = pos, .seq_begin = begins, .kv_slot = slots, .out_rows = outs});
+  return {logits.begin(), logits.end()};
+}
+
+TEST_P(EachIsa, ASequenceGivesTheSameBitsAloneAndBesideOthersInEveryType) {
+  VOLANT_DATA_OR_SKIP(path, "models/tiny-llama-gqa");
+  const Checkpoint checkpoint = Checkpoint::open(path).value();
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
+    const auto model =
+        NativeLlama::load(checkpoint, {.n_threads = 2, .n_slot = 6, .n_ctx = 256, .dtype = dtype}).value();
+    std::vector<std::vector<int32_t>> sequences;
+    for (const size_t n : {1, 7, 64, 3, 130, 20}) sequences.push_back(count_up(n, static_cast<int32_t>(n)));
+    const std::vector<float> together = last_logits(*model, sequences);
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const std::vector<float> alone = last_logits(*model, {sequences[i]});
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(),
+                             together.begin() + static_cast<std::ptrdiff_t>(i * alone.size())))
+          << dtype_info(dtype).name << " sequence " << i;
+    }
+  }
+}
+
+TEST_P(EachIsa, SmallerTypesStayCloseToTheGoldenLosses) {
+  if (std::string_view(GetParam()->name) == "generic") GTEST_SKIP() << "slow";
+  VOLANT_DATA_OR_SKIP(golden, "golden/stories15M");
+  const Checkpoint checkpoint = Checkpoint::open(golden_root->string() + "/models/stories15M").value();
+  const Json json = parse_json(read_file(golden / "logits.json").value()).value();
+  const Json& test = json.at("cases").as_array()[0];
+  const std::vector<int32_t> ids = ids_of(test.at("ids"));
+  for (const DType dtype : {DType::kBF16, DType::kQ8_0}) {
+    const auto model = NativeLlama::load(checkpoint, {.n_threads = 2, .dtype = dtype}).value();
+    const std::vector<float> logits = all_logits(*model, ids);
+    const size_t n_vocab = logits.size() / ids.size();
+    double mean = 0;
+    for (size_t t = 0; t + 1 < ids.size(); ++t)
+      mean += nll({logits.data() + t * n_vocab, n_vocab}, ids[t + 1]);
+    mean /= static_cast<double>(ids.size() - 1);
+    EXPECT_NEAR(mean, test.at("nll_mean").to_number<double>(), 0.03) << dtype_info(dtype).name;
+  }
+}
+
 // Greedy decoding through the cache, one token at a time after the prompt.
 std::vector<int32_t> greedy(NativeLlama& model, const std::vector<int32_t>& prompt,
                             const std::vector<int32_t>& stop, int64_t max_tokens) {

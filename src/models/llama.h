@@ -1,5 +1,6 @@
-// Llama (Touvron et al. 2023; grouped-query attention, RoPE, RMSNorm, SwiGLU; tied or untied head), written once.
-// T rows, D hidden, F intermediate, H heads, K key/value heads, d head_dim, V vocabulary, R rows read out.
+// Llama (Touvron et al. 2023; grouped-query attention, RoPE, RMSNorm, SwiGLU; tied or untied head), written
+// once. T rows, D hidden, F intermediate, H heads, K key/value heads, d head_dim, V vocabulary, R rows read
+// out.
 #pragma once
 #include <cmath>
 #include <string>
@@ -52,7 +53,8 @@ class Llama {
   // Hidden states of the rows that are read out, after the last norm: [R, D].
   Act hidden(O& ops, const Batch& batch) const {
     Act x_TD = ops.embed(embed_tokens_, batch.tokens);
-    for (size_t i = 0; i < layers_.size(); ++i) x_TD = block(ops, batch, static_cast<int>(i), std::move(x_TD));
+    for (size_t i = 0; i < layers_.size(); ++i)
+      x_TD = block(ops, batch, static_cast<int>(i), std::move(x_TD));
     return ops.rms_norm(ops.take_rows(x_TD, batch.out_rows), norm_, eps());
   }
 
@@ -83,14 +85,17 @@ class Llama {
     const Act q_THd = ops.rope(ops.linear(h_TD, layer.q_proj), batch, rope_q_);
     const Act k_TKd = ops.rope(ops.linear(h_TD, layer.k_proj), batch, rope_k_);
     const Act v_TKd = ops.linear(h_TD, layer.v_proj);
-    const AttentionSpec spec{.layer = index, .n_head = n_head, .n_kv_head = n_kv_head,
+    const AttentionSpec spec{.layer = index,
+                             .n_head = n_head,
+                             .n_kv_head = n_kv_head,
                              .head_dim = static_cast<int>(config_.head_dim),
                              .scale = 1.0F / std::sqrt(static_cast<float>(config_.head_dim))};
     return ops.linear(ops.attention(q_THd, k_TKd, v_TKd, batch, spec), layer.o_proj);
   }
 
   static RopeSpec rope_of(const LlamaConfig& config, int64_t n_head) {
-    return {.n_head = static_cast<int>(n_head), .head_dim = static_cast<int>(config.head_dim),
+    return {.n_head = static_cast<int>(n_head),
+            .head_dim = static_cast<int>(config.head_dim),
             .inv_freq = config.rope_inv_freq()};
   }
   float eps() const { return static_cast<float>(config_.rms_norm_eps); }

@@ -6,8 +6,8 @@
 
 #include "kernels/kernels.h"
 #include "models/instances/native.h"
+#include "runtime/chat_encoder.h"
 #include "runtime/scheduler.h"
-#include "text/chat_template.h"
 
 namespace volant {
 namespace {
@@ -35,7 +35,7 @@ class Engine::Impl {
       : checkpoint(std::move(checkpoint_in)),
         model(std::move(model_in)),
         tokenizer(std::move(tokenizer_in)),
-        chat_template(ChatTemplate::parse(checkpoint.chat_template())),
+        chat(*tokenizer, checkpoint.chat_template()),
         n_ctx(static_cast<int>(n_ctx_in)),
         scheduler(*model, options.n_slots, options.max_queue) {
     const std::vector<int32_t> ids = checkpoint.stop_ids();
@@ -48,7 +48,7 @@ class Engine::Impl {
   Checkpoint checkpoint;
   std::unique_ptr<NativeLlama> model;
   std::unique_ptr<Tokenizer> tokenizer;
-  Result<ChatTemplate> chat_template;  // an error is told when it is used
+  ChatEncoder chat;
   std::unordered_set<int32_t> stop_ids;
   int n_ctx;
   Scheduler scheduler;  // last: its thread uses the rest
@@ -149,12 +149,7 @@ Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids) {
 }
 
 Result<std::vector<int32_t>> Engine::encode_chat(const JsonArray& messages) const {
-  if (!impl_->chat_template) return impl_->chat_template.error();
-  const Tokenizer& t = *impl_->tokenizer;
-  const auto text_of = [&](std::optional<int32_t> id) { return id ? t.token_text(*id) : std::string(); };
-  const std::string text = TRY(impl_->chat_template->render(
-      messages, true, {{"bos_token", text_of(t.bos_id())}, {"eos_token", text_of(t.eos_id())}}));
-  return t.encode(text, {.add_special = false, .parse_special = true});
+  return impl_->chat.encode(messages);
 }
 
 const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }

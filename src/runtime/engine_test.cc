@@ -70,7 +70,7 @@ TEST(Engine, GivesTheGoldenAnswers) {
     for (const GoldenCase& each : golden_cases(golden)) {
       const GenerateResult result = engine->generate(each.request).value();
       EXPECT_EQ(result.ids, each.ids);
-      EXPECT_EQ(result.text, engine->tokenizer().decode(each.ids));
+      EXPECT_EQ(result.text, each.text);
       EXPECT_EQ(result.prompt_tokens, static_cast<int64_t>(each.request.prompt.size()));
       EXPECT_EQ(result.completion_tokens, static_cast<int64_t>(each.ids.size()));
     }

@@ -17,6 +17,7 @@ inline constexpr int64_t kBlock = 64;  // positions
 template <class S, int M>
 struct AttentionTile {
   using V = typename S::V;
+  static constexpr int kWide = S::kMaxAccumulators >= 24 ? 2 : 1;  // panels, or vectors of columns, at once
   // `first_query` counts the n_rows * n_group query vectors.
   AttentionTile(const AttentionArgs& all_args, int64_t first_query) : args(all_args), first(first_query) {}
 
@@ -54,41 +55,51 @@ struct AttentionTile {
 
   // weights = q k^T * scale; -inf for positions that a row must not see.
   void score(int64_t block, int64_t n) {
-    for (int64_t p = 0; p < n; p += kPanel) {
-      const float* keys = args.keys + (block + p) * args.head_dim;
-      V sums[M][kVectors<S>];
+    int64_t p = 0;
+    if constexpr (kWide > 1) {
+      for (; p + kPanel < n; p += 2 * kPanel) score_panels<2>(block, p);
+    }
+    for (; p < n; p += kPanel) score_panels<1>(block, p);
+  }
+
+  template <int P>
+  void score_panels(int64_t block, int64_t p) {
+    constexpr int kN = P * kVectors<S>;
+    const float* keys = args.keys + (block + p) * args.head_dim;
+    V sums[M][kN];
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 16
+      for (int j = 0; j < kN; ++j) sums[m][j] = S::zero();
+    }
+    for (int64_t i = 0; i < args.head_dim; ++i) {
+      V key[kN];
+#pragma GCC unroll 16
+      for (int j = 0; j < kN; ++j) {
+        key[j] = S::load(keys + ((j / kVectors<S>)*args.head_dim + i) * kPanel + j % kVectors<S> * S::kLanes);
+      }
 #pragma GCC unroll 16
       for (int m = 0; m < M; ++m) {
+        const V value = S::set1(q[m][i]);
 #pragma GCC unroll 16
-        for (int j = 0; j < kVectors<S>; ++j) sums[m][j] = S::zero();
+        for (int j = 0; j < kN; ++j) sums[m][j] = S::fma(value, key[j], sums[m][j]);
       }
-      for (int64_t i = 0; i < args.head_dim; ++i) {
-        V key[kVectors<S>];
+    }
 #pragma GCC unroll 16
-        for (int j = 0; j < kVectors<S>; ++j) key[j] = S::load(keys + i * kPanel + j * S::kLanes);
+    for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 16
-        for (int m = 0; m < M; ++m) {
-          const V value = S::set1(q[m][i]);
-#pragma GCC unroll 16
-          for (int j = 0; j < kVectors<S>; ++j) sums[m][j] = S::fma(value, key[j], sums[m][j]);
-        }
+      for (int j = 0; j < kN; ++j) {
+        S::store(weights[m] + p + j * S::kLanes, S::mul(sums[m][j], S::set1(args.scale)));
       }
-#pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 16
-        for (int j = 0; j < kVectors<S>; ++j) {
-          S::store(weights[m] + p + j * S::kLanes, S::mul(sums[m][j], S::set1(args.scale)));
-        }
-        for (int64_t k = std::max<int64_t>(0, pos[m] + 1 - block - p); k < kPanel; ++k) {
-          weights[m][p + k] = -std::numeric_limits<float>::infinity();
-        }
+      for (int64_t k = std::max<int64_t>(0, pos[m] + 1 - block - p); k < P * kPanel; ++k) {
+        weights[m][p + k] = -std::numeric_limits<float>::infinity();
       }
     }
   }
 
   // weights = exp(weights - largest so far); what was summed before shrinks by `rescale`.
   void soften(int m, int64_t n) {
-    const int64_t end = (n + kPanel - 1) / kPanel * kPanel;
+    const int64_t end = (n + kPanel - 1) / kPanel * kPanel;  // what is past n is -inf
     V best = S::set1(largest[m]);
     for (int64_t i = 0; i < end; i += S::kLanes) best = S::max(S::load(weights[m] + i), best);
     const float now = S::largest(best);
@@ -104,18 +115,40 @@ struct AttentionTile {
   }
 
   void add_values(int64_t block, int64_t n) {
-    const float* values = args.values + block * args.value_stride;
-    for (int64_t i = 0; i < args.value_stride; i += S::kLanes) {
-      V sums[M];
+    int64_t i = 0;
+    if constexpr (kWide > 1) {
+      for (; i + kWide * S::kLanes <= args.value_stride; i += kWide * S::kLanes)
+        add_columns<kWide>(block, n, i);
+    }
+    for (; i < args.value_stride; i += S::kLanes) add_columns<1>(block, n, i);
+  }
+
+  // mean = mean * rescale + weights * values, of the C vectors of columns from i.
+  template <int C>
+  void add_columns(int64_t block, int64_t n, int64_t i) {
+    const float* values = args.values + block * args.value_stride + i;
+    V sums[M][C];
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) sums[m] = S::mul(S::load(mean[m] + i), S::set1(rescale[m]));
-      for (int64_t p = 0; p < n; ++p) {
-        const V value = S::load(values + p * args.value_stride + i);
+    for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 16
-        for (int m = 0; m < M; ++m) sums[m] = S::fma(S::set1(weights[m][p]), value, sums[m]);
+      for (int c = 0; c < C; ++c)
+        sums[m][c] = S::mul(S::load(mean[m] + i + c * S::kLanes), S::set1(rescale[m]));
+    }
+    for (int64_t p = 0; p < n; ++p) {
+      V value[C];
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) value[c] = S::load(values + p * args.value_stride + c * S::kLanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const V weight = S::set1(weights[m][p]);
+#pragma GCC unroll 16
+        for (int c = 0; c < C; ++c) sums[m][c] = S::fma(weight, value[c], sums[m][c]);
       }
+    }
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) S::store(mean[m] + i, sums[m]);
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) S::store(mean[m] + i + c * S::kLanes, sums[m][c]);
     }
   }
 };

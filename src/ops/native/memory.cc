@@ -7,13 +7,12 @@
 
 namespace volant {
 
-Pages::Pages(size_t bytes) {
+Pages::Pages(size_t bytes, bool big) {
   if (bytes == 0) return;
   void* data =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED) return;
-  // Weights are read from end to end for every token: big pages save most of the address translation.
-  madvise(data, bytes, MADV_HUGEPAGE);
+  if (big) madvise(data, bytes, MADV_HUGEPAGE);  // saves most of the address translation
   data_ = static_cast<std::byte*>(data);
   bytes_ = bytes;
 }

@@ -14,8 +14,8 @@ namespace volant {
 class Pages {
  public:
   Pages() = default;
-  // Empty when the system has no such amount to give.
-  explicit Pages(size_t bytes);
+  // Empty when the system has no such amount to give. `big`: in large pages, for what is read from end to end.
+  explicit Pages(size_t bytes, bool big = false);
   ~Pages();
   Pages(Pages&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}

@@ -1,0 +1,247 @@
+// NativeOps against plain loops, and its two promises: packed sequences do not see each other, and a row
+// gives the same bits alone, in a batch, with a cache and without.
+#include "ops/native/native_ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/random.h"
+
+namespace volant {
+namespace {
+
+std::vector<float> random_floats(Random& random, int64_t n) {
+  std::vector<float> x(static_cast<size_t>(n));
+  for (float& v : x) v = static_cast<float>(random.normal());
+  return x;
+}
+
+// A weight with the numbers that it really holds.
+struct TestWeight {
+  NativeWeight weight;
+  std::vector<float> numbers;
+};
+
+TestWeight make_weight(ThreadPool& pool, Random& random, DType dtype, std::vector<int64_t> shape) {
+  const TensorView shaped{dtype, shape, {}};
+  const int64_t rows = shaped.rows(), columns = shaped.columns();
+  const std::vector<float> numbers = random_floats(random, rows * columns);
+  std::vector<std::byte> bytes(row_bytes(dtype, columns) * static_cast<size_t>(rows));
+  for (int64_t r = 0; r < rows; ++r) {
+    from_f32(dtype, numbers.data() + r * columns, columns,
+             bytes.data() + static_cast<size_t>(r) * row_bytes(dtype, columns));
+  }
+  const TensorView view{dtype, std::move(shape), bytes};
+  return {NativeWeight::load(view, pool).value(), to_f32(view)};
+}
+
+// Rows of chosen numbers, made by reading them as an embedding.
+NativeAct make_act(NativeOps& ops, ThreadPool& pool, const std::vector<float>& numbers, int64_t rows) {
+  const auto columns = static_cast<int64_t>(numbers.size()) / rows;
+  const TensorView view{DType::kF32, {rows, columns}, std::as_bytes(std::span(numbers))};
+  const NativeWeight weight = NativeWeight::load(view, pool).value();
+  std::vector<int32_t> ids(static_cast<size_t>(rows));
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
+  return ops.embed(weight, ids);
+}
+
+std::vector<float> numbers_of(const NativeAct& act) {
+  const auto numbers = act.numbers();
+  return {numbers.begin(), numbers.end()};
+}
+
+class NativeOpsTest : public ::testing::Test {
+ protected:
+  ThreadPool pool_{3};
+  Random random_{11};
+};
+
+TEST_F(NativeOpsTest, EmbedGivesTheRowsOfAnyType) {
+  NativeOps ops(pool_, nullptr);
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
+    const TestWeight w = make_weight(pool_, random_, dtype, {50, 64});
+    const NativeAct x = ops.embed(w.weight, std::vector<int32_t>{49, 0, 17});
+    for (int64_t i = 0; i < 64; ++i) {
+      EXPECT_EQ(x.row(0)[i], w.numbers[static_cast<size_t>(49 * 64 + i)]);
+      EXPECT_EQ(x.row(2)[i], w.numbers[static_cast<size_t>(17 * 64 + i)]);
+    }
+  }
+}
+
+TEST_F(NativeOpsTest, LinearIsTheProductWithinEachTypesError) {
+  NativeOps ops(pool_, nullptr);
+  const int64_t rows = 7, in = 96, out = 130;
+  const std::vector<float> numbers = random_floats(random_, rows * in);
+  const NativeAct x = make_act(ops, pool_, numbers, rows);
+  for (const auto& [dtype, tolerance] : std::vector<std::pair<DType, double>>{
+           {DType::kF32, 1e-4}, {DType::kF16, 1e-4}, {DType::kBF16, 0.15}, {DType::kQ8_0, 0.3}}) {
+    const TestWeight w = make_weight(pool_, random_, dtype, {out, in});
+    for (int repeat = 0; repeat < 2; ++repeat) {  // the second uses what the first prepared
+      const NativeAct y = ops.linear(x, w.weight);
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t o = 0; o < out; ++o) {
+          double sum = 0;
+          for (int64_t i = 0; i < in; ++i) {
+            sum += static_cast<double>(numbers[static_cast<size_t>(r * in + i)]) *
+                   static_cast<double>(w.numbers[static_cast<size_t>(o * in + i)]);
+          }
+          ASSERT_NEAR(y.row(r)[o], sum, tolerance) << dtype_info(dtype).name;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(NativeOpsTest, WeightOfAnUnknownTypeIsRefused) {
+  const std::vector<int32_t> ids(4);
+  const auto weight = NativeWeight::load({DType::kI32, {2, 2}, std::as_bytes(std::span(ids))}, pool_);
+  ASSERT_FALSE(weight);
+  EXPECT_EQ(weight.error().code, ErrorCode::kUnsupported);
+}
+
+TEST_F(NativeOpsTest, RowOpsEqualTheirDefinitions) {
+  NativeOps ops(pool_, nullptr);
+  const std::vector<float> a = random_floats(random_, 5 * 48), b = random_floats(random_, 5 * 48);
+  const NativeAct x = make_act(ops, pool_, a, 5), y = make_act(ops, pool_, b, 5);
+  const NativeAct sum = ops.add(x, y), gated = ops.silu_mul(x, y);
+  const TestWeight w = make_weight(pool_, random_, DType::kBF16, {48});
+  const NativeAct normed = ops.rms_norm(x, w.weight, 1e-5F);
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(sum.numbers()[i], a[i] + b[i]);
+    EXPECT_NEAR(gated.numbers()[i], a[i] / (1 + std::exp(-a[i])) * b[i], 1e-5);
+    double squares = 0;
+    for (size_t j = i / 48 * 48; j < i / 48 * 48 + 48; ++j)
+      squares += static_cast<double>(a[j]) * static_cast<double>(a[j]);
+    const double expected =
+        static_cast<double>(a[i]) / std::sqrt(squares / 48 + 1e-5) * static_cast<double>(w.numbers[i % 48]);
+    EXPECT_NEAR(normed.numbers()[i], expected, 1e-5);
+  }
+  const NativeAct taken = ops.take_rows(x, std::vector<int32_t>{1, 4});
+  EXPECT_TRUE(std::equal(taken.row(1), taken.row(1) + 48, a.begin() + 4 * 48));
+}
+
+TEST_F(NativeOpsTest, RopeTurnsByPosition) {
+  NativeOps ops(pool_, nullptr);
+  const std::vector<float> numbers = random_floats(random_, 3 * 8);
+  const NativeAct x = make_act(ops, pool_, numbers, 3);
+  const std::vector<int32_t> pos{0, 5, 700}, begins{0, 3}, tokens(3);
+  const RopeSpec spec{.n_head = 2, .head_dim = 4, .inv_freq = {1.0F, 0.01F}};
+  const NativeAct y =
+      ops.rope(x, {.tokens = tokens, .pos = pos, .seq_begin = begins, .kv_slot = {}, .out_rows = {}}, spec);
+  for (size_t r = 0; r < 3; ++r) {
+    for (size_t h = 0; h < 2; ++h) {
+      for (size_t i = 0; i < 2; ++i) {
+        const double angle = pos[r] * static_cast<double>(spec.inv_freq[i]);
+        const size_t low = r * 8 + h * 4 + i, high = low + 2;
+        EXPECT_NEAR(y.numbers()[low], numbers[low] * std::cos(angle) - numbers[high] * std::sin(angle), 1e-5);
+        EXPECT_NEAR(y.numbers()[high], numbers[high] * std::cos(angle) + numbers[low] * std::sin(angle),
+                    1e-5);
+      }
+    }
+  }
+}
+
+// Attention of `lengths` sequences of random rows, packed.
+struct Packed {
+  std::vector<int32_t> tokens, pos, begins{0};
+  std::vector<float> q, k, v;
+};
+
+Packed random_sequences(Random& random, const std::vector<int64_t>& lengths, const AttentionSpec& spec) {
+  Packed p;
+  for (const int64_t n : lengths) {
+    for (int64_t i = 0; i < n; ++i) p.pos.push_back(static_cast<int32_t>(i));
+    p.begins.push_back(static_cast<int32_t>(p.pos.size()));
+  }
+  p.tokens.resize(p.pos.size());
+  const auto rows = static_cast<int64_t>(p.pos.size());
+  p.q = random_floats(random, rows * spec.n_head * spec.head_dim);
+  p.k = random_floats(random, rows * spec.n_kv_head * spec.head_dim);
+  p.v = random_floats(random, rows * spec.n_kv_head * spec.head_dim);
+  return p;
+}
+
+TEST_F(NativeOpsTest, PackedSequencesDoNotSeeEachOtherNorTheFuture) {
+  NativeOps ops(pool_, nullptr);
+  const AttentionSpec spec{.layer = 0, .n_head = 4, .n_kv_head = 2, .head_dim = 8, .scale = 0.35F};
+  const Packed p = random_sequences(random_, {5, 1, 40, 90}, spec);
+  const auto rows = static_cast<int64_t>(p.pos.size());
+  const NativeAct q = make_act(ops, pool_, p.q, rows), k = make_act(ops, pool_, p.k, rows),
+                  v = make_act(ops, pool_, p.v, rows);
+  const NativeAct out = ops.attention(
+      q, k, v, {.tokens = p.tokens, .pos = p.pos, .seq_begin = p.begins, .kv_slot = {}, .out_rows = {}},
+      spec);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t h = 0; h < 4; ++h) {
+      const int64_t begin = r - p.pos[static_cast<size_t>(r)];
+      std::vector<double> weights;
+      double total = 0;
+      for (int64_t t = begin; t <= r; ++t) {
+        double score = 0;
+        for (int64_t i = 0; i < 8; ++i)
+          score += static_cast<double>(q.row(r)[h * 8 + i]) * static_cast<double>(k.row(t)[h / 2 * 8 + i]);
+        weights.push_back(std::exp(score * 0.35));
+        total += weights.back();
+      }
+      for (int64_t i = 0; i < 8; ++i) {
+        double expected = 0;
+        for (int64_t t = begin; t <= r; ++t) {
+          expected +=
+              weights[static_cast<size_t>(t - begin)] / total * static_cast<double>(v.row(t)[h / 2 * 8 + i]);
+        }
+        ASSERT_NEAR(out.row(r)[h * 8 + i], expected, 1e-5);
+      }
+    }
+  }
+}
+
+TEST_F(NativeOpsTest, CacheGivesTheBitsOfOnePass) {
+  const AttentionSpec spec{.layer = 1, .n_head = 4, .n_kv_head = 2, .head_dim = 12, .scale = 0.3F};
+  const KvCache cache =
+      KvCache::create({.n_layer = 2, .n_kv_head = 2, .head_dim = 12, .n_slot = 3, .n_ctx = 100}).value();
+  NativeOps ops(pool_, &cache);
+  const int64_t n = 100;
+  const Packed p = random_sequences(random_, {n}, spec);
+  const NativeAct q = make_act(ops, pool_, p.q, n), k = make_act(ops, pool_, p.k, n),
+                  v = make_act(ops, pool_, p.v, n);
+  const std::vector<float> whole = numbers_of(ops.attention(
+      q, k, v, {.tokens = p.tokens, .pos = p.pos, .seq_begin = p.begins, .kv_slot = {}, .out_rows = {}},
+      spec));
+  std::vector<float> pieces;
+  const std::vector<int32_t> slot{2};
+  for (int32_t begin = 0, size = 1; begin < n; begin += size, size = std::min<int32_t>(size * 2 + 1, 17)) {
+    std::vector<int32_t> taken, begins{0};
+    for (int32_t r = begin; r < std::min<int32_t>(begin + size, n); ++r) taken.push_back(r);
+    begins.push_back(static_cast<int32_t>(taken.size()));
+    const NativeAct out = ops.attention(
+        ops.take_rows(q, taken), ops.take_rows(k, taken), ops.take_rows(v, taken),
+        {.tokens = taken, .pos = taken, .seq_begin = begins, .kv_slot = slot, .out_rows = {}}, spec);
+    pieces.insert(pieces.end(), out.numbers().begin(), out.numbers().end());
+  }
+  EXPECT_EQ(pieces, whole);
+}
+
+TEST_F(NativeOpsTest, BuffersAreUsedAgain) {
+  NativeOps ops(pool_, nullptr);
+  const std::vector<float> numbers = random_floats(random_, 8 * 64);
+  const TestWeight w = make_weight(pool_, random_, DType::kQ8_0, {64, 64});
+  const NativeAct x = make_act(ops, pool_, numbers, 8);
+  const auto step = [&] {
+    return ops.add(ops.linear(x, w.weight), ops.linear(ops.silu_mul(x, x), w.weight));
+  };
+  step();
+  const size_t before = ops.activation_bytes();
+  for (int i = 0; i < 20; ++i) step();
+  EXPECT_EQ(ops.activation_bytes(), before);
+}
+
+TEST(KvCacheTest, MoreThanTheAddressSpaceIsAnError) {
+  const auto cache = KvCache::create(
+      {.n_layer = 1000, .n_kv_head = 1000, .head_dim = 256, .n_slot = 1024, .n_ctx = 1 << 22});
+  ASSERT_FALSE(cache);
+  EXPECT_EQ(cache.error().code, ErrorCode::kLimit);
+}
+
+}  // namespace
+}  // namespace volant
