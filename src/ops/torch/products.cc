@@ -154,7 +154,7 @@ double measured_peak_flops(bool bf16) {
   std::vector<float> y(static_cast<size_t>(kRows * kOut));
   PackedWeight weight(numbers.data(), kOut, kIn);
   double best = 0;
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 12; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     weight.forward({numbers.data(), bf16}, kRows, {y.data(), bf16});
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
