@@ -65,7 +65,9 @@ void measure_characters(const std::u32string& s, TextMeasures& m) {
   m.symbols = static_cast<double>(symbols) / n;
   m.punctuation = static_cast<double>(punctuation) / n;
   m.replacement = static_cast<double>(replacement) / n;
-  m.longest_run = static_cast<double>(longest_run) / n;
+  // "too" and "..." are runs that every text has.
+  constexpr uint64_t kMinRun = 6;
+  m.longest_run = longest_run < kMinRun ? 0 : static_cast<double>(longest_run) / n;
 }
 
 // Blank characters never take part; the indentation of a line does not make it another line.
