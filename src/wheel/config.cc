@@ -2,10 +2,17 @@
 #include "wheel/config.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
+
+// Some malformed texts reach an assertion of toml++: an exception, which is caught below, instead of an abort.
+constexpr void toml_require(bool condition) {
+  if (!condition) throw std::logic_error("malformed text");
+}
+#define TOML_ASSERT(condition) toml_require(static_cast<bool>(condition))
+#include <toml++/toml.h>
 
 #include "base/nearest.h"
 #include "wheel/config_check.h"
