@@ -112,6 +112,10 @@ Result<std::unique_ptr<Examples>> row_examples(const Path& path, const Tokenizer
 
 Result<Example> conversation_example(const JsonArray& messages, float weight, const Tokenizer& tokenizer,
                                      const ChatTemplate& chat_template) {
+  for (const Json& message : messages) {
+    TRY(json_string(message, "role"));
+    if (json_find(message, "tool_calls") == nullptr) TRY(json_string(message, "content"));
+  }
   const JsonObject variables = template_variables(tokenizer);
   const auto ids_of = [&](size_t n, bool prompt) -> Result<std::vector<int32_t>> {
     const JsonArray some(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(n));

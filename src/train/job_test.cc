@@ -1,0 +1,103 @@
+#include "train/job.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "train/schedule.h"
+
+namespace volant {
+namespace {
+
+Json small_job() {
+  return JsonObject{{"objective", "pretrain"},
+                    {"model", JsonObject{{"config", JsonObject{{"hidden_size", 64}}}}},
+                    {"tokenizer", "tok"},
+                    {"data", JsonObject{{"train_shard", "train"}}}};
+}
+Result<TrainJob> parse(const Json& json) { return parse_train_job(json, "/run"); }
+
+TEST(TrainJob, PathsAreRelativeToItsFolderAndDefaultsHold) {
+  const TrainJob job = parse(small_job()).value();
+  EXPECT_EQ(job.tokenizer, "/run/tok");
+  EXPECT_EQ(job.train_shard, "/run/train");
+  EXPECT_EQ(job.steps, 400);
+  EXPECT_EQ(job.dtype, "auto");
+  EXPECT_TRUE(job.validation_shard.empty());
+}
+
+TEST(TrainJob, UnknownKeysNameTheNearestKey) {
+  Json json = small_job();
+  json.as_object()["learnign_rate"] = 1;
+  json.as_object()["tokens_per_stp"] = 1;
+  json.as_object().erase("learnign_rate");
+  EXPECT_EQ(parse(json).error().message, "unknown key 'tokens_per_stp', did you mean 'tokens_per_step'?");
+  json = small_job();
+  json.at("data").as_object()["train_shards"] = "x";
+  EXPECT_EQ(parse(json).error().message, "unknown key 'train_shards' in 'data', did you mean 'train_shard'?");
+}
+
+TEST(TrainJob, WrongValuesSayWhatWasExpected) {
+  const auto message = [](const char* key, const Json& value) {
+    Json json = small_job();
+    json.as_object()[key] = value;
+    const auto job = parse(json);
+    return job ? std::string("accepted") : job.error().message;
+  };
+  EXPECT_EQ(message("lr", -1), "'lr': expected 0 to 10, got -1");
+  EXPECT_NE(message("lr", "high"), "accepted");
+  EXPECT_EQ(message("steps", 0), "'steps': expected 1 to 1099511627776, got 0");
+  EXPECT_EQ(message("dtype", "fp8"), "'dtype': expected one of auto, bf16, f32, got 'fp8'");
+  EXPECT_EQ(message("objective", "dpo"), "'objective': expected one of pretrain, sft, got 'dpo'");
+  EXPECT_EQ(message("objective", "sft"), "'data': expected 'train_rows' for this objective");
+  EXPECT_NE(message("model", JsonObject{}), "accepted");
+  EXPECT_NE(message("model", JsonObject{{"init_from", "a"}, {"config", JsonObject{{"x", 1}}}}), "accepted");
+  EXPECT_NE(message("data", Json()), "accepted");
+}
+
+TEST(TrainJob, EitherStepsOrEpochs) {
+  Json json = small_job();
+  json.as_object()["epochs"] = 2;
+  EXPECT_EQ(parse(json).value().epochs, 2);
+  json.as_object()["steps"] = 10;
+  EXPECT_FALSE(parse(json));
+}
+
+TEST(TrainJob, TheDigestLeavesOutThreads) {
+  Json json = small_job();
+  const std::string before = parse(json).value().digest();
+  json.as_object()["n_threads"] = 1;
+  EXPECT_EQ(parse(json).value().digest(), before);
+  json.as_object()["lr"] = 0.5;
+  EXPECT_NE(parse(json).value().digest(), before);
+}
+
+TEST(Schedule, WarmsUpThenFallsAsACosine) {
+  TrainJob job;
+  job.steps = 100;
+  job.warmup_steps = 10;
+  job.lr = 1;
+  job.min_lr_ratio = 0.1;
+  const auto rate = [&](int64_t step) { return learning_rate(job, step, train_progress(job, step, 0)); };
+  EXPECT_DOUBLE_EQ(rate(0), 0.1);
+  EXPECT_DOUBLE_EQ(rate(9), 1.0);
+  EXPECT_DOUBLE_EQ(rate(10), 1.0);
+  EXPECT_NEAR(rate(55), 0.55, 1e-12);
+  EXPECT_NEAR(rate(100), 0.1, 1e-12);
+}
+
+TEST(Schedule, ASlowMachineStillEndsItsCosineInTime) {
+  TrainJob job;
+  job.steps = 100;
+  job.warmup_steps = 0;
+  job.lr = 1;
+  job.min_lr_ratio = 0;
+  job.max_seconds = 10;
+  EXPECT_DOUBLE_EQ(train_progress(job, 3, 5), 0.5);
+  EXPECT_DOUBLE_EQ(train_progress(job, 80, 5), 0.8);
+  EXPECT_DOUBLE_EQ(train_progress(job, 3, 99), 1);
+  EXPECT_NEAR(learning_rate(job, 3, 1), 0, 1e-12);
+}
+
+}  // namespace
+}  // namespace volant

@@ -1,0 +1,245 @@
+// The real program, started as a child: a whole run, stopped, killed with SIGKILL and started again.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <thread>
+
+#include "data/token_shard.h"
+#include "io/jsonl.h"
+#include "io/process.h"
+#include "models/checkpoint.h"
+#include "support/scratch_dir.h"
+#include "support/test_data.h"
+#include "train/train_state.h"
+
+namespace volant {
+namespace {
+
+class VolantTrain : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto data = testing::test_data();
+    if (!data) GTEST_SKIP() << "needs the test data folder; set VOLANT_TEST_DATA";
+    tokenizer_ = *data / "models/stories260K";
+    const auto tokenizer = load_tokenizer(tokenizer_).value();
+    std::vector<std::vector<int32_t>> documents;
+    for (int i = 0; i < 60; ++i) {
+      const std::string text = "Once upon a time there were " + std::to_string(i) +
+                               " cats. They liked number " + std::to_string(i * i) +
+                               " and they ran away from the dog of the house.";
+      documents.push_back(tokenizer->encode(text));
+    }
+    ASSERT_TRUE(write_token_shard(scratch_ / "validation", {documents.begin(), documents.begin() + 6}, 512));
+    ASSERT_TRUE(write_token_shard(scratch_ / "train", {documents.begin() + 6, documents.end()}, 512));
+  }
+
+  JsonObject job() const {
+    return {{"objective", "pretrain"},
+            {"model", JsonObject{{"config", JsonObject{{"hidden_size", 32},
+                                                       {"intermediate_size", 64},
+                                                       {"num_hidden_layers", 2},
+                                                       {"num_attention_heads", 4},
+                                                       {"num_key_value_heads", 2},
+                                                       {"max_position_embeddings", 64},
+                                                       {"tie_word_embeddings", true}}}}},
+            {"tokenizer", tokenizer_.string()},
+            {"data", JsonObject{{"train_shard", (scratch_ / "train").string()},
+                                {"validation_shard", (scratch_ / "validation").string()}}},
+            {"max_seq_len", 32},
+            {"tokens_per_step", 256},
+            {"micro_batch_tokens", 128},
+            {"steps", 60},
+            {"lr", 5e-3},
+            {"warmup_steps", 5},
+            {"evaluate_every", 20},
+            {"checkpoint_every", 8},
+            {"n_threads", 2}};
+  }
+
+  Path make_run(const std::string& name, const JsonObject& job) const {
+    EXPECT_TRUE(write_file_atomic(scratch_ / name / "job.json", dump_json(job)));
+    return scratch_ / name;
+  }
+  Process start(const Path& run) const {
+    ProcessOptions options;
+    options.arguments = {(program_dir() / "volant-train").string(), "--job", (run / "job.json").string()};
+    options.stderr_file = run / "stderr.txt";
+    return Process::start(options).value();
+  }
+  ProcessExit finish(const Path& run) const { return start(run).wait().value(); }
+
+  static std::vector<Json> events(const Path& run) { return read_jsonl(run / "events.jsonl").value(); }
+  // type, step and what was computed; times left out.
+  static std::vector<std::string> curve(const Path& run) {
+    std::vector<std::string> lines;
+    for (const Json& event : events(run)) {
+      const std::string type = json_string(event, "type").value();
+      if (type == "start" || type == "resume" || type == "end") continue;
+      std::string line = type;
+      for (const char* key : {"step", "loss", "lr", "grad_norm", "tokens", "bits_per_byte", "best"})
+        if (const Json* value = json_find(event, key)) line += " " + dump_json(*value);
+      lines.push_back(line);
+    }
+    return lines;
+  }
+  // Waits until the run has written `lines` events, then sends the signal.
+  static void signal_after(Process& process, const Path& run, int lines, int signal) {
+    for (int i = 0; i < 4000; ++i) {
+      const auto text = read_file(run / "events.jsonl");
+      if (text && std::count(text->begin(), text->end(), '\n') >= lines) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    process.send_signal(signal);
+  }
+
+  testing::ScratchDir scratch_;
+  Path tokenizer_;
+};
+
+TEST_F(VolantTrain, TrainsFromScratchAndLeavesAModelFolder) {
+  const Path run = make_run("run", job());
+  EXPECT_EQ(finish(run).status, 0) << read_file(run / "stderr.txt").value_or("");
+  const auto all = events(run);
+  EXPECT_EQ(json_string(all.front(), "type").value(), "start");
+  EXPECT_EQ(json_string(all.back(), "status").value(), "finished");
+  double first = 0, last = 0;
+  for (const Json& event : all) {
+    if (json_string(event, "type").value() != "step") continue;
+    last = json_number(event, "loss").value();
+    if (first == 0) first = last;
+    for (const char* key : {"grad_norm", "tokens_per_second", "mfu", "rss_mb", "seconds"})
+      EXPECT_GT(json_number(event, key).value(), 0) << key;
+  }
+  EXPECT_NEAR(first, std::log(512.0), 0.3);
+  EXPECT_LT(last, 2.5);
+  const Checkpoint model = Checkpoint::open(run / "model").value();
+  EXPECT_EQ(model.config().vocab_size, 512);
+  EXPECT_EQ(model.tokenizer().value()->n_vocab(), 512);
+  EXPECT_TRUE(model.has_chat_template());
+  EXPECT_FALSE(model.stop_ids().empty());
+  EXPECT_EQ(finish(run).status, 0) << "a finished run has nothing left to do";
+}
+
+TEST_F(VolantTrain, KilledAtAnyMomentTheCurveGoesOnBitForBit) {
+  const Path whole = make_run("whole", job()), broken = make_run("broken", job());
+  ASSERT_EQ(finish(whole).status, 0);
+  for (const int lines : {4, 12, 25, 44}) {
+    Process process = start(broken);
+    signal_after(process, broken, lines, SIGKILL);
+    (void)process.wait();
+  }
+  ASSERT_EQ(finish(broken).status, 0) << read_file(broken / "stderr.txt").value_or("");
+  EXPECT_EQ(curve(broken), curve(whole));
+  EXPECT_EQ(read_file(broken / "model/model.safetensors").value(),
+            read_file(whole / "model/model.safetensors").value());
+}
+
+TEST_F(VolantTrain, SigtermSavesACheckpointAndGoesOnLater) {
+  const Path whole = make_run("whole", job()), stopped = make_run("stopped", job());
+  ASSERT_EQ(finish(whole).status, 0);
+  Process process = start(stopped);
+  signal_after(process, stopped, 13, SIGTERM);
+  ASSERT_EQ(process.wait().value().status, 130);
+  const auto all = events(stopped);
+  EXPECT_EQ(json_string(all.back(), "status").value(), "stopped");
+  ASSERT_EQ(finish(stopped).status, 0);
+  EXPECT_EQ(read_file(stopped / "model/model.safetensors").value(),
+            read_file(whole / "model/model.safetensors").value());
+}
+
+TEST_F(VolantTrain, FineTunesAHuggingFaceFolderOnAnswers) {
+  JsonObject sft = job();
+  sft["objective"] = "sft";
+  sft["model"] = JsonObject{{"init_from", tokenizer_.string()}};
+  ASSERT_TRUE(write_file_atomic(
+      scratch_ / "rows.jsonl",
+      R"({"messages": [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "I am a cat."}], "weight": 2})"
+      "\n"
+      R"({"text": "Once upon a time there was a cat."})"
+      "\n"));
+  sft["data"] = JsonObject{{"train_rows", (scratch_ / "rows.jsonl").string()},
+                           {"validation_rows", (scratch_ / "rows.jsonl").string()}};
+  sft["max_seq_len"] = 128;
+  sft["lr"] = 1e-3;
+  const Path run = make_run("sft", sft);
+  ASSERT_EQ(finish(run).status, 0) << read_file(run / "stderr.txt").value_or("");
+  std::vector<double> losses;
+  for (const Json& event : events(run))
+    if (json_string(event, "type").value() == "eval") losses.push_back(json_number(event, "loss").value());
+  ASSERT_GE(losses.size(), 2U);
+  EXPECT_LT(losses.back(), 0.2 * losses.front() + 0.1);
+  EXPECT_EQ(Checkpoint::open(run / "model").value().config().hidden_size, 64);
+}
+
+TEST_F(VolantTrain, EarlyStoppingKeepsTheBestWeights) {
+  JsonObject overfit = job();
+  overfit["data"].as_object()["validation_shard"] = (scratch_ / "other").string();
+  ASSERT_TRUE(
+      write_token_shard(scratch_ / "other", {{1, 300, 301, 302, 303, 304, 305, 306, 307, 308, 309}}, 512));
+  overfit["evaluate_every"] = 4;
+  overfit["patience"] = 2;
+  const Path run = make_run("early", overfit);
+  ASSERT_EQ(finish(run).status, 0) << read_file(run / "stderr.txt").value_or("");
+  const auto all = events(run);
+  EXPECT_LT(json_int(all.back(), "step").value(), 60);
+  double best = 1e9;
+  for (const Json& event : all)
+    if (json_string(event, "type").value() == "eval")
+      best = std::min(best, json_number(event, "loss").value());
+  EXPECT_LT(best, 1e9);
+}
+
+TEST_F(VolantTrain, BadInputEndsWithAMessageAndNoModel) {
+  const auto message = [&](const std::string& name, const JsonObject& broken, const char* words) {
+    const Path run = make_run(name, broken);
+    EXPECT_NE(finish(run).status, 0) << name;
+    const std::string text = read_file(run / "stderr.txt").value_or("");
+    EXPECT_NE(text.find(words), std::string::npos) << name << ": " << text;
+    EXPECT_FALSE(std::filesystem::exists(run / "model"));
+  };
+  JsonObject broken = job();
+  broken["stepps"] = 3;
+  message("key", broken, "did you mean 'steps'");
+  broken = job();
+  broken["tokenizer"] = "/nowhere";
+  message("tokenizer", broken, "/nowhere");
+  broken = job();
+  broken["data"].as_object()["train_shard"] = "/nowhere/train";
+  message("shard", broken, "/nowhere/train");
+  broken = job();
+  broken["lr"] = 10;
+  broken["grad_clip"] = 0;
+  broken["warmup_steps"] = 0;
+  broken["eps"] = 1e-20;
+  broken["model"].as_object()["config"].as_object()["initializer_range"] = 1e18;
+  message("nan", broken, "no longer a number");
+  broken = job();
+  broken["model"].as_object()["config"].as_object()["num_attention_heads"] = 5;
+  message("heads", broken, "config");
+}
+
+TEST_F(VolantTrain, ADamagedOrForeignCheckpointIsAnError) {
+  JsonObject shorter = job();
+  shorter["steps"] = 10;
+  const Path run = make_run("run", shorter);
+  ASSERT_EQ(finish(run).status, 0);
+  std::filesystem::remove_all(run / "model");
+  ASSERT_TRUE(write_file_atomic(run / "job.json", dump_json(job())));
+  EXPECT_NE(finish(run).status, 0);
+  EXPECT_NE(read_file(run / "stderr.txt").value().find("belongs to another job"), std::string::npos);
+
+  ASSERT_TRUE(write_file_atomic(run / "job.json", dump_json(shorter)));
+  const Path file = TrainFiles{run}.last();
+  const std::string whole = read_file(file).value();
+  for (const size_t n : {size_t{0}, size_t{7}, size_t{200}, whole.size() / 2, whole.size() - 1}) {
+    ASSERT_TRUE(write_file_atomic(file, whole.substr(0, n)));
+    const ProcessExit exit = finish(run);
+    EXPECT_GT(exit.status, 0) << n << " bytes";
+    EXPECT_EQ(exit.signal, 0) << n << " bytes";
+  }
+  ASSERT_TRUE(write_file_atomic(file, whole));
+  EXPECT_EQ(finish(run).status, 0);
+}
+
+}  // namespace
+}  // namespace volant
