@@ -20,6 +20,7 @@ endif()
 
 # libraries without a CMake or pkg-config file
 add_library(volant_cld2 INTERFACE)
-target_link_libraries(volant_cld2 INTERFACE cld2)
+# cld2_full holds the tables of all languages; named first, they take the place of the small ones in cld2.
+target_link_libraries(volant_cld2 INTERFACE -Wl,--push-state,--no-as-needed,-lcld2_full,-lcld2,--pop-state)
 add_library(volant_dnnl INTERFACE)
 target_link_libraries(volant_dnnl INTERFACE dnnl)

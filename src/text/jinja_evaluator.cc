@@ -10,7 +10,7 @@
 namespace volant::jinja {
 namespace {
 
-constexpr int64_t kMaxSteps = 5'000'000;  // expressions and statements run
+constexpr int64_t kMaxSteps = 1'000'000;  // expressions and statements run
 constexpr int64_t kMaxWork = 1LL << 30;   // bytes and items looked at
 constexpr size_t kMaxOutputBytes = 64U << 20;
 constexpr int kMaxDepth = 400;  // of statements, expressions and macros within each other

@@ -21,6 +21,7 @@ struct ScriptCounts {
 };
 
 constexpr uint64_t kMaxCodePointsCounted = 20000;
+constexpr size_t kMaxBytesRead = 64U << 10;  // more does not make it surer
 
 ScriptCounts count_scripts(std::string_view utf8) {
   ScriptCounts counts;
@@ -82,6 +83,20 @@ Language named(CLD2::Language language) {
   return out;
 }
 
+// What CLD2 reads: it stops at control characters and noncharacters, so they become blanks. U+0092 is the
+// apostrophe of Windows-1252 texts that were taken for Latin-1.
+std::string interchange_valid(std::string_view utf8) {
+  std::string out;
+  out.reserve(utf8.size());
+  for (size_t pos = 0; pos < utf8.size();) {
+    const char32_t c = next_code_point(utf8, pos);
+    const bool control = (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || (c >= 0x7F && c < 0xA0);
+    const bool noncharacter = (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF);
+    append_utf8(out, c == 0x92 ? U'\'' : control || noncharacter ? U' ' : c);
+  }
+  return out;
+}
+
 }  // namespace
 
 Language identify_language(std::string_view utf8) {
@@ -101,7 +116,7 @@ Language identify_language(std::string_view utf8) {
     return {"zh", han_script(counts), weight};
   }
 
-  const std::string valid = to_valid_utf8(utf8.substr(0, 1U << 20));
+  const std::string valid = interchange_valid(utf8.substr(0, kMaxBytesRead));
   CLD2::CLDHints hints = {nullptr, nullptr, CLD2::UNKNOWN_ENCODING, CLD2::UNKNOWN_LANGUAGE};
   CLD2::Language language3[3];
   int percent3[3];
