@@ -20,7 +20,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 else()
   # TRY() in base/result.h is one; g++ -Wconversion leaves const-int-float alone too.
   add_compile_options(-Wno-gnu-statement-expression -Wno-implicit-const-int-float-conversion
-                      -Wno-implicit-int-float-conversion -Wno-shorten-64-to-32)
+                      -Wno-implicit-int-float-conversion -Wno-shorten-64-to-32
+                      -Wno-deprecated-declarations)  # inside libstdc++ 12's own std::stable_sort
 endif()
 
 if(VOLANT_SANITIZE)

@@ -511,10 +511,10 @@ class Evaluator {
     if (arguments.values.size() > macro.parameters.size())
       return fail(ErrorCode::kInvalidArgument, "macro '{}' takes at most {} arguments, got {}", macro.name,
                   macro.parameters.size(), arguments.values.size());
-    for (const auto& [name, value] : arguments.keywords) {
-      const bool known =
-          std::any_of(macro.parameters.begin(), macro.parameters.end(),
-                      [&name = name](const auto& parameter) { return parameter.first == name; });
+    for (const auto& keyword : arguments.keywords) {
+      const std::string& name = keyword.first;
+      const bool known = std::any_of(macro.parameters.begin(), macro.parameters.end(),
+                                     [&name](const auto& parameter) { return parameter.first == name; });
       if (!known)
         return fail(ErrorCode::kInvalidArgument, "macro '{}' has no parameter '{}'", macro.name, name);
     }
