@@ -2,23 +2,22 @@
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { missing, scratch, serve } from "../support/volant.mjs";
+import { call, documents, makeWorkspace, scratch, serve, skipReason, volant, writeConfig } from "../support/volant.mjs";
 import { launch, noBrowser, openPage, show } from "./browser.mjs";
-import { call, documents, makeWorkspace, volant, writeConfig } from "./workspace.mjs";
 
-const skip = missing() || noBrowser;
+const skip = skipReason || noBrowser;
 const kPages = ["wheel", "data", "training", "versions", "playground", "feedback"];
 const kStations = ["collect", "prepare", "train", "evaluate", "compress", "deploy", "listen", "improve"];
 let folder, server, browser;
 
 before(async () => {
   if (skip) return;
-  folder = scratch();
+  folder = await scratch();
   const workspace = join(folder.path, "workspace");
   await makeWorkspace(workspace, { seed: 1 });
-  volant("run", workspace);
+  await volant("run", workspace);
   await writeConfig(workspace, 2);
-  volant("run", workspace);
+  await volant("run", workspace);
   server = await serve(workspace);
   browser = await launch();
 });
@@ -26,7 +25,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await server?.stop();
-  folder?.remove();
+  await folder?.remove();
 });
 
 function consoleTest(name, options, body) {
@@ -278,7 +277,7 @@ consoleTest("every control has a name, on every page", {}, async (page) => {
 });
 
 test("a fresh workspace says on every page what to run", { skip, timeout: 120_000 }, async () => {
-  const empty = scratch();
+  const empty = await scratch();
   await makeWorkspace(empty.path);
   const fresh = await serve(empty.path);
   try {
@@ -295,14 +294,14 @@ test("a fresh workspace says on every page what to run", { skip, timeout: 120_00
     await close();
   } finally {
     await fresh.stop();
-    empty.remove();
+    await empty.remove();
   }
 });
 
 test("a server with keys asks for one, refuses a wrong one and takes the right one", { skip, timeout: 120_000 }, async () => {
-  const locked = scratch();
+  const locked = await scratch();
   await makeWorkspace(locked.path);
-  const key = (volant("serve", "keys", "add", "test", "--workspace", locked.path)).trim();
+  const key = (await volant("serve", "keys", "add", "test", "--workspace", locked.path)).trim();
   const guarded = await serve(locked.path);
   try {
     const { page, close } = await openPage(browser, { allowed: /401/ });
@@ -318,6 +317,6 @@ test("a server with keys asks for one, refuses a wrong one and takes the right o
     await close();
   } finally {
     await guarded.stop();
-    locked.remove();
+    await locked.remove();
   }
 });
