@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""The peer of bench_train: the same Llama, batch and optimiser in eager PyTorch (Debian's python3-torch).
+
+Same arguments as bench_train; prints one JSON line. bf16 is torch.autocast, as its documentation says to train.
+Threads, the AVX512 kernels and glibc's malloc are tuned by run.sh, so that the peer is at its best here.
+"""
+import json
+import math
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, width, heads, kv_heads, ffn):
+        super().__init__()
+        self.heads, self.kv_heads, self.dim = heads, kv_heads, width // heads
+        linear = lambda i, o: torch.nn.Linear(i, o, bias=False)
+        self.q, self.k, self.v = linear(width, width), linear(width, kv_heads * self.dim), linear(width, kv_heads * self.dim)
+        self.o, self.gate, self.up, self.down = linear(width, width), linear(width, ffn), linear(width, ffn), linear(ffn, width)
+        self.norm1, self.norm2 = torch.nn.Parameter(torch.ones(width)), torch.nn.Parameter(torch.ones(width))
+
+    def forward(self, x, cos, sin, mask):
+        b, t, c = x.shape
+        h = rms_norm(x, self.norm1)
+        heads = lambda y, n: y.view(b, t, n, self.dim).transpose(1, 2)
+        q, k, v = heads(self.q(h), self.heads), heads(self.k(h), self.kv_heads), heads(self.v(h), self.kv_heads)
+        q, k = rope(q, cos, sin), rope(k, cos, sin)
+        if self.kv_heads != self.heads:
+            k = k.repeat_interleave(self.heads // self.kv_heads, 1)
+            v = v.repeat_interleave(self.heads // self.kv_heads, 1)
+        scores = (q @ k.transpose(2, 3)) / math.sqrt(self.dim) + mask
+        x = x + self.o((torch.softmax(scores, -1) @ v).transpose(1, 2).reshape(b, t, c))
+        h = rms_norm(x, self.norm2)
+        return x + self.down(F.silu(self.gate(h)) * self.up(h))
+
+
+def rms_norm(x, w):
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * w
+
+
+def rope(x, cos, sin):
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+class Llama(torch.nn.Module):
+    def __init__(self, layers, width, heads, kv_heads, ffn, vocab, length):
+        super().__init__()
+        self.embed = torch.nn.Embedding(vocab, width)
+        self.layers = torch.nn.ModuleList(Layer(width, heads, kv_heads, ffn) for _ in range(layers))
+        self.norm = torch.nn.Parameter(torch.ones(width))
+        dim = width // heads
+        angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, dim, 2) / dim)
+        self.cos, self.sin = angles.cos(), angles.sin()
+        self.mask = torch.full((length, length), float("-inf")).triu(1)
+        for p in self.parameters():
+            if p.dim() > 1:
+                torch.nn.init.normal_(p, 0, 0.02)
+
+    def forward(self, ids):
+        x = self.embed(ids)
+        for layer in self.layers:
+            x = layer(x, self.cos, self.sin, self.mask)
+        return rms_norm(x, self.norm) @ self.embed.weight.t()
+
+
+def main():
+    layers, width, heads, kv_heads, ffn, vocab, batch, length = map(int, sys.argv[1:9])
+    bf16, threads, steps = sys.argv[9] == "bf16", int(sys.argv[10]), int(sys.argv[11])
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    model = Llama(layers, width, heads, kv_heads, ffn, vocab, length)
+    decay = [p for p in model.parameters() if p.dim() > 1]
+    plain = [p for p in model.parameters() if p.dim() == 1]
+    groups = [{"params": decay, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), foreach=True)
+    ids = torch.randint(0, vocab, (batch, length))
+    targets = torch.randint(0, vocab, (batch, length))
+    seconds = []
+    for step in range(steps + 2):
+        begin = time.perf_counter()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            logits = model(ids)
+            loss = F.cross_entropy(logits.view(-1, vocab).float(), targets.view(-1))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        if step >= 2:  # two steps to warm up
+            seconds.append(time.perf_counter() - begin)
+    seconds.sort()
+    median = seconds[len(seconds) // 2]
+    print(json.dumps({"tokens_per_second": round(batch * length / median, 1), "seconds": round(median, 5),
+                      "best_seconds": round(seconds[0], 5), "loss": round(loss.item(), 4), "torch": torch.__version__}))
+
+
+if __name__ == "__main__":
+    main()

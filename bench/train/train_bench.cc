@@ -1,0 +1,91 @@
+// One measurement of training: the core of volant-train (forward, backward, clipping, AdamW) on random
+// tokens, whole sequences of the full length. Prints one JSON line. Arguments: layers width heads kv_heads
+// ffn vocabulary sequences length dtype(bf16|f32) threads steps
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "train/adamw.h"
+
+namespace {
+
+using namespace volant;
+
+int usage() {
+  std::fprintf(
+      stderr,
+      "usage: bench_train LAYERS WIDTH HEADS KV_HEADS FFN VOCAB SEQUENCES LENGTH bf16|f32 THREADS STEPS\n");
+  return 2;
+}
+
+struct Tokens {
+  std::vector<int32_t> tokens, pos, seq_begin{0}, out_rows, targets;
+  std::vector<float> weights;
+};
+
+Tokens random_tokens(int64_t sequences, int64_t length, int64_t n_vocab) {
+  Random random(1);
+  Tokens t;
+  for (int64_t s = 0; s < sequences; ++s) {
+    for (int64_t i = 0; i < length; ++i) {
+      t.out_rows.push_back(static_cast<int32_t>(t.tokens.size()));
+      t.tokens.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(n_vocab))));
+      t.pos.push_back(static_cast<int32_t>(i));
+      t.targets.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(n_vocab))));
+      t.weights.push_back(1);
+    }
+    t.seq_begin.push_back(static_cast<int32_t>(t.tokens.size()));
+  }
+  return t;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 12) return usage();
+  const auto number = [&](int i) { return static_cast<int64_t>(std::atoll(argv[i])); };
+  LlamaConfig config;
+  config.num_hidden_layers = number(1);
+  config.hidden_size = number(2);
+  config.num_attention_heads = number(3);
+  config.num_key_value_heads = number(4);
+  config.head_dim = config.hidden_size / config.num_attention_heads;
+  config.intermediate_size = number(5);
+  config.vocab_size = number(6);
+  config.tie_word_embeddings = true;
+  const bool bf16 = std::string_view(argv[9]) == "bf16";
+  prepare_torch(static_cast<int>(number(10)));
+  auto created = TorchLlama::create(config, bf16);
+  if (!created) return std::fprintf(stderr, "%s\n", created.error().to_string().c_str()), 1;
+  TorchLlama& model = *created;
+  Random random(2);
+  for (const auto& p : model.parameters())
+    for (float& x : p.values) x = p.shape.size() == 1 ? 1.0F : static_cast<float>(0.02 * random.normal());
+  model.weights_changed();
+  AdamW optimiser(model);
+  const Tokens t = random_tokens(number(7), number(8), config.vocab_size);
+  const Batch batch{
+      .tokens = t.tokens, .pos = t.pos, .seq_begin = t.seq_begin, .kv_slot = {}, .out_rows = t.out_rows};
+  const auto rows = static_cast<double>(t.tokens.size());
+  const TrainJob job;
+  std::vector<double> seconds;
+  double loss = 0;
+  for (int64_t step = 0; step < number(11) + 2; ++step) {
+    const double begin = steady_seconds();
+    const auto sum = model.loss_and_gradient(batch, t.targets, t.weights, static_cast<float>(1 / rows));
+    if (!sum) return std::fprintf(stderr, "%s\n", sum.error().to_string().c_str()), 1;
+    loss = *sum / rows;
+    const double norm = AdamW::gradient_norm(model);
+    optimiser.step(model, job, step, 1e-4, norm > 1 ? 1 / norm : 1);
+    if (step >= 2) seconds.push_back(steady_seconds() - begin);  // two steps to warm up
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const double median = seconds[seconds.size() / 2];
+  std::printf(
+      "{\"tokens_per_second\":%.1f,\"seconds\":%.5f,\"best_seconds\":%.5f,\"loss\":%.4f,\"peak_gflops\":%.0f}"
+      "\n",
+      rows / median, median, seconds.front(), loss, torch_peak_flops(bf16).value_or(0) / 1e9);
+  return 0;
+}
