@@ -277,7 +277,7 @@ function Settings({ models }: { models: string[] }): JSX.Element {
   const slider = (name: "temperature" | "top_p", label: string, max: number): JSX.Element => (
     <label>
       <span>
-        {label} <output>{now[name].toFixed(2)}</output>
+        {label} <b>{now[name].toFixed(2)}</b>
       </span>
       <input type="range" min="0" max={max} step="0.05" value={now[name]} onInput={(event) => set({ [name]: Number(event.currentTarget.value) })} />
     </label>

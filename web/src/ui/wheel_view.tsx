@@ -60,7 +60,7 @@ function StationPiece({ index, station, chosen, onChoose }: { index: number; sta
       data-station={station.name}
       data-state={station.state}
       role="button"
-      tabIndex={0}
+      tabindex={0}
       aria-pressed={chosen}
       aria-label={spoken.filter((part) => part !== "").join(", ")}
       onClick={choose}
