@@ -1,4 +1,5 @@
 // CSV and TSV files: one column is the text, or several joined by line ends.
+#include "base/stop.h"
 #include "data/sources.h"
 #include "io/csv.h"
 #include "io/line_reader.h"
@@ -58,6 +59,7 @@ Status read_csv_source(const CollectSource& source, const CollectOptions& option
   const std::vector<size_t> columns = TRY(columns_of(reader, source.text_field));
   uint64_t record = 0;
   while (true) {
+    if (stop_requested()) return fail(ErrorCode::kCancelled, "stopped before all rows were read");
     Result<std::optional<CsvRecord>> next = reader.next();
     if (next && !*next) return {};
     ++record;

@@ -112,7 +112,7 @@ Status read_array(const FieldReader& reader, const std::string& content, Collect
 Status read_lines(const FieldReader& reader, LineReader lines, bool told_charset, CollectSink& sink) {
   uint64_t record = 0;
   while (true) {
-    if (stop_requested()) break;
+    if (stop_requested()) return fail(ErrorCode::kCancelled, "stopped before all rows were read");
     Result<std::optional<std::string_view>> line = lines.next();
     if (line && !*line) break;
     if (!line) {

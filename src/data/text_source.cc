@@ -2,7 +2,6 @@
 // files).
 #include <algorithm>
 
-#include "base/stop.h"
 #include "data/sources.h"
 #include "io/line_reader.h"
 
