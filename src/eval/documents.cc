@@ -8,6 +8,8 @@
 namespace volant {
 namespace {
 
+constexpr double kMinConfidence = 0.5;
+
 bool is_jsonl(const Path& path) {
   const Path name = path.extension() == ".gz" || path.extension() == ".zst" ? path.stem() : path.filename();
   return name.extension() == ".jsonl" || name.extension() == ".ndjson";
@@ -15,7 +17,11 @@ bool is_jsonl(const Path& path) {
 
 void push(std::vector<EvalDocument>& documents, std::string text, std::string language = {}) {
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) return;
-  if (language.empty()) language = identify_language(text).code;
+  if (language.empty()) {
+    const Language found = identify_language(text);
+    // A line of a few letters could be any language; a wrong group in the report is worse than none.
+    if (found.code != "und" && found.confidence > kMinConfidence) language = found.code;
+  }
   documents.push_back({std::move(text), std::move(language)});
 }
 
