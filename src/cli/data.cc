@@ -57,14 +57,27 @@ const JsonObject& map_of(const Json& object, const char* key) {
   return value != nullptr && value->is_object() ? value->get_object() : empty;
 }
 
-// A text on one line, of at most `width` bytes or so.
-std::string one_line(std::string text, size_t width) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\t') c = ' ';
+// A text on one line, of at most `width` bytes or so. Control characters of the data show as symbols: they
+// must not reach the terminal.
+std::string one_line(const std::string& text, size_t width) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) {
+      ++i;  // U+0080 to U+009F: controls too
+      continue;
+    }
+    if (out.size() >= width && (byte & 0xC0) != 0x80) return out + "...";
+    if (c == '\n' || c == '\t') {
+      out.push_back(' ');
+    } else if (byte < 0x20 || byte == 0x7F) {
+      out += byte == 0x7F ? "\xE2\x90\xA1" : std::string("\xE2\x90") + static_cast<char>(0x80 + byte);
+    } else {
+      out.push_back(c);
+    }
   }
-  if (text.size() <= width) return text;
-  while (width > 0 && (static_cast<unsigned char>(text[width]) & 0xC0) == 0x80) --width;
-  return text.substr(0, width) + "...";
+  return out;
 }
 
 void print_collect(const Json& report) {

@@ -1,6 +1,7 @@
 #include "data/collect_sink.h"
 
 #include "base/digest.h"
+#include "data/personal_data.h"
 #include "data/step_ledger.h"
 #include "text/unicode.h"
 
@@ -68,8 +69,8 @@ Status CollectSink::write(JsonObject row, uint64_t record, size_t bytes) {
 
 void CollectSink::problem(std::string where, std::string_view message, std::string_view text) {
   if (source_report().problems.size() >= kMaxProblems) return;
-  source_report().problems.push_back(
-      {std::move(where), std::string(message), snippet(to_valid_utf8(text.substr(0, 1000)), 120)});
+  source_report().problems.push_back({std::move(where), std::string(message),
+                                      snippet(mask_personal_data(to_valid_utf8(text.substr(0, 1000))), 120)});
 }
 
 void CollectSink::bad_row(uint64_t line, std::string_view message, std::string_view text) {

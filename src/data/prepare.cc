@@ -108,9 +108,10 @@ class Preparer {
   std::set<std::string> paths_;
   std::vector<Place> first_places_;  // of texts that were the first of their kind
   PrepareReport report_;
-  StepLedger decode_{"decode"}, clean_{"clean"}, cut_{"cut"}, personal_{"personal_data"},
-      exact_step_{"exact_duplicates"}, language_{"language"}, quality_{"quality"},
-      near_step_{"near_duplicates"}, split_{"split"};
+  const bool mask_ = options_.mask_personal_data;
+  StepLedger decode_{"decode", mask_}, clean_{"clean", mask_}, cut_{"cut", mask_},
+      personal_{"personal_data", mask_}, exact_step_{"exact_duplicates", mask_}, language_{"language", mask_},
+      quality_{"quality", mask_}, near_step_{"near_duplicates", mask_}, split_{"split", mask_};
 };
 
 // ---- first pass

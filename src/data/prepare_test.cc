@@ -207,6 +207,24 @@ TEST(Prepare, CutsLongDocuments) {
   }
 }
 
+TEST(Prepare, TheReportShowsNothingThatWasMasked) {
+  const ScratchDir dir;
+  std::vector<Json> rows = {
+      document("\x1b[1mWrite  to anna@example.org\x1b[m or call 13812345678 before the end of the week."),
+      document("anna@example.org"),
+      document("Ecrivez a anna@example.org avant la fin de la semaine, s'il vous plait.")};
+  for (int i = 0; i < 30; ++i) rows.push_back(document(sentence(i), i));
+  const Path in = rows_file(dir, rows);
+  PrepareOptions options;
+  options.languages = {"en"};
+  ASSERT_TRUE(prepare(options, {in}, dir / "masked"));
+  EXPECT_EQ(read_file(dir / "masked/report.json")->find("anna@"), std::string::npos);
+  EXPECT_EQ(read_file(dir / "masked/report.json")->find("13812345678"), std::string::npos);
+  options.mask_personal_data = false;
+  ASSERT_TRUE(prepare(options, {in}, dir / "open"));
+  EXPECT_NE(read_file(dir / "open/report.json")->find("anna@"), std::string::npos);
+}
+
 TEST(Prepare, SaysWhichStepLeftNothing) {
   const ScratchDir dir;
   const Result<PrepareReport> report = prepare(

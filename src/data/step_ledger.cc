@@ -1,6 +1,7 @@
 #include "data/step_ledger.h"
 
 #include "base/digest.h"
+#include "data/personal_data.h"
 
 namespace volant {
 namespace {
@@ -32,7 +33,11 @@ void StepLedger::note(const Row& row, std::string_view reason, std::string_view 
   std::map<uint64_t, PrepareExample>& kept = examples_[std::string(reason)];
   const uint64_t digest = hash64(row.id + row.path, row.record);
   if (kept.size() == kExamplesByReason && digest >= kept.rbegin()->first) return;
-  kept[digest] = {std::string(reason), snippet(text), row.source, row.path, snippet(detail), row.record};
+  // Masked as a whole before it is cut: half an address would not be found.
+  const auto shown = [&](std::string_view s) {
+    return snippet(mask_ ? mask_personal_data(s) : std::string(s));
+  };
+  kept[digest] = {std::string(reason), shown(text), row.source, row.path, shown(detail), row.record};
   if (kept.size() > kExamplesByReason) kept.erase(std::prev(kept.end()));
 }
 

@@ -14,7 +14,8 @@ namespace volant {
 
 class StepLedger {
  public:
-  explicit StepLedger(std::string name) { report_.name = std::move(name); }
+  // With `mask`, examples of any step show placeholders for personal data.
+  StepLedger(std::string name, bool mask) : mask_(mask) { report_.name = std::move(name); }
   void enter(const Row& row);
   void leave(const Row& row);
   // Instead of leave(): `row` ends here.
@@ -26,6 +27,7 @@ class StepLedger {
 
  private:
   void note(const Row& row, std::string_view reason, std::string_view text, std::string_view detail);
+  bool mask_;
   PrepareStepReport report_;
   std::map<std::string, std::map<uint64_t, PrepareExample>> examples_;  // by reason, by digest
 };
