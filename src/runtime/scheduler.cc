@@ -2,11 +2,15 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
+
 namespace volant {
 namespace {
 
-constexpr int64_t kPromptRows = 256;      // of all prompts together in a step: bounds what live answers wait
-constexpr int64_t kLeastPromptRows = 32;  // of one prompt
+// Rows of prompts that a step reads. Alone, large pieces; beside live answers, what takes about
+// kPieceSeconds, so that they hardly wait.
+constexpr int64_t kMostRows = 512, kLeastRows = 32, kUnknownSpeedRows = 64;
+constexpr double kPieceSeconds = 0.04;
 constexpr int64_t kReadLogits = 4 << 20;  // numbers that a piece of a scored text may give
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
@@ -91,11 +95,16 @@ void Scheduler::work() {
     admit();
     plan();
     if (tokens_.empty()) continue;
-    use_logits(model_.logits({.tokens = tokens_,
-                              .pos = pos_,
-                              .seq_begin = seq_begin_,
-                              .kv_slot = kv_slot_,
-                              .out_rows = out_rows_}));
+    const double begin = steady_seconds();
+    const auto logits = model_.logits({.tokens = tokens_,
+                                       .pos = pos_,
+                                       .seq_begin = seq_begin_,
+                                       .kv_slot = kv_slot_,
+                                       .out_rows = out_rows_});
+    if (tokens_.size() >= kLeastRows) {
+      seconds_per_row_ = (steady_seconds() - begin) / static_cast<double>(tokens_.size());
+    }
+    use_logits(logits);
   }
   model_.set_busy(false);
   cancel_all();
@@ -171,19 +180,28 @@ void Scheduler::plan_rows(Slot* slot, int32_t slot_index, std::span<const int32_
   parts_.push_back({slot, n, all_out ? n : static_cast<int64_t>(last_out)});
 }
 
+int64_t Scheduler::prompt_rows(bool beside_answers) const {
+  if (!beside_answers) return kMostRows;
+  if (seconds_per_row_ <= 0) return kUnknownSpeedRows;
+  return static_cast<int64_t>(
+      std::clamp(kPieceSeconds / seconds_per_row_, double{kLeastRows}, double{kMostRows}));
+}
+
 void Scheduler::plan() {
   parts_.clear();
   for (auto* list : {&tokens_, &pos_, &seq_begin_, &kv_slot_, &out_rows_}) list->clear();
-  int64_t n_reading = 0;
+  int64_t n_reading = 0, n_writing = 0;
   for (const Slot& slot : slots_) {
-    if (slot.answer && slot.answer->ids().size() > slot.cached.size() + 1) ++n_reading;
+    if (!slot.answer) continue;
+    const bool writes = slot.answer->ids().size() == slot.cached.size() + 1;
+    (writes ? n_writing : n_reading) += 1;
   }
   {
     const std::lock_guard lock(mutex_);
     reading_ = readings_.empty() ? nullptr : readings_.front();
   }
-  const int64_t share =
-      std::max(kLeastPromptRows, kPromptRows / std::max<int64_t>(1, n_reading + (reading_ != nullptr)));
+  if (reading_ != nullptr) ++n_reading;
+  const int64_t share = std::max(kLeastRows, prompt_rows(n_writing > 0) / std::max<int64_t>(1, n_reading));
   for (size_t s = 0; s < slots_.size(); ++s) {
     Slot& slot = slots_[s];
     if (!slot.answer) continue;

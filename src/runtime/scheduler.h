@@ -55,6 +55,7 @@ class Scheduler {
   void end_cancelled();
   void release(Slot& slot, FinishReason reason);
   void plan();
+  int64_t prompt_rows(bool beside_answers) const;  // of all prompts in a step
   void plan_rows(Slot* slot, int32_t slot_index, std::span<const int32_t> ids, int64_t first_pos,
                  bool all_out);
   void use_logits(std::span<const float> logits);
@@ -66,6 +67,7 @@ class Scheduler {
   std::vector<Slot> slots_;
   const size_t max_jobs_;
   uint64_t slot_uses_ = 0;
+  double seconds_per_row_ = 0;  // of the last large step; 0: not known yet
 
   mutable std::mutex mutex_;
   std::condition_variable work_came_, reading_done_;

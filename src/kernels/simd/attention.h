@@ -17,7 +17,10 @@ inline constexpr int64_t kBlock = 64;  // positions
 template <class S, int M>
 struct AttentionTile {
   using V = typename S::V;
-  static constexpr int kWide = S::kMaxAccumulators >= 24 ? 2 : 1;  // panels, or vectors of columns, at once
+  // Panels of keys, and vectors of columns, at once: few query vectors need several to keep the multipliers
+  // busy.
+  static constexpr int kCells = S::kMaxAccumulators * 2 / 3 / M / kVectors<S>;
+  static constexpr int kWide = kCells >= 4 ? 4 : kCells >= 2 ? 2 : 1;
   // `first_query` counts the n_rows * n_group query vectors.
   AttentionTile(const AttentionArgs& all_args, int64_t first_query) : args(all_args), first(first_query) {}
 
@@ -54,12 +57,12 @@ struct AttentionTile {
   }
 
   // weights = q k^T * scale; -inf for positions that a row must not see.
-  void score(int64_t block, int64_t n) {
-    int64_t p = 0;
-    if constexpr (kWide > 1) {
-      for (; p + kPanel < n; p += 2 * kPanel) score_panels<2>(block, p);
-    }
-    for (; p < n; p += kPanel) score_panels<1>(block, p);
+  void score(int64_t block, int64_t n) { score_from<kWide>(block, 0, (n + kPanel - 1) / kPanel); }
+
+  template <int P>
+  void score_from(int64_t block, int64_t p, int64_t n_panel) {
+    for (; n_panel >= P; p += P * kPanel, n_panel -= P) score_panels<P>(block, p);
+    if constexpr (P > 1) score_from<P / 2>(block, p, n_panel);
   }
 
   template <int P>
@@ -114,13 +117,12 @@ struct AttentionTile {
     total[m] = total[m] * rescale[m] + S::sum(lanes);
   }
 
-  void add_values(int64_t block, int64_t n) {
-    int64_t i = 0;
-    if constexpr (kWide > 1) {
-      for (; i + kWide * S::kLanes <= args.value_stride; i += kWide * S::kLanes)
-        add_columns<kWide>(block, n, i);
-    }
-    for (; i < args.value_stride; i += S::kLanes) add_columns<1>(block, n, i);
+  void add_values(int64_t block, int64_t n) { add_from<kWide>(block, n, 0, args.value_stride / S::kLanes); }
+
+  template <int C>
+  void add_from(int64_t block, int64_t n, int64_t i, int64_t n_vector) {
+    for (; n_vector >= C; i += C * S::kLanes, n_vector -= C) add_columns<C>(block, n, i);
+    if constexpr (C > 1) add_from<C - 1>(block, n, i, n_vector);
   }
 
   // mean = mean * rescale + weights * values, of the C vectors of columns from i.
