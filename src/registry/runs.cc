@@ -86,7 +86,10 @@ Result<std::vector<Run>> list_runs(Registry& registry, int64_t limit) {
 
 Result<JsonArray> run_events(Registry& registry, const std::string& id, size_t limit) {
   TRY(find_run(registry, id));
-  const Path file = run_dir(registry, id) / "events.jsonl";
+  return read_events(run_dir(registry, id) / "events.jsonl", limit);
+}
+
+Result<JsonArray> read_events(const Path& file, size_t limit) {
   std::error_code error;
   if (!std::filesystem::exists(file, error)) return JsonArray();
   const std::string text = TRY(read_file(file, kMaxEventsBytes));

@@ -32,4 +32,7 @@ Path run_dir(const Registry& registry, const std::string& id);
 // events.
 Result<JsonArray> run_events(Registry& registry, const std::string& id, size_t limit = 20000);
 
+// The same of a file; no file gives no events.
+Result<JsonArray> read_events(const Path& file, size_t limit = 20000);
+
 }  // namespace volant

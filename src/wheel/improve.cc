@@ -22,6 +22,7 @@ namespace {
 
 constexpr double kLearnedShare = 0.8;  // of the corrections that it was trained on
 constexpr int64_t kWarmupSteps = 5;
+constexpr int kMaxAttempts = 3;
 constexpr size_t kMaxExamples = 20;
 
 // One `volant improve`, step by step; what a step makes is kept for the next ones and for the report.
@@ -93,7 +94,7 @@ class Improvement {
     return version.dataset;
   }
 
-  Json job(const ImproveRows& rows, const Path& hf, const Path& file) const {
+  Json job(const Path& hf, const Path& file, int64_t steps, double lr) const {
     const ImproveSection& improve = config_.improve;
     return JsonObject{{"objective", "sft"},
                       {"model", JsonObject{{"init_from", hf.string()}}},
@@ -104,31 +105,52 @@ class Improvement {
                       {"max_seq_len", config_.train.max_seq_len},
                       {"tokens_per_step", kImproveTokensPerStep},
                       {"micro_batch_tokens", kImproveTokensPerStep},
-                      {"steps", rows.steps},
+                      {"steps", steps},
                       {"max_seconds", improve.max_minutes * 60},
-                      {"lr", improve.lr},
+                      {"lr", lr},
                       {"min_lr_ratio", 0.1},
                       {"warmup_steps", kWarmupSteps},
                       {"weight_decay", 0.0},
                       {"grad_clip", 1.0},
                       {"evaluate_every", 0},
-                      {"checkpoint_every", std::max<int64_t>(rows.steps / 4, 1)},
+                      {"checkpoint_every", std::max<int64_t>(steps / 4, 1)},
                       {"finish_with", "last"},
                       {"n_threads", config_.train.n_threads}};
   }
 
+  // Gently first; when too little stuck, again from production with twice the steps and twice the rate. The
+  // gate sees to it that the last one did not forget too much for that.
   Status train() {
     const Path hf = TRY(artifact_path(registry_, production_.hf));
     const auto tokenizer = TRY(load_tokenizer(hf));
-    const Path file = run_dir(registry_, run_.id) / "rows.jsonl";
+    const Path run_folder = run_dir(registry_, run_.id);
+    const Path file = run_folder / "rows.jsonl";
     counts_ = TRY(write_improve_rows(set_, rows_ / kTrainRows, *tokenizer, config_.improve,
                                      config_.train.max_seq_len, file));
-    say(fmt::format("training from {} for {} steps, with {} rows of old text against forgetting",
-                    production_.version, counts_.steps, counts_.replay_rows));
-    const TrainedModel trained = TRY(run_trainer(registry_, run_, job(counts_, hf, file)));
-    training_ = trained.summary;
+    Path model;
+    for (int attempt = 1; attempt <= kMaxAttempts; ++attempt) {
+      const int64_t steps = counts_.steps << (attempt - 1);
+      const double lr = std::min(config_.improve.lr * static_cast<double>(1 << (attempt - 1)), 1.0);
+      say(fmt::format("training from {} for {} steps, with {} rows of old text against forgetting",
+                      production_.version, steps, counts_.replay_rows));
+      const Path dir = attempt == 1 ? run_folder : run_folder / fmt::format("attempt-{}", attempt);
+      TRY(make_dirs(dir));
+      const TrainedModel trained = TRY(run_trainer(dir, job(hf, file, steps, lr)));
+      training_ = trained.summary;
+      training_.as_object()["attempts"] = attempt;
+      model = trained.folder;
+      const CorrectionSummary learned = summarize(TRY(score_with(model, set_.train)));
+      if (learned_enough(learned) || attempt == kMaxAttempts) break;
+      say(fmt::format("it learned {} of {} corrections; once more, harder", learned.learned, learned.rows));
+    }
+    return keep_model(model, file);
+  }
+
+  // Model and rows become artifacts; copies, so that the run's folder stays whole until everything is
+  // recorded.
+  Status keep_model(const Path& model, const Path& file) {
     const Path copy = scratch_ / "model";
-    TRY(copy_all(trained.folder, copy));
+    TRY(copy_all(model, copy));
     candidate_.hf = TRY(put_artifact(registry_, copy, "hf_model")).digest;
     const Path rows_copy = scratch_ / "corrections.jsonl";
     TRY(copy_all(file, rows_copy));
@@ -136,6 +158,16 @@ class Improvement {
     return stop_requested()
                ? Status(fail(ErrorCode::kCancelled, "stopped; 'volant improve' goes on from here"))
                : Status();
+  }
+
+  static Result<std::vector<CorrectionScore>> score_with(const Path& model,
+                                                         const std::vector<CuratedRow>& rows) {
+    const auto engine = TRY(Engine::open(model));
+    return score_corrections(*engine, rows);
+  }
+
+  static bool learned_enough(const CorrectionSummary& learned) {
+    return static_cast<double>(learned.learned) >= kLearnedShare * static_cast<double>(learned.rows);
   }
 
   Status evaluate() {
@@ -166,12 +198,8 @@ class Improvement {
   Status compare_corrections() {
     std::vector<CuratedRow> all = set_.train;
     all.insert(all.end(), set_.held_out.begin(), set_.held_out.end());
-    const auto score = [&](const Path& model) -> Result<std::vector<CorrectionScore>> {
-      const auto engine = TRY(Engine::open(model));
-      return score_corrections(*engine, all);
-    };
-    const auto before = TRY(score(TRY(version_model_path(registry_, production_))));
-    const auto after = TRY(score(TRY(artifact_path(registry_, candidate_.gguf))));
+    const auto before = TRY(score_with(TRY(version_model_path(registry_, production_)), all));
+    const auto after = TRY(score_with(TRY(artifact_path(registry_, candidate_.gguf)), all));
     const auto split = static_cast<std::ptrdiff_t>(set_.train.size());
     const auto part = [&](const std::vector<CorrectionScore>& scores, bool held_out) {
       return summarize(held_out ? std::vector(scores.begin() + split, scores.end())
@@ -210,10 +238,8 @@ class Improvement {
   // The gate, the decision and everything that says so, in one transaction.
   Status judge(double started) {
     GateReport gate = TRY(run_gate(workspace_, scores_, rows_));
-    const double share =
-        learned_.rows > 0 ? static_cast<double>(learned_.learned) / static_cast<double>(learned_.rows) : 0;
     add_condition(
-        gate, share >= kLearnedShare,
+        gate, learned_enough(learned_),
         fmt::format("it learned {} of the {} corrections it was trained on, at least {:.0f} % are expected",
                     learned_.learned, learned_.rows, 100 * kLearnedShare));
     Transaction transaction = TRY(Transaction::begin(registry_.database()));
@@ -240,6 +266,9 @@ class Improvement {
     TRY(registry_.database().execute("DELETE FROM station_failures WHERE station = 'improve'"));
     TRY(transaction.commit());
     drop_checkpoints(registry_, run_.id);
+    for (int attempt = 2; attempt <= kMaxAttempts; ++attempt) {
+      (void)volant::remove_all(run_dir(registry_, run_.id) / fmt::format("attempt-{}", attempt));
+    }
     return {};
   }
 

@@ -41,7 +41,7 @@ Result<StageResult> run_train(StageContext& context) {
   const auto tokenizer = TRY(load_tokenizer(tokenizer_dir));
   const Json model = JsonObject{{"config", model_config(config.model, *tokenizer)}};
   const Json job = pretrain_job(config, model, tokenizer_dir, TRY(context.input("shards")));
-  const TrainedModel trained = TRY(run_trainer(registry, context.run, job));
+  const TrainedModel trained = TRY(run_trainer(run_dir(registry, context.run.id), job));
   // A copy: the run's folder stays whole until the artifact is recorded.
   const Path folder = context.scratch / "model";
   TRY(copy_all(trained.folder, folder));

@@ -127,8 +127,7 @@ Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& 
                     {"n_threads", train.n_threads}};
 }
 
-Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json& job) {
-  const Path dir = run_dir(registry, run.id);
+Result<TrainedModel> run_trainer(const Path& dir, const Json& job) {
   const Path program = program_dir() / "volant-train";
   std::error_code error;
   if (!std::filesystem::exists(program, error)) {
@@ -159,7 +158,7 @@ Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json&
   if (!std::filesystem::exists(model / "model.safetensors", error)) {
     return fail(ErrorCode::kInternal, "volant-train finished without a model").at(model.string());
   }
-  return TrainedModel{model, summary_of(TRY(run_events(registry, run.id)))};
+  return TrainedModel{model, summary_of(TRY(read_events(dir / "events.jsonl")))};
 }
 
 void drop_checkpoints(const Registry& registry, const std::string& run_id) {

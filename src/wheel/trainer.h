@@ -15,10 +15,10 @@ struct TrainedModel {
   Json summary;  // {"steps","loss","validation_bits_per_byte","n_parameters","tokens","tokens_per_second"}
 };
 
-// Runs the job in the folder of `run`, or goes on from its checkpoint. kCancelled after a stop request (the
+// Runs the job in `dir` (a run's folder), or goes on from its checkpoint. kCancelled after a stop request (the
 // checkpoint is saved), kNotFound when volant-train is not built, kIo or kInternal with the trainer's last
 // words when it failed.
-Result<TrainedModel> run_trainer(Registry& registry, const Run& run, const Json& job);
+Result<TrainedModel> run_trainer(const Path& dir, const Json& job);
 // Removes the checkpoints of a finished run; the model itself is an artifact by then.
 void drop_checkpoints(const Registry& registry, const std::string& run_id);
 
