@@ -128,50 +128,80 @@ MinHash min_hash(const std::vector<uint64_t>& shingles) {
 }
 
 NearDuplicateIndex::NearDuplicateIndex(double threshold, std::function<std::string(uint64_t)> text_of)
-    : threshold_(threshold), band_rows_(band_rows_for(threshold)), text_of_(std::move(text_of)) {}
+    : threshold_(threshold),
+      band_rows_(band_rows_for(threshold)),
+      text_of_(std::move(text_of)),
+      bands_(static_cast<size_t>(kMinHashSize / band_rows_)) {}
 
-double NearDuplicateIndex::estimate(const Entry& entry, const MinHash& signature) const {
+// The slot of `tag`, or the free one where it belongs.
+size_t NearDuplicateIndex::Band::place_of(const std::vector<Slot>& slots, uint32_t tag) {
+  size_t at = tag & (slots.size() - 1);
+  while (slots[at].newest != 0 && slots[at].tag != tag) at = (at + 1) & (slots.size() - 1);
+  return at;
+}
+
+uint32_t NearDuplicateIndex::Band::newest(uint32_t tag) const {
+  return slots_.empty() ? 0 : slots_[place_of(slots_, tag)].newest;
+}
+
+void NearDuplicateIndex::Band::add(uint32_t tag, uint32_t text) {
+  if (3 * used_ >= 2 * slots_.size()) {
+    std::vector<Slot> larger(std::max<size_t>(64, 2 * slots_.size()));
+    for (const Slot& slot : slots_) {
+      if (slot.newest != 0) larger[place_of(larger, slot.tag)] = slot;
+    }
+    slots_ = std::move(larger);
+  }
+  Slot& slot = slots_[place_of(slots_, tag)];
+  used_ += slot.newest == 0;
+  older_.push_back(slot.newest);
+  slot = {tag, text};
+}
+
+std::vector<uint32_t> NearDuplicateIndex::candidates_of(const std::vector<uint32_t>& tags) const {
+  std::vector<uint32_t> out;
+  for (size_t band = 0; band < bands_.size(); ++band) {
+    uint32_t text = bands_[band].newest(tags[band]);
+    for (size_t n = 0; text != 0 && n < kMaxBucket; ++n, text = bands_[band].older(text)) out.push_back(text);
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+double NearDuplicateIndex::estimate(size_t entry, const MinHash& signature) const {
+  const uint16_t* own = &signatures_[entry * kMinHashSize];
   int equal = 0;
-  for (int i = 0; i < kMinHashSize; ++i) equal += entry.signature[i] == static_cast<uint16_t>(signature[i]);
+  for (size_t i = 0; i < kMinHashSize; ++i) equal += own[i] == static_cast<uint16_t>(signature[i]);
   return static_cast<double>(equal) / kMinHashSize;
 }
 
 std::optional<NearDuplicate> NearDuplicateIndex::add(uint64_t n, const std::vector<uint64_t>& shingles,
                                                      const MinHash& signature) {
   if (shingles.empty()) return std::nullopt;  // nothing to compare
+  std::vector<uint32_t> tags;
+  for (size_t band = 0; band < bands_.size(); ++band) {
+    const size_t size = sizeof(uint32_t) * static_cast<size_t>(band_rows_);
+    tags.push_back(static_cast<uint32_t>(
+        hash64({reinterpret_cast<const char*>(signature.data()) + band * size, size}, band)));
+  }
   // Three standard deviations of the estimate below the threshold: what is less similar than that is not
   // looked at.
   const double margin = 3 * std::sqrt(threshold_ * (1 - threshold_) / kMinHashSize);
-  const int bands = kMinHashSize / band_rows_;
-  std::vector<uint64_t> keys;
-  std::vector<uint32_t> candidates;
-  for (int band = 0; band < bands; ++band) {
-    const auto* rows = reinterpret_cast<const char*>(signature.data() + band * band_rows_);
-    keys.push_back(
-        hash64({rows, sizeof(uint32_t) * static_cast<size_t>(band_rows_)}, static_cast<uint64_t>(band)));
-    const auto found = buckets_.find(keys.back());
-    if (found != buckets_.end())
-      candidates.insert(candidates.end(), found->second.begin(), found->second.end());
-  }
-  std::sort(candidates.begin(), candidates.end());
-  candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
-  for (const uint32_t candidate : candidates) {
-    const Entry& entry = entries_[candidate];
-    const double smaller = std::min<double>(entry.size, static_cast<double>(shingles.size()));
-    const double larger = std::max<double>(entry.size, static_cast<double>(shingles.size()));
-    if (smaller < threshold_ * larger || estimate(entry, signature) < threshold_ - margin) continue;
-    const double similarity = jaccard(shingles_of(text_of_(entry.n)), shingles);
-    if (similarity >= threshold_) return NearDuplicate{entry.n, similarity};
+  for (const uint32_t candidate : candidates_of(tags)) {
+    const size_t entry = candidate - 1;
+    const double a = sizes_[entry], b = static_cast<double>(shingles.size());
+    if (std::min(a, b) < threshold_ * std::max(a, b) || estimate(entry, signature) < threshold_ - margin)
+      continue;
+    const double similarity = jaccard(shingles_of(text_of_(numbers_[entry])), shingles);
+    if (similarity >= threshold_) return NearDuplicate{numbers_[entry], similarity};
   }
 
-  const auto number = static_cast<uint32_t>(entries_.size());
-  Entry entry{n, static_cast<uint32_t>(shingles.size()), {}};
-  for (const uint32_t value : signature) entry.signature.push_back(static_cast<uint16_t>(value));
-  entries_.push_back(std::move(entry));
-  for (const uint64_t key : keys) {
-    std::vector<uint32_t>& bucket = buckets_[key];
-    if (bucket.size() < kMaxBucket) bucket.push_back(number);
-  }
+  numbers_.push_back(n);
+  sizes_.push_back(static_cast<uint32_t>(shingles.size()));
+  for (const uint32_t value : signature) signatures_.push_back(static_cast<uint16_t>(value));
+  for (size_t band = 0; band < bands_.size(); ++band)
+    bands_[band].add(tags[band], static_cast<uint32_t>(numbers_.size()));
   return std::nullopt;
 }
 

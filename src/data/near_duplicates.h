@@ -7,7 +7,6 @@
 #include <functional>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace volant {
@@ -39,18 +38,36 @@ class NearDuplicateIndex {
   int band_rows() const { return band_rows_; }
 
  private:
-  struct Entry {
-    uint64_t n;
-    uint32_t size;                    // shingles
-    std::vector<uint16_t> signature;  // low halves: enough for an estimate
+  // Texts that agree in one band form a chain, found by 32 bits of its hash; that two bands share these bits
+  // costs a look, no more. A text is its place in numbers_, plus 1; 0 ends a chain.
+  class Band {
+   public:
+    uint32_t newest(uint32_t tag) const;
+    uint32_t older(uint32_t text) const { return older_[text - 1]; }
+    // Texts come in order: `text` is one more than the last.
+    void add(uint32_t tag, uint32_t text);
+
+   private:
+    struct Slot {
+      uint32_t tag = 0, newest = 0;
+    };
+    static size_t place_of(const std::vector<Slot>& slots, uint32_t tag);
+    std::vector<Slot> slots_;  // open addressing, a power of two
+    size_t used_ = 0;
+    std::vector<uint32_t> older_;
   };
-  double estimate(const Entry& entry, const MinHash& signature) const;
+
+  double estimate(size_t entry, const MinHash& signature) const;
+  // Texts that share a band with these tags, oldest first.
+  std::vector<uint32_t> candidates_of(const std::vector<uint32_t>& tags) const;
 
   double threshold_;
   int band_rows_;
   std::function<std::string(uint64_t)> text_of_;
-  std::vector<Entry> entries_;
-  std::unordered_map<uint64_t, std::vector<uint32_t>> buckets_;  // band and its hash -> entries
+  std::vector<uint64_t> numbers_;     // of texts, as the caller counts
+  std::vector<uint32_t> sizes_;       // shingles of texts
+  std::vector<uint16_t> signatures_;  // low halves of their signatures: enough for an estimate
+  std::vector<Band> bands_;
 };
 
 }  // namespace volant

@@ -2,7 +2,7 @@
 // that are not rows), clean, cut (documents over max_chars become several), personal_data (masked),
 // exact_duplicates, language, quality, near_duplicates, split. Every row in is a row out or counted under the
 // step and reason that dropped it, with examples. The same input and options give the same bytes. Memory: a
-// few hundred bytes a row; texts wait in a file beside the output.
+// kilobyte a row or so; texts wait in a file beside the output.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -21,9 +21,10 @@ bool is_mark(char32_t c) {
   return (mask & U_GC_M_MASK) != 0;
 }
 
+// Of ASCII only what prose has; of other scripts all that Unicode calls punctuation.
 bool is_ordinary_punctuation(char32_t c) {
-  static const std::u32string kOrdinary = U".,;:!?'\"()-，。、；：！？“”‘’（）《》〈〉「」『』【】—…–·";
-  return kOrdinary.find(c) != std::u32string::npos;
+  if (c < 0x80) return std::u32string_view(U".,;:!?'\"()-").find(c) != std::u32string_view::npos;
+  return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_P_MASK) != 0;
 }
 
 // Scripts that put no blanks between words: each character stands for itself.

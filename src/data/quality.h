@@ -22,7 +22,7 @@ struct TextMeasures {
   double letters = 0;   // letters and marks
   double digits = 0;
   double symbols = 0;          // neither letter, digit nor ordinary punctuation
-  double punctuation = 0;      // ordinary punctuation: . , ; : ! ? ' " ( ) - and the Chinese ones
+  double punctuation = 0;      // . , ; : ! ? ' " ( ) - and that of other scripts
   double replacement = 0;      // U+FFFD
   double longest_run = 0;      // of one character
   double repeated_lines = 0;   // in lines that occurred before
