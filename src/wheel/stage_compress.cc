@@ -1,4 +1,5 @@
 // Compress: the trained model in the formats of the config, compared with the original, scored again.
+#include "base/progress.h"
 #include "wheel/exported.h"
 #include "wheel/held_out.h"
 #include "wheel/stages.h"
@@ -28,8 +29,8 @@ Result<StageResult> run_compress(StageContext& context) {
     result.products.push_back({served ? "gguf" : "gguf_" + file.format, "gguf", file.path});
   }
   const auto number = [&](const char* key) { return json_number_or(exported.parity, key, 0).value_or(0); };
-  result.detail = fmt::format("{}: {} bytes, {:.1f} % of greedy choices the same, {:.3f} bits per byte",
-                              exported.files.front().format, static_cast<uint64_t>(number("bytes")),
+  result.detail = fmt::format("{}: {}, {:.1f} % of greedy choices the same, {:.3f} bits per byte",
+                              exported.files.front().format, format_bytes(number("bytes")),
                               100 * number("greedy_agreement"), exported.bits_per_byte);
   result.summary = JsonObject{{"parity", exported.parity}, {"bits_per_byte", exported.bits_per_byte}};
   return result;

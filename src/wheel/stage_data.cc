@@ -1,6 +1,7 @@
 // Collect, prepare and token shards: from the user's files to what the trainer maps.
 #include <fmt/format.h>
 
+#include "base/progress.h"
 #include "data/collect.h"
 #include "data/pack.h"
 #include "data/prepare.h"
@@ -31,7 +32,7 @@ Status write_report(const Path& path, const Json& report) {
 std::string languages_line(const PrepareReport& report) {
   std::vector<std::string> parts;
   for (const auto& [language, count] : report.languages)
-    parts.push_back(fmt::format("{} {}", language, count.rows));
+    parts.push_back(fmt::format("{} {}", language, format_count(count.rows)));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
@@ -83,8 +84,8 @@ Result<StageResult> run_prepare(StageContext& context) {
       TRY(prepare(context.workspace.config().prepare, {TRY(context.input("documents"))}, rows));
   StageResult result;
   result.products = {{"rows", "rows", rows}};
-  result.detail =
-      fmt::format("{} of {} documents kept ({})", report.rows_out, report.rows_in, languages_line(report));
+  result.detail = fmt::format("{} of {} documents kept ({})", format_count(report.rows_out),
+                              format_count(report.rows_in), languages_line(report));
   JsonObject splits;
   for (const auto& [name, count] : report.splits) splits[name] = count.rows;
   result.summary = JsonObject{{"rows_in", report.rows_in}, {"rows_out", report.rows_out}, {"splits", splits}};

@@ -73,7 +73,7 @@ Result<std::optional<StageRecord>> latest_record(Workspace& workspace, const std
 Result<StageRecord> run_stage(const Stage& stage, Workspace& workspace, const Outputs& inputs,
                               const std::string& key);
 
-// "12,345 documents": a count with its noun.
+// "12,345 documents", "1 document": a count with its noun.
 std::string count_of(uint64_t n, std::string_view plural);
 
 }  // namespace volant

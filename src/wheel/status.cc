@@ -86,7 +86,7 @@ Result<StationStatus> improve_station(Workspace& workspace) {
   }
   if (counts.new_corrections >= workspace.config().improve.min_corrections) {
     status.state = "stale";
-    status.detail = count_of(fresh_corrections, "new corrections to learn from");
+    status.detail = count_of(fresh_corrections, "new corrections") + " to learn from";
   }
   return status;
 }

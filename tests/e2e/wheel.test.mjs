@@ -292,3 +292,98 @@ test("a lost trainer is reported and the next run goes on", { skip, timeout: 300
   assert.equal(states(await volantJson("status", folder)).train, "failed");
   assert.equal((await volantJson("run", folder)).production, "v1");
 });
+
+/** `volant serve` on a free port: {url, stop}. */
+async function serve(folder) {
+  const child = spawn(program, ["serve", folder, "--port", "0"], { stdio: ["ignore", "pipe", "pipe"] });
+  const exit = new Promise((done) => child.on("exit", done));
+  let said = "";
+  const url = await new Promise((done, failed) => {
+    const read = (piece) => {
+      said += piece;
+      const found = /http:\/\/[\d.]+:\d+/.exec(said);
+      if (found !== null) done(found[0]);
+    };
+    child.stdout.setEncoding("utf8").on("data", read);
+    child.stderr.setEncoding("utf8").on("data", read);
+    exit.then((code) => failed(new Error(`volant serve ended with ${code}:\n${said}`)));
+  });
+  return {
+    url,
+    stop: () => {
+      child.kill("SIGTERM");
+      return exit;
+    },
+  };
+}
+
+async function until(what, check) {
+  for (let i = 0; i < 200; ++i) {
+    const found = await check();
+    if (found) return found;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  assert.fail(`waited in vain: ${what}`);
+}
+
+test("corrections change the answer of the running server, and rollback brings the old one back", { skip, timeout: 600_000 }, async () => {
+  const { default: OpenAI } = await import("openai");
+  const folder = await makeWorkspace("learns", { steps: 150 });
+  const nothing = await volant("improve", folder);
+  assert.equal(nothing.status, 4, "there is no production yet");
+  await volantJson("run", folder);
+  assert.equal((await volantJson("improve", folder)).state, "nothing_to_do");
+
+  const server = await serve(folder);
+  try {
+    const client = new OpenAI({ baseURL: server.url + "/v1", apiKey: "none", maxRetries: 0 });
+    const ask = (content) => client.chat.completions.create({ model: "production", messages: [{ role: "user", content }], max_tokens: 32, temperature: 0 });
+    const say = async (body) => {
+      const response = await fetch(server.url + "/v1/feedback", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+      assert.equal(response.status, 200, await response.clone().text());
+      return response.json();
+    };
+    const corrections = { "Who keeps the wheel?": "The miller keeps the heavy wheel.", "Who sings?": "A sailor sings about the long winter." };
+    const before = {};
+    let first;
+    for (const [question, correction] of Object.entries(corrections)) {
+      const answer = await ask(question);
+      first ??= answer.id;
+      before[question] = answer.choices[0].message.content;
+      assert.notEqual(before[question].trim(), correction);
+      await say({ answer_id: answer.id, rating: "down", correction });
+      await say({ answer_id: (await ask(question)).id, correction });
+    }
+    assert.equal(states(await volantJson("status", folder)).improve, "stale");
+    assert.equal((await volantJson("feedback", "--workspace", folder)).feedback.length, 4);
+
+    const report = await volantJson("improve", folder);
+    assert.equal(report.state, "promoted", JSON.stringify(report.summary));
+    assert.equal(report.candidate, "v2");
+    assert.equal(report.rows.train, 2);
+    assert.ok(report.corrections.train.loss_after < report.corrections.train.loss_before);
+    for (const [question, correction] of Object.entries(corrections)) {
+      await until(`the answer to "${question}" changes`, async () => (await ask(question)).choices[0].message.content.trim() === correction);
+    }
+    assert.equal((await volantJson("improve", folder)).state, "nothing_to_do");
+    assert.equal(states(await volantJson("status", folder)).improve, "fresh");
+    // What was trained before and is not production any more is not deployed again.
+    assert.equal((await volantJson("run", folder)).production, "v2");
+
+    const trace = await volantJson("trace", first, "--workspace", folder);
+    assert.equal(trace.version.version, "v1");
+    assert.equal(trace.feedback[0].state, "used");
+    const learned = await volantJson("trace", (await ask("Who sings?")).id, "--workspace", folder);
+    assert.equal(learned.version.parent, "v1");
+    assert.ok(learned.chain.some((node) => node.kind === "feedback"));
+    assert.equal(learned.sources[0].name, "texts");
+
+    await volantJson("rollback", folder);
+    for (const question of Object.keys(corrections)) {
+      await until("the old answer comes back", async () => (await ask(question)).choices[0].message.content === before[question]);
+    }
+    assert.equal((await volantJson("status", folder)).production.version, "v1");
+  } finally {
+    assert.equal(await server.stop(), 0);
+  }
+});
