@@ -10,6 +10,8 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 export const program = process.env.VOLANT_BIN ?? join(root, "build/release/volant");
 /** Why these tests cannot run here; false when they can. */
 export const skipReason = existsSync(program) ? false : `there is no ${program}: build it, or set VOLANT_BIN`;
+/** The same for tests that train. */
+export const trainSkipReason = skipReason || (existsSync(`${program}-train`) ? false : `there is no ${program}-train: build it too`);
 
 /** Runs `volant ...args`; gives stdout, or throws with what it said. */
 export function volant(...args) {
@@ -101,7 +103,8 @@ max_bits_per_byte_increase = 2.0
 min_documents = 20
 [improve]
 held_out_share = 0.0
-steps = 20
+steps = 60
+lr = 4e-3
 `);
 }
 
