@@ -129,10 +129,10 @@ test("volant run turns the wheel once and then has nothing to do", { skip }, asy
   assert.equal(back.sources[0].files[0].path, join(folder, "texts.txt"));
 });
 
-/** Starts `volant run` in a process group of its own and ends all of it with SIGKILL after `ms`; true when it was in time. */
-function runAndKill(folder, ms, whole) {
+/** Starts `volant ...args` and ends it (`whole`: and its children) with SIGKILL after `ms`; true when that was in time. */
+function kill(args, ms, whole) {
   return new Promise((done) => {
-    const child = spawn(program, ["run", folder], { stdio: "ignore", detached: true });
+    const child = spawn(program, args, { stdio: "ignore", detached: true });
     let ended = false;
     child.on("exit", () => {
       ended = true;
@@ -154,7 +154,7 @@ test("killed at any moment, volant run goes on and loses or doubles nothing", { 
   let kills = 0;
   for (let round = 0; round < 12; ++round) {
     const ms = 30 + Math.floor(Math.random() * 900) + round * 120;
-    if (await runAndKill(folder, ms, round % 2 === 0)) ++kills;
+    if (await kill(["run", folder], ms, round % 2 === 0)) ++kills;
     const status = await volantJson("status", folder);
     assert.equal(status.stations.length, 8);
   }
@@ -357,6 +357,8 @@ test("corrections change the answer of the running server, and rollback brings t
     assert.equal(states(await volantJson("status", folder)).improve, "stale");
     assert.equal((await volantJson("feedback", "--workspace", folder)).feedback.length, 4);
 
+    // Killed in the middle, it goes on from there, and there is one candidate in the end.
+    await kill(["improve", folder], 2500, true);
     const report = await volantJson("improve", folder);
     assert.equal(report.state, "promoted", JSON.stringify(report.summary));
     assert.equal(report.candidate, "v2");
@@ -365,6 +367,7 @@ test("corrections change the answer of the running server, and rollback brings t
     for (const [question, correction] of Object.entries(corrections)) {
       await until(`the answer to "${question}" changes`, async () => (await ask(question)).choices[0].message.content.trim() === correction);
     }
+    assert.equal((await volantJson("models", "--workspace", folder)).versions.length, 2);
     assert.equal((await volantJson("improve", folder)).state, "nothing_to_do");
     assert.equal(states(await volantJson("status", folder)).improve, "fresh");
     // What was trained before and is not production any more is not deployed again.
