@@ -101,12 +101,14 @@ struct Launch {
 
 // Forks on a thread that lives as long as the process: the kernel sends the "parent died" signal when the
 // thread that forked ends, and callers may be short-lived threads.
+// Gives the child's pid, or minus the errno of what failed.
 pid_t fork_child(const Launch& launch) {
-  if (!launch.die_with_parent) {
+  const auto fork_here = [&launch]() -> pid_t {
     const pid_t pid = ::fork();
     if (pid == 0) run_child(launch);
-    return pid;
-  }
+    return pid < 0 ? -errno : pid;
+  };
+  if (!launch.die_with_parent) return fork_here();
   using Task = std::packaged_task<pid_t()>;
   struct Forker {
     std::mutex mutex;
@@ -137,11 +139,7 @@ pid_t fork_child(const Launch& launch) {
     if (owner != ::getpid()) forker = new Forker;
     owner = ::getpid();
   }
-  Task task([&launch] {
-    const pid_t pid = ::fork();
-    if (pid == 0) run_child(launch);
-    return pid;
-  });
+  Task task(fork_here);
   std::future<pid_t> pid = task.get_future();
   {
     const std::lock_guard lock(forker->mutex);
@@ -212,9 +210,8 @@ Result<Process> Process::start(const ProcessOptions& options) {
                       .die_with_parent = options.die_with_parent,
                       .parent = ::getpid()};
   const pid_t pid = fork_child(launch);
-  const int fork_error = errno;
   if (error_file >= 0) ::close(error_file);
-  if (pid < 0) return system_error(program, "start", fork_error);
+  if (pid < 0) return system_error(program, "start", -pid);
   out.close_write();
   report.close_write();
   // The report pipe closes at exec; before that it can carry the errno of what failed.
