@@ -168,7 +168,7 @@ TEST(Workspace, TheLockSweepsWhatAKilledHolderLeft) {
   Workspace::init(dir / "w", "w").value();
   auto workspace = Workspace::open(dir / "w").value();
   const Path state = dir / "w" / ".volant";
-  std::filesystem::create_directories(state / "tmp" / "half");
+  std::filesystem::create_directories(state / "tmp" / ".half.partial-1-2");
   std::filesystem::create_directories(state / "artifacts" / ".x.partial-1-2");
   workspace->registry()
       .database()

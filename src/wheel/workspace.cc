@@ -12,8 +12,7 @@ Status sweep(Registry& registry) {
   std::error_code error;
   for (const Path& folder : {registry.tmp_dir(), registry.artifacts_dir()}) {
     for (const auto& entry : fs::directory_iterator(folder, error)) {
-      const bool scratch = folder == registry.tmp_dir();
-      if (scratch || entry.path().filename().string().find(".partial-") != std::string::npos) {
+      if (entry.path().filename().string().find(".partial-") != std::string::npos) {
         TRY(volant::remove_all(entry.path()));
       }
     }
