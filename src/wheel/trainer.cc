@@ -84,16 +84,27 @@ Status wait_for_last_trainer(const Path& dir) {
   }
 }
 
-Error trainer_failed(const ProcessExit& exit, const Path& dir, const std::deque<std::string>& words) {
-  const std::string how = exit.status == -1 ? fmt::format("was ended by signal {}", exit.signal)
-                                            : fmt::format("ended with status {}", exit.status);
-  std::string last;
-  for (const std::string& line : words) last += "\n  " + line;
+// What the trainer itself said last: in its events, or else on standard output.
+std::string last_words(const Path& dir, const std::deque<std::string>& lines) {
+  const auto events = read_events(dir / "events.jsonl");
+  if (events && !events->empty()) {
+    const std::string error = json_string_or(events->back(), "error", "").value_or("");
+    if (!error.empty()) return ": " + error;
+  }
+  std::string words;
+  for (const std::string& line : lines) words += "\n  " + line;
+  return words;
+}
+
+Error trainer_failed(const ProcessExit& exit, const Path& dir, const std::deque<std::string>& lines) {
+  const bool signalled = exit.status == -1;
+  const std::string how = signalled ? fmt::format("was ended by signal {}", exit.signal)
+                                    : fmt::format("ended with status {}", exit.status);
   const char* hint = exit.signal == SIGKILL ? " (out of memory, or killed by hand)" : "";
-  return fail(exit.status == -1 ? ErrorCode::kUnavailable : ErrorCode::kIo,
-              "volant-train {}{}; the run goes on from its last checkpoint when the command is given again{}",
-              how, hint, last)
-      .at(dir.string());
+  return fail(signalled ? ErrorCode::kUnavailable : ErrorCode::kIo,
+              "volant-train {}{}{}; the same command goes on from its last checkpoint", how, hint,
+              signalled ? "" : last_words(dir, lines))
+      .at(dir.filename().string());
 }
 
 }  // namespace
