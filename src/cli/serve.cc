@@ -44,8 +44,7 @@ ServerOptions options_of(const ServeFlags& flags, const Workspace* workspace) {
       static_cast<size_t>(flags.max_queue >= 0 ? flags.max_queue : static_cast<int>(section.max_queue));
   options.max_tokens = flags.max_tokens > 0 ? flags.max_tokens : static_cast<int>(section.max_tokens);
   options.drain_seconds = flags.drain_seconds >= 0 ? flags.drain_seconds : section.drain_seconds;
-  options.key_file =
-      workspace != nullptr || !flags.key_file.empty() ? key_file_of(flags.workspace, flags.key_file) : Path();
+  options.key_file = key_file_of(flags.workspace, flags.key_file);
   return options;
 }
 
@@ -210,7 +209,8 @@ void add_serve(CLI::App& root, Action& action) {
       ->check(CLI::Range(1, 1 << 20));
   command->add_option("--drain-seconds", flags->drain_seconds, "How long what runs may go on after Ctrl-C")
       ->check(CLI::Range(0.0, 3600.0));
-  command->add_option("--keys", flags->key_file, "Key file; default: .volant/keys.json of the workspace");
+  command->add_option("--keys", flags->key_file,
+                      "Key file; default: .volant/keys.json of the workspace (of this folder with --model)");
   command->add_option("--log-level", flags->log_level, "debug shows every request")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -35,6 +35,7 @@ HttpHeaders page_headers(std::string_view mime) {
           {"Content-Security-Policy",
            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+          {"Referrer-Policy", "no-referrer"},
           {"X-Frame-Options", "DENY"}};
 }
 

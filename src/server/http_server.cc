@@ -30,12 +30,12 @@
 #include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <condition_variable>
-#include <ctime>
 #include <set>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/http_text.h"
 
 namespace volant {
 namespace {
@@ -52,47 +52,16 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 
-std::string http_date() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  char text[40];
-  const size_t size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  return {text, size};
-}
-
-std::string head_text(const HttpResponse& response, std::string_view framing, bool keep_alive) {
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
-                                http_reason(response.status), http_date());
-  for (const auto& [name, value] : response.headers) {
-    out += name + ": ";
-    std::copy_if(value.begin(), value.end(), std::back_inserter(out),
-                 [](char c) { return c != '\r' && c != '\n'; });
-    out += "\r\n";
-  }
-  out += framing;
-  out += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
-  return out;
-}
-
-HttpResponse error_response(int status, std::string_view code, std::string_view message) {
-  return {.status = status,
-          .headers = {{"Content-Type", "application/json"}},
-          .body = fmt::format(R"({{"error":{{"message":"{}","type":"{}","param":null,"code":"{}"}}}})",
-                              message, status >= 500 ? "server_error" : "invalid_request_error", code),
-          .fixed_body = {}};
-}
-
 // What a request that could not be read is answered with; status 0: nothing, the client is gone or has
 // nothing to say.
 HttpResponse parse_error_response(const error_code& error, const HttpOptions& options) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return error_response(
+    return plain_error(
         431, "headers_too_large",
         fmt::format("the head of the request is longer than {} bytes", options.max_header_bytes));
   }
   if (error == http::error::body_limit) {
-    return error_response(
+    return plain_error(
         413, "body_too_large",
         fmt::format("the body of the request is longer than {} bytes", options.max_body_bytes));
   }
@@ -102,59 +71,10 @@ HttpResponse parse_error_response(const error_code& error, const HttpOptions& op
     nothing.status = 0;
     return nothing;
   }
-  return error_response(400, "bad_http", "not a valid HTTP/1.1 request: " + error.message());
+  return plain_error(400, "bad_http", "not a valid HTTP/1.1 request: " + error.message());
 }
 
 }  // namespace
-
-const char* http_reason(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 201:
-      return "Created";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 301:
-      return "Moved Permanently";
-    case 304:
-      return "Not Modified";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 409:
-      return "Conflict";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 421:
-      return "Misdirected Request";
-    case 429:
-      return "Too Many Requests";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 499:
-      return "Client Closed Request";
-    case 500:
-      return "Internal Server Error";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    default:
-      return status < 400 ? "OK" : "Error";
-  }
-}
 
 class HttpServer::Impl {
  public:
@@ -297,7 +217,7 @@ class HttpServer::Impl {
 
   // Over the limit of connections: one try to say so.
   void refuse(tcp::socket& socket) const {
-    const HttpResponse response = error_response(
+    const HttpResponse response = plain_error(
         503, "too_many_connections", fmt::format("more than {} connections", options_.max_connections));
     const std::string text =
         head_text(response, fmt::format("Content-Length: {}\r\n", response.body.size()), false) +
@@ -369,7 +289,7 @@ class HttpServer::Impl {
     request.peer = connection->peer;
     const bool head_only = request.method == "HEAD";
     if (Status parsed = parse_target(std::string(request.target), request); !parsed) {
-      co_await write_whole(connection, error_response(400, "bad_url", parsed.error().message), head_only,
+      co_await write_whole(connection, plain_error(400, "bad_url", parsed.error().message), head_only,
                            keep_alive, error);
       co_return keep_alive && !error;
     }
@@ -424,12 +344,11 @@ class HttpServer::Impl {
       } catch (const std::exception& thrown) {
         log_error("{} {} ended by an exception: {}", handle->request().method, handle->request().path,
                   thrown.what());
-        handle->send(error_response(500, "internal_error", "this is a defect of Volant; its log says more"));
+        handle->send(plain_error(500, "internal_error", "this is a defect of Volant; its log says more"));
       }
     });
     if (!taken) {
-      HttpResponse response =
-          error_response(503, "overloaded", "too many requests wait; try again in a moment");
+      HttpResponse response = plain_error(503, "overloaded", "too many requests wait; try again in a moment");
       response.headers.emplace_back("Retry-After", "1");
       handle->send(std::move(response));
     }
@@ -489,8 +408,8 @@ class HttpServer::Impl {
     if (connection->exchange->has_output()) co_return true;
     if (status == 499) {
       status = 504;
-      co_await write_whole(connection, error_response(504, "timeout", "the answer took too long"), false,
-                           false, error);
+      co_await write_whole(connection, plain_error(504, "timeout", "the answer took too long"), false, false,
+                           error);
     }
     connection->exchange->close();
     co_return false;

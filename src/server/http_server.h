@@ -53,7 +53,4 @@ class HttpServer {
   std::unique_ptr<Impl> impl_;
 };
 
-// The reason phrase of a status: "Not Found".
-const char* http_reason(int status);
-
 }  // namespace volant

@@ -160,8 +160,6 @@ class Server::Impl {
   }
 
   static void send(const HttpExchangePtr& exchange, HttpResponse response) {
-    response.headers.emplace_back("X-Content-Type-Options", "nosniff");
-    response.headers.emplace_back("Referrer-Policy", "no-referrer");
     exchange->send(std::move(response));
   }
 
