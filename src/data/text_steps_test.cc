@@ -144,8 +144,9 @@ TEST(Split, NoSplitThatIsAskedForStaysEmpty) {
     return std::count_if(splits.begin(), splits.end(),
                          [&](const char* s) { return std::strcmp(s, name) == 0; });
   };
-  const auto three = assign_splits({0.9, 0.8, 0.7}, 0.05, 0.05);
-  EXPECT_EQ(three, (std::vector<const char*>{"train", "test", "validation"}));
+  const std::vector<const char*> three = assign_splits({0.9, 0.8, 0.7}, 0.05, 0.05);
+  EXPECT_EQ(std::vector<std::string>(three.begin(), three.end()),
+            (std::vector<std::string>{"train", "test", "validation"}));
   EXPECT_EQ(count(assign_splits({0.01}, 0.05, 0.05), "train"), 1);
   EXPECT_EQ(count(assign_splits({0.9, 0.8}, 0, 0), "train"), 2);
   EXPECT_TRUE(assign_splits({}, 0.1, 0.1).empty());
