@@ -241,7 +241,7 @@ export const words = {
   "parity.positions": ["positions", "位置数"],
   "parity.passed": ["passed", "通过"],
   "parity.max_mean_kl_allowed": ["KL allowed", "允许的 KL"],
-  "parity.bytes": ["size, bytes", "字节数"],
+  "parity.bytes": ["size", "大小"],
   "action.promote": ["promoted", "上线"],
   "action.rollback": ["rolled back", "回滚"],
   "action.refuse": ["refused", "拒绝"],

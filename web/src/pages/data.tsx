@@ -42,7 +42,7 @@ function Prepared({ report, collected }: { report: PrepareReport; collected: Col
       <Examples steps={steps} chosen={chosen.value} onChoose={(name) => (chosen.value = name)} />
       <div class="thirds">
         <Shares title={t("data.languages")} rows={Object.entries(report.languages ?? {}).map(([name, part]) => [named("lang", name), part.rows, bytes(part.bytes)])} />
-        <Shares title={t("data.splits")} rows={Object.entries(report.splits ?? {}).map(([name, part]) => [named("split", name), part.rows, bytes(part.bytes)])} />
+        <Shares title={t("data.splits")} rows={inOrder(report.splits ?? {}, ["train", "validation", "test"]).map(([name, part]) => [named("split", name), part.rows, bytes(part.bytes)])} />
         <Shares
           title={t("data.personal")}
           empty={t("data.noPersonal")}
@@ -53,6 +53,12 @@ function Prepared({ report, collected }: { report: PrepareReport; collected: Col
       <Problems collected={collected} />
     </>
   );
+}
+
+/** The entries of an object, the named ones first. */
+function inOrder<T>(of: { [name: string]: T }, names: string[]): [string, T][] {
+  const place = (name: string): number => (names.includes(name) ? names.indexOf(name) : names.length);
+  return Object.entries(of).sort(([a], [b]) => place(a) - place(b));
 }
 
 function FunnelLegend({ languages }: { languages: string[] }): JSX.Element {

@@ -1,12 +1,12 @@
-// The evaluation report of one version: every metric with its interval, and the samples. Reads any report of nested metrics.
+// The evaluation report of one version: every metric with its interval, in all and per language; samples, gate and parity.
 import type { JSX } from "preact";
 import { useJson } from "../lib/api";
-import { metricsOf, plainName } from "../lib/format";
+import { asMetric, bytes, metricsOf } from "../lib/format";
 import { named, t } from "../lib/i18n";
 import { href } from "../lib/router";
-import type { MetricNode, Version } from "../lib/types";
+import type { MetricNode, Metrics, Version } from "../lib/types";
 import { Icon } from "../ui/icon";
-import { Empty, Failure, Loading, MetricValue, PageHead, Pairs, Panel, State } from "../ui/parts";
+import { Empty, Failure, Loading, metricText, MetricValue, PageHead, Panel, State } from "../ui/parts";
 
 interface Sample {
   prompt?: string;
@@ -41,7 +41,7 @@ export function EvaluationView({ version }: { version: string }): JSX.Element {
       )}
       {manifest?.parity && (
         <Panel title={t("versions.parity")}>
-          <Pairs of={manifest.parity} group="parity" />
+          <ParityTable parity={manifest.parity} />
         </Panel>
       )}
     </>
@@ -50,13 +50,12 @@ export function EvaluationView({ version }: { version: string }): JSX.Element {
 
 function Body({ report }: { report: Report }): JSX.Element {
   const { samples, ...figures } = report;
-  const rows = metricsOf(figures);
-  if (rows.length === 0 && !samples) return <Empty text={t("evaluation.empty")} />;
+  if (metricsOf(figures).length === 0 && !samples) return <Empty text={t("evaluation.empty")} />;
   const list: Sample[] = Array.isArray(samples) ? samples : [];
   return (
     <>
       <Panel title={t("evaluation.metrics")} aside={<small class="hint">{t("interval.hint")}</small>}>
-        <MetricTable rows={rows} />
+        <MetricTable report={figures} />
       </Panel>
       {list.length > 0 && (
         <Panel title={t("evaluation.samples")}>
@@ -76,30 +75,71 @@ function Body({ report }: { report: Report }): JSX.Element {
   );
 }
 
-function metricTitle(path: string): string {
-  return path
-    .split(".")
-    .filter((part) => !["metrics", "languages", "by_language", "all"].includes(part))
-    .map((part) => {
-      const known = named("metric", part);
-      return known === part.replace(/_/g, " ") ? named("lang", part) : known;
-    })
-    .join(" · ") || plainName(path);
+/** One row a metric; one column for all documents and one for each language. */
+function MetricTable({ report }: { report: Metrics }): JSX.Element {
+  const { by_language: parts, ...all } = report;
+  const groups: [string, Metrics][] = [[t("data.allLanguages"), all]];
+  if (parts !== null && typeof parts === "object" && !Array.isArray(parts)) {
+    for (const [language, part] of Object.entries(parts)) groups.push([named("lang", language), part as Metrics]);
+  }
+  const names = [...new Set(groups.flatMap(([, group]) => Object.keys(group).filter((name) => asMetric(group[name]) !== null)))];
+  names.sort((a, b) => Number(asMetric(all[a])?.low === undefined) - Number(asMetric(all[b])?.low === undefined)); // those with intervals first
+  return (
+    <div class="scroll">
+      <table class="metrics">
+        <thead>
+          <tr>
+            <td />
+            {groups.map(([title]) => (
+              <th scope="col" key={title}>{title}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {names.map((name) => (
+            <tr key={name}>
+              <th scope="row">{named("metric", name)}</th>
+              {groups.map(([title, group]) => {
+                const metric = asMetric(group[name]);
+                return <td key={title}>{metric !== null && <MetricValue name={name} metric={metric} />}</td>;
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
-function MetricTable({ rows }: { rows: ReturnType<typeof metricsOf> }): JSX.Element {
+/** The parity of every format that was exported: the served one is the report itself, the rest are inside it. */
+function ParityTable({ parity }: { parity: Metrics }): JSX.Element {
+  const isReport = (node: MetricNode | undefined): node is Metrics => node !== null && typeof node === "object" && !Array.isArray(node) && "greedy_agreement" in node;
+  const inside = Object.values(parity).flatMap((node) => (Array.isArray(node) ? node : [node]));
+  const reports = [parity, ...inside].filter(isReport);
+  const names = ["greedy_agreement", "mean_kl", "max_mean_kl_allowed", "max_logit_error", "positions", "bytes"];
   return (
-    <table class="metrics">
-      <tbody>
-        {rows.map(([path, metric]) => (
-          <tr key={path}>
-            <th scope="row">{metricTitle(path)}</th>
-            <td>
-              <MetricValue name={path} metric={metric} />
-            </td>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            {["format", ...names, "passed"].map((name) => (
+              <th scope="col" key={name}>{named("parity", name)}</th>
+            ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {reports.map((report, index) => (
+            <tr key={index}>
+              <th scope="row">{String(report["format"] ?? "")}</th>
+              {names.map((name) => {
+                const metric = asMetric(report[name]);
+                return <td key={name}>{metric === null ? "" : name === "bytes" ? bytes(metric.value) : metricText(name, metric.value)}</td>;
+              })}
+              <td>{typeof report["passed"] === "boolean" && <State state={report["passed"] ? "passed" : "failed"} />}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

@@ -198,7 +198,7 @@ function GateCell({ version }: { version: Version }): JSX.Element {
   return (
     <div class="gate">
       <State state={gate.passed ? "passed" : "refused"} />
-      {(gate.reasons ?? []).map((reason) => (
+      {(gate.reasons ?? []).slice(0, gate.passed ? 1 : undefined).map((reason) => (
         <small key={reason}>{reason}</small>
       ))}
     </div>
@@ -219,7 +219,7 @@ function Audit({ log }: { log: AuditLog }): JSX.Element | null {
             <time>{dateTime(entry.created_at, lang.value)}</time>
             <b>{named("action", entry.action ?? "")}</b>
             <span>{entry.subject}</span>
-            <span class="hint">{[entry.actor ?? "", ...facts(entry.detail).map(([name, value]) => `${plainName(name)}: ${value}`)].join(" · ")}</span>
+            <span class="hint">{[entry.actor ?? "", ...facts(entry.detail).filter(([, value]) => value !== "false").map(([name, value]) => `${plainName(name)}: ${value}`)].join(" · ")}</span>
           </li>
         ))}
       </ol>

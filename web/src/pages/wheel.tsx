@@ -65,12 +65,14 @@ function StationRow({ station, chosen, onChoose }: { station: Station; chosen: b
           <path d={iconPath(station.name)} />
         </svg>
         <span class="station-name">{named("station", station.name)}</span>
-        <State state={station.state} />
-        <span class="station-detail">{station.detail}</span>
         <span class="station-time">
-          {station.updated_at ? ago(station.updated_at, lang.value) : ""}
-          {station.seconds ? ` · ${duration(station.seconds)}` : ""}
+          <State state={station.state} />
+          <small>
+            {station.updated_at ? ago(station.updated_at, lang.value) : ""}
+            {station.seconds ? ` · ${duration(station.seconds)}` : ""}
+          </small>
         </span>
+        <span class="station-detail">{station.detail}</span>
       </a>
     </li>
   );

@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useSignal } from "@preact/signals";
 import { ApiError, keyWanted } from "../lib/api";
-import { facts, figure, type Metric, percent, plainName } from "../lib/format";
+import { count, facts, figure, type Metric, percent, plainName } from "../lib/format";
 import { named, t } from "../lib/i18n";
 import type { MetricNode } from "../lib/types";
 import { Icon, type IconName } from "./icon";
@@ -120,6 +120,7 @@ const kShares = /accuracy|agreement|share|mfu|rate$/;
 /** A metric's value in its natural unit. */
 export function metricText(name: string, value: number): string {
   if (kShares.test(name) && Math.abs(value) <= 1) return percent(value);
+  if (Number.isInteger(value)) return count(value);
   return Math.abs(value) >= 0.1 && Math.abs(value) < 1e4 ? value.toPrecision(4) : figure(value);
 }
 
