@@ -162,6 +162,7 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
     own = pool_.take(static_cast<size_t>(own_floats) * sizeof(float));
   }
   tasks_.clear();
+  writes_.clear();
   float* next = own.as<float>();
   for (int64_t s = 0; s < batch.n_seq(); ++s) {
     const int64_t begin = batch.seq_begin[static_cast<size_t>(s)],
@@ -178,8 +179,7 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
         head = {next, next + KvCache::key_floats(end - begin, d), d, KvCache::value_stride(d)};
         next = head.values + KvCache::value_floats(end - begin, d);
       }
-      for (int64_t r = begin; r < end; ++r)
-        head.write(first_pos + r - begin, k.row(r) + h * d, v.row(r) + h * d);
+      writes_.push_back({head, h, begin, end - begin, first_pos});
       // The last rows see the most: they go first, so that the threads end together.
       for (int64_t r = end; r > begin; r -= kAttentionRows) {
         const int64_t first = std::max(begin, r - kAttentionRows);
@@ -187,6 +187,18 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
       }
     }
   }
+  const int64_t numbers =
+      k.rows() * d * 16 / std::max<int64_t>(1, batch.n_seq());  // strided, so they count more
+  threads_.parallel_for(static_cast<int64_t>(writes_.size()), grain_for(kGrainNumbers, numbers),
+                        [&](int64_t begin, int64_t end) {
+                          for (int64_t i = begin; i < end; ++i) {
+                            const AttentionTask& w = writes_[static_cast<size_t>(i)];
+                            const int64_t column = w.kv_head * d;
+                            for (int64_t r = w.row; r < w.row + w.n_rows; ++r) {
+                              w.head.write(w.first_pos + r - w.row, k.row(r) + column, v.row(r) + column);
+                            }
+                          }
+                        });
   return own;
 }
 

@@ -87,7 +87,7 @@ class NativeOps {
   uint64_t last_id_ = 0;
   Prepared prepared_;
   std::vector<RopeTable> rope_tables_;
-  std::vector<AttentionTask> tasks_;
+  std::vector<AttentionTask> tasks_, writes_;  // of the attention under way
 };
 
 static_assert(Ops<NativeOps>);
