@@ -325,6 +325,7 @@ Result<CompletionRequest> parse_completion_request(const Json& body, const Reque
   out.echo = TRY(field(json_bool_or(body, "echo", false), "echo"));
   if (const Json* logprobs = json_find(body, "logprobs"); logprobs != nullptr) {
     out.logprobs = TRY(int_in(body, "logprobs", 0, 0, 5));
+    if (out.echo) return unsupported("logprobs", "log probabilities of the prompt that 'echo' gives back");
   }
   if (!TRY(field(json_string_or(body, "suffix", ""), "suffix")).empty()) {
     return unsupported("suffix", "text after the answer");

@@ -85,10 +85,9 @@ TEST(CompletionRequestTest, TakesPromptsOfEveryKind) {
   EXPECT_THAT(std::get<std::vector<int32_t>>(prompts("[1,2,3]").at(0)), ElementsAre(1, 2, 3));
   EXPECT_THAT(std::get<std::vector<int32_t>>(prompts("[[1],[4,5]]").at(1)), ElementsAre(4, 5));
   const auto parsed =
-      parse_completion_request(parse_json(R"({"model":"m","prompt":"a","echo":true,"logprobs":2})").value());
+      parse_completion_request(parse_json(R"({"model":"m","prompt":"a","logprobs":2})").value());
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->max_tokens, 16);
-  EXPECT_TRUE(parsed->echo);
   EXPECT_EQ(parsed->logprobs, 2);
 }
 
@@ -187,6 +186,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{R"("prompt":["a","b","c"],"n":8)", "prompt", "at most 16"},
                     Refused{R"("prompt":"a","logprobs":6)", "logprobs", "from 0 to 5"},
                     Refused{R"("prompt":"a","logprobs":true)", "logprobs", "integer"},
+                    Refused{R"("prompt":"a","logprobs":1,"echo":true)", "logprobs", "of the prompt"},
                     Refused{R"("prompt":"a","suffix":"b")", "suffix", "after the answer"},
                     Refused{R"("prompt":"a","best_of":3)", "best_of", "more answers"},
                     Refused{R"("prompt":"a","max_tokens":0)", "max_tokens", "echo"},
