@@ -140,7 +140,9 @@ void for_tasks(const AttentionShape& shape, F&& f) {
   for (int64_t s = 0; s < shape.n_seq; ++s)
     longest = std::max<int64_t>(longest, shape.seq_begin[s + 1] - shape.seq_begin[s]);
   const int64_t tasks = shape.n_seq * shape.n_kv_head;
-#pragma omp parallel
+  // Too little work is not worth waking threads for.
+  const bool many = tasks > 1 && shape.n_rows * shape.n_head * shape.head_dim * longest > (1 << 20);
+#pragma omp parallel if (many)
   {
     Scratch scratch(longest, shape.head_dim);
 #pragma omp for schedule(dynamic, 1)

@@ -28,7 +28,7 @@ using TypeOf = std::remove_pointer_t<T>;
 // Splits [0, n) into one run of items per thread: f(begin, end, thread).
 template <class F>
 void split(int64_t n, int64_t item_cost, F&& f) {
-  const int threads = n * item_cost < 16384 ? 1 : omp_get_max_threads();
+  const int threads = n * item_cost < 65536 ? 1 : omp_get_max_threads();
   if (threads == 1) return f(int64_t{0}, n, 0);
 #pragma omp parallel num_threads(threads)
   {
