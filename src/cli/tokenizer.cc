@@ -118,7 +118,7 @@ Result<int> train(const TrainFlags& flags) {
   Progress progress("Reading texts", 0, "texts");
   uint64_t n = 0;
   const auto next = [&]() -> Result<std::optional<std::string>> {
-    progress.update(++n);
+    progress.update(n++);
     return files.next();
   };
   const TokenizerTrainResult made = TRY(train_tokenizer(next, flags.options, flags.out));
