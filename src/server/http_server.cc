@@ -85,7 +85,7 @@ class HttpServer::Impl {
         acceptor_(*io_),
         workers_(std::make_shared<WorkerPool>(options_.n_workers, options_.max_queue)) {}
 
-  ~Impl() { drain(0); }
+  ~Impl() { drain(0); }  // NOLINT(bugprone-exception-escape): only for want of memory, where ending is right
 
   Status listen() {
     error_code error;
