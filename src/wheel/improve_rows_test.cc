@@ -42,6 +42,7 @@ TEST_F(ImproveRowsTest, MixesCopiesOfCorrectionsWithOldText) {
   set.train = {row("one?", "yes"), row("two?", "no", 2)};
   ImproveSection config;
   config.steps = 5;
+  config.replay_share = 0.5;
   const ImproveRows counts =
       write_improve_rows(set, write_train_rows(300), *tokenizer, config, 64, dir_ / "rows.jsonl").value();
   EXPECT_EQ(counts.steps, 5);
@@ -70,6 +71,7 @@ TEST_F(ImproveRowsTest, ManyCorrectionsTakeMoreSteps) {
     set.train.push_back(row(fmt::format("question {}?", i), "a long answer of many words"));
   ImproveSection config;
   config.steps = 60;
+  config.replay_share = 0.5;
   const ImproveRows counts =
       write_improve_rows(set, write_train_rows(10), *tokenizer, config, 64, dir_ / "rows.jsonl").value();
   EXPECT_GT(counts.steps, 100);
