@@ -15,6 +15,16 @@ struct Prompted {
   std::vector<int32_t> prompt, correction;
 };
 
+// The ids of the last answer in a whole conversation that begins with `prompt`: as the trainer sees them,
+// which is not always as the answer alone is encoded.
+std::vector<int32_t> answer_ids(const std::vector<int32_t>& prompt, const std::vector<int32_t>& whole,
+                                const std::vector<int32_t>& stop_ids) {
+  if (whole.size() <= prompt.size() || !std::equal(prompt.begin(), prompt.end(), whole.begin())) return {};
+  const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(prompt.size());
+  const auto end = std::find_first_of(begin, whole.end(), stop_ids.begin(), stop_ids.end());
+  return {begin, end};
+}
+
 // Prompt and correction as ids, cut to the context from the left.
 Result<Prompted> encode_row(const Engine& engine, const CuratedRow& row) {
   const EncodeOptions plain{.add_special = false, .parse_special = false};
@@ -22,10 +32,13 @@ Result<Prompted> encode_row(const Engine& engine, const CuratedRow& row) {
   const JsonArray context(row.messages.begin(), row.messages.end() - 1);
   if (json_string_or(context.front(), "role", "").value_or("") == "prompt") {
     ids.prompt = engine.tokenizer().encode(question_of(row), {.add_special = true, .parse_special = false});
+    ids.correction = engine.tokenizer().encode(correction_of(row), plain);
   } else {
     ids.prompt = TRY(engine.encode_chat(context));
+    ids.correction =
+        answer_ids(ids.prompt, TRY(engine.encode_chat(row.messages)), engine.checkpoint().stop_ids());
+    if (ids.correction.empty()) ids.correction = engine.tokenizer().encode(correction_of(row), plain);
   }
-  ids.correction = engine.tokenizer().encode(correction_of(row), plain);
   const auto room = static_cast<size_t>(std::max(engine.n_ctx() - 2 * kSpareTokens, 2));
   if (ids.correction.size() >= room) ids.correction.resize(room - 1);
   const size_t most = room - ids.correction.size();
