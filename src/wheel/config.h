@@ -34,7 +34,7 @@ struct TrainSection {
   double max_minutes = 0;  // 0: no limit
   double lr = 1e-3, min_lr_ratio = 0.1, weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8,
          grad_clip = 1.0;
-  int64_t warmup_steps = 20, evaluate_every = 100, checkpoint_every = 100, patience = 0, seed = 1,
+  int64_t warmup_steps = 20, evaluate_every = 100, checkpoint_every = 50, patience = 0, seed = 1,
           n_threads = 0;
 };
 

@@ -55,7 +55,7 @@ max_minutes = 10               # the learning rate comes down in time on a slow 
 # warmup_steps = 20
 # weight_decay = 0.1
 # evaluate_every = 100
-# checkpoint_every = 100
+# checkpoint_every = 50
 # patience = 0                 # stop after this many evaluations without a better one; 0: never
 # seed = 1
 
