@@ -10,6 +10,7 @@
 #include "text/tokenizer.h"
 
 using namespace volant;
+using namespace std::literals;
 
 namespace {
 
@@ -49,8 +50,7 @@ void weights() {
 void rows() {
   put_all("json", {R"({"a":[1,-2.5e3,true,null,"\u5b57\ud83c\udf89"],"b":{}})", "[[[]]]", "\"x\"", "1e999"});
   put_all("jsonl", {"{\"text\":\"a\"}\n\n{\"text\":1}\r\n[1]\nbad\n", "\xEF\xBB\xBF{}\n{\"messages\":[]}"});
-  put_all("csv", {std::string_view("\0name,text\n1,\"a \"\"b\"\"\nc\"\n2,x\n", 31), "\1a;b\r\n1;2\r\n",
-                  "\x0Bx\ty\n\"1\t2\n"});
+  put_all("csv", {"\0name,text\n1,\"a \"\"b\"\"\nc\"\n2,x\n"sv, "\1a;b\r\n1;2\r\n", "\x0Bx\ty\n\"1\t2\n"});
   for (const char* ending : {"gz", "zst"}) {
     const Path path = root / (std::string("rows.jsonl.") + ending);
     JsonlWriter writer = JsonlWriter::create(path).value();
@@ -63,12 +63,10 @@ void rows() {
 }
 
 void texts() {
-  put_all("charset",
-          {std::string_view("\0plain text", 11), "\1caf\xC3\xA9 \xE4\xBD\xA0\xE5\xA5\xBD",
-           std::string_view("\2a\0b\0", 5), "\4\xC4\xE3\xBA\xC3", "\5\xA7\x41\xA6\x6E", "\6caf\xE9"});
-  put_all("markup", {std::string_view("\0<html><head><title>t</title></head><body><p>One &amp; "
-                                      "two<table><tr><td>x</table><script>1</script>",
-                                      99),
+  put_all("charset", {"\0plain text"sv, "\1caf\xC3\xA9 \xE4\xBD\xA0\xE5\xA5\xBD", "\2a\0b\0"sv,
+                      "\4\xC4\xE3\xBA\xC3", "\5\xA7\x41\xA6\x6E", "\6caf\xE9"});
+  put_all("markup", {"\0<html><head><title>t</title></head><body><p>One &amp; "
+                     "two<table><tr><td>x</table><script>1</script>"sv,
                      "\1# Title\n\nText with *emphasis*, `code` and [a link](http://x.y).\n\n```c\nint "
                      "x;\n```\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"});
   put_all("personal_data",
