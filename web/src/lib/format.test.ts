@@ -59,11 +59,12 @@ test("a metric may be bare or carry its interval", () => {
 });
 
 test("any object can be listed as facts", () => {
-  assert.deepEqual(facts({ version: "v2", gate: { passed: true, reasons: ["a", "b"] }, empty: "", none: null, loss: 1.23456, bits: { value: 2, ci95: [1, 3] } }), [
+  assert.deepEqual(facts({ version: "v2", gate: { passed: true, reasons: ["a", "b"] }, empty: "", none: null, loss: 1.23456, tokens: 12345, bits: { value: 2, ci95: [1, 3] } }), [
     ["version", "v2"],
     ["gate.passed", "true"],
     ["gate.reasons", "a\nb"],
     ["loss", "1.235"],
+    ["tokens", "12,345"],
     ["bits", "2"],
   ]);
 });

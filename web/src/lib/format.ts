@@ -116,7 +116,7 @@ export function facts(node: MetricNode | undefined, path = ""): [string, string]
     if (metric !== null) return [[path, figure(metric.value)]];
     return Object.entries(node).flatMap(([name, child]) => facts(child, path === "" ? name : `${path}.${name}`));
   }
-  return [[path, typeof node === "number" && !Number.isInteger(node) ? figure(node) : String(node)]];
+  return [[path, typeof node === "number" ? (Number.isInteger(node) ? count(node) : figure(node)) : String(node)]];
 }
 
 /** "tokens_per_second" -> "tokens per second", for names that no dictionary knows. */

@@ -135,9 +135,11 @@ function OfOther({ trace }: { trace: OtherTrace }): JSX.Element {
       <Link name="node">
         <Pairs of={rest["node"]} group="trace" />
       </Link>
-      <Link name="madeFrom">
-        <Pairs of={{ sources: rest["sources"] ?? [] }} group="trace" />
-      </Link>
+      {Array.isArray(rest["sources"]) && rest["sources"].length > 0 && (
+        <Link name="madeFrom">
+          <Pairs of={{ sources: rest["sources"].map((source) => (source as { name?: string }).name ?? "") }} group="trace" />
+        </Link>
+      )}
       <Link name="runs">
         {ids(runs).map((id) => (
           <p key={id}><a href={href("training", id)}>{id}</a></p>
