@@ -48,7 +48,8 @@ TEST_F(ImproveRowsTest, MixesCopiesOfCorrectionsWithOldText) {
   EXPECT_EQ(counts.steps, 5);
   std::map<std::string, int64_t> copies;
   int64_t texts = 0;
-  for (const Json& one : read_jsonl(dir_ / "rows.jsonl").value()) {
+  const std::vector<Json> rows = read_jsonl(dir_ / "rows.jsonl").value();
+  for (const Json& one : rows) {
     if (const Json* messages = json_find(one, "messages")) {
       EXPECT_EQ(json_find(one, "weight"), nullptr);
       ++copies[std::string(messages->at(0).at("content").as_string())];
