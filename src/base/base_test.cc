@@ -41,9 +41,13 @@ TEST(Json, ReportsWhereTheTextBreaksAndWhatAFieldShouldBe) {
   EXPECT_FALSE(json_int_or(object, "s", 7));
 }
 
-TEST(Json, RefusesNestingThatWouldExhaustTheStack) {
-  EXPECT_FALSE(parse_json(std::string(100'000, '[')));
+TEST(Json, FindsAFieldOfAnObjectItselfAndUnsignedNumbersAreIntegers) {
+  const JsonObject object{{"n", uint64_t{7}}};
+  ASSERT_EQ(json_find(object, "n"), object.if_contains("n"));
+  EXPECT_EQ(*json_int(object, "n"), 7);
 }
+
+TEST(Json, RefusesNestingThatWouldExhaustTheStack) { EXPECT_FALSE(parse_json(std::string(100'000, '['))); }
 
 TEST(Json, WritesShortNumbersAndReadsThemBack) {
   EXPECT_EQ(dump_json(Json{{"a", 0.5}, {"b", 3}, {"c", "文"}}), R"({"a":0.5,"b":3,"c":"文"})");

@@ -8,20 +8,27 @@ namespace {
 
 const char* kind_name(const Json& value) {
   switch (value.kind()) {
-    case boost::json::kind::null: return "null";
-    case boost::json::kind::bool_: return "a boolean";
+    case boost::json::kind::null:
+      return "null";
+    case boost::json::kind::bool_:
+      return "a boolean";
     case boost::json::kind::int64:
     case boost::json::kind::uint64:
-    case boost::json::kind::double_: return "a number";
-    case boost::json::kind::string: return "a string";
-    case boost::json::kind::array: return "an array";
-    case boost::json::kind::object: return "an object";
+    case boost::json::kind::double_:
+      return "a number";
+    case boost::json::kind::string:
+      return "a string";
+    case boost::json::kind::array:
+      return "an array";
+    case boost::json::kind::object:
+      return "an object";
   }
   return "something else";
 }
 
 Error wrong_type(std::string_view key, const char* expected, const Json* got) {
-  if (got == nullptr) return fail(ErrorCode::kParse, "expected field '{}' ({}), and it is missing", key, expected);
+  if (got == nullptr)
+    return fail(ErrorCode::kParse, "expected field '{}' ({}), and it is missing", key, expected);
   return fail(ErrorCode::kParse, "expected field '{}' to be {}, got {}", key, expected, kind_name(*got));
 }
 
@@ -33,6 +40,8 @@ Result<std::string> as_string(std::string_view key, const Json* field) {
 Result<int64_t> as_int(std::string_view key, const Json* field) {
   if (field != nullptr) {
     if (field->is_int64()) return field->get_int64();
+    if (field->is_uint64() && field->get_uint64() <= INT64_MAX)
+      return static_cast<int64_t>(field->get_uint64());
     if (field->is_double()) {  // 1e3 and 512.0 are integers too
       const double number = field->get_double();
       if (std::trunc(number) == number && std::abs(number) < 9e15) return static_cast<int64_t>(number);
@@ -147,20 +156,27 @@ std::string dump_json_pretty(const Json& value) {
 }
 
 const Json* json_find(const Json& object, std::string_view key) {
-  const auto* fields = object.if_object();
-  if (fields == nullptr) return nullptr;
-  const Json* field = fields->if_contains(key);
+  const JsonObject* fields = object.if_object();
+  return fields == nullptr ? nullptr : json_find(*fields, key);
+}
+
+const Json* json_find(const JsonObject& object, std::string_view key) {
+  const Json* field = object.if_contains(key);
   return field == nullptr || field->is_null() ? nullptr : field;
 }
 
 Result<std::string> json_string(const Json& object, std::string_view key) {
   return as_string(key, json_find(object, key));
 }
-Result<int64_t> json_int(const Json& object, std::string_view key) { return as_int(key, json_find(object, key)); }
+Result<int64_t> json_int(const Json& object, std::string_view key) {
+  return as_int(key, json_find(object, key));
+}
 Result<double> json_number(const Json& object, std::string_view key) {
   return as_number(key, json_find(object, key));
 }
-Result<bool> json_bool(const Json& object, std::string_view key) { return as_bool(key, json_find(object, key)); }
+Result<bool> json_bool(const Json& object, std::string_view key) {
+  return as_bool(key, json_find(object, key));
+}
 
 Result<std::string> json_string_or(const Json& object, std::string_view key, std::string_view other) {
   const Json* field = json_find(object, key);

@@ -37,5 +37,7 @@ Result<double> json_number_or(const Json& object, std::string_view key, double o
 Result<bool> json_bool_or(const Json& object, std::string_view key, bool other);
 // The field itself, or nullptr when `object` is not an object or has no such field or it is null.
 const Json* json_find(const Json& object, std::string_view key);
+const Json* json_find(const JsonObject& object,
+                      std::string_view key);  // no temporary Json, whose field would dangle
 
 }  // namespace volant

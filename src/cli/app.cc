@@ -18,9 +18,9 @@ namespace {
 constexpr int kExitUsage = 2;
 
 constexpr AddCommand kCommands[] = {
-    add_init,    add_run,      add_status,  add_data,    add_tokenizer, add_train, add_eval,
-    add_compress, add_serve,   add_chat,    add_feedback, add_improve,  add_promote, add_rollback,
-    add_trace,   add_runs,     add_models,  add_version, add_completion,
+    add_init,     add_run,   add_status, add_data,     add_tokenizer,  add_train,   add_eval,
+    add_compress, add_serve, add_chat,   add_feedback, add_improve,    add_promote, add_rollback,
+    add_trace,    add_runs,  add_models, add_version,  add_completion,
 };
 
 constexpr const char* kAbout =
@@ -30,13 +30,16 @@ constexpr const char* kAbout =
 constexpr const char* kExamples =
     "Examples:\n"
     "  volant init my-model                      a new workspace with a commented volant.toml\n"
-    "  volant run my-model                       turn the wheel: do whatever is stale, up to a deployed model\n"
+    "  volant run my-model                       turn the wheel: do whatever is stale, up to a deployed "
+    "model\n"
     "  volant serve my-model                     serve it at http://127.0.0.1:8080, with the console\n"
     "  volant chat --workspace my-model          talk to it here\n"
     "  volant improve my-model                   learn from the corrections that users gave\n"
     "\n"
-    "'volant COMMAND --help' tells more of each. Exit status: 0 done, 2 wrong usage, 3 bad input, 4 not found,\n"
-    "5 the environment refused (disk, port, permission), 6 refused by a gate, 130 stopped, 70 a defect of Volant.";
+    "'volant COMMAND --help' tells more of each. Exit status: 0 done, 2 wrong usage, 3 bad input, 4 not "
+    "found,\n"
+    "5 the environment refused (disk, port, permission), 6 refused by a gate, 130 stopped, 70 a defect of "
+    "Volant.";
 
 // The command that the user was in when parsing failed: the deepest subcommand that was recognised.
 CLI::App* deepest_parsed(CLI::App* app) {
@@ -73,8 +76,11 @@ int report_usage_error(CLI::App& root, const CLI::ParseError& error) {
     word = word.substr(0, word.find('='));
     const bool is_flag = word.starts_with("-");
     const bool is_command = !is_flag && !app->get_subcommands({}).empty();
-    message = fmt::format("unknown {} '{}'{}", is_flag ? "flag" : is_command ? "command" : "argument", word,
-                          did_you_mean(word, known_words(app, is_flag)));
+    message = fmt::format("unknown {} '{}'{}",
+                          is_flag      ? "flag"
+                          : is_command ? "command"
+                                       : "argument",
+                          word, did_you_mean(word, known_words(app, is_flag)));
   }
   std::fprintf(stderr, "volant: %s\nTry '%s --help'.\n", message.c_str(), path_of(app).c_str());
   return kExitUsage;

@@ -6,6 +6,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/resolve.h"
 #include "runtime/engine.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr int kExitStopped = 130;
 
 struct Flags {
-  std::string model = "production", workspace = ".", prompt, system;
+  std::string model = "production", workspace = default_workspace(), prompt, system;
   bool has_prompt = false, has_seed = false, raw = false, json = false;
   int max_tokens = 256, n_threads = 0, n_ctx = 0;
   double temperature = 0.7, top_p = 0.95;

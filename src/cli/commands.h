@@ -1,5 +1,5 @@
-// The commands of `volant`, one file each (`run.cc` adds `volant run`). A command declares its flags, help and examples,
-// calls a room, and prints; it holds no logic.
+// The commands of `volant`, one file each (`run.cc` adds `volant run`). A command declares its flags, help
+// and examples, calls a room, and prints; it holds no logic.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <functional>

@@ -50,7 +50,8 @@ std::string bash_script(CLI::App& root) {
 }
 
 std::string zsh_script(CLI::App& root) {
-  return "# zsh: eval \"$(volant completion zsh)\"\nautoload -U +X bashcompinit && bashcompinit\n" + bash_script(root);
+  return "# zsh: eval \"$(volant completion zsh)\"\nautoload -U +X bashcompinit && bashcompinit\n" +
+         bash_script(root);
 }
 
 std::string fish_script(CLI::App& root) {
@@ -60,7 +61,8 @@ std::string fish_script(CLI::App& root) {
                           sub->get_description());
     for (const CLI::Option* option : sub->get_options()) {
       for (const auto& name : option->get_lnames()) {
-        script += fmt::format("complete -c volant -n '__fish_seen_subcommand_from {}' -l {}\n", sub->get_name(), name);
+        script += fmt::format("complete -c volant -n '__fish_seen_subcommand_from {}' -l {}\n",
+                              sub->get_name(), name);
       }
     }
   }
@@ -71,16 +73,16 @@ std::string fish_script(CLI::App& root) {
 
 void add_completion(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("completion", "Print a shell completion script");
-  app->add_option("shell", "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  app->add_option("shell", "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
   app->footer("Examples:\n  eval \"$(volant completion bash)\"\n  volant completion fish | source");
   app->callback([&action] { action = [] { return Result<int>(0); }; });
 }
 
 int print_completion(CLI::App& root) {
   const auto shell = root.get_subcommand("completion")->get_option("shell")->as<std::string>();
-  const std::string script = shell == "fish" ? fish_script(root) : shell == "zsh" ? zsh_script(root) : bash_script(root);
+  const std::string script = shell == "fish"  ? fish_script(root)
+                             : shell == "zsh" ? zsh_script(root)
+                                              : bash_script(root);
   std::fputs(script.c_str(), stdout);
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "compress/export.h"
 #include "eval/documents.h"
@@ -15,7 +16,7 @@ namespace {
 constexpr size_t kParityTexts = 16;
 
 struct CompressFlags {
-  std::string workspace = ".", model, to = "q8_0", out, texts;
+  std::string workspace = default_workspace(), model, to = "q8_0", out, texts;
   bool json = false;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "data/collect.h"
 #include "data/personal_data.h"
 #include "data/prepare.h"
@@ -16,7 +17,7 @@ namespace volant::cli {
 namespace {
 
 struct ReportFlags {
-  std::string workspace = ".";
+  std::string workspace = default_workspace();
   int n_examples = 1;
   bool json = false;
 };

@@ -4,6 +4,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "eval/documents.h"
 #include "registry/resolve.h"
@@ -12,7 +13,7 @@ namespace volant::cli {
 namespace {
 
 struct EvalFlags {
-  std::string workspace = ".", model, data, html;
+  std::string workspace = default_workspace(), model, data, html;
   DocumentOptions documents;
   LanguageEvalOptions eval;
   EngineOptions engine;

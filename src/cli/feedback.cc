@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/registry.h"
 
@@ -13,7 +14,7 @@ namespace {
 constexpr size_t kTextWidth = 60;
 
 struct Flags {
-  std::string workspace = ".";
+  std::string workspace = default_workspace();
   NewFeedback add;
   int64_t limit = 50;
   bool json = false;
@@ -62,14 +63,15 @@ Result<int> add(const Flags& flags) {
 void add_feedback(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("feedback", "List what users said about answers");
   auto flags = std::make_shared<Flags>();
-  app->add_option("--workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
+  app->add_option("workspace,--workspace", flags->workspace, "Folder with volant.toml")
+      ->capture_default_str();
   app->add_option("--limit", flags->limit, "At most this many, newest first")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
       "Examples:\n"
-      "  volant feedback --workspace examples/bilingual\n"
+      "  volant feedback examples/bilingual\n"
       "  volant feedback add chatcmpl-1f3 --correction \"Paris.\"\n"
       "  volant feedback add chatcmpl-1f3 --rating down --comment \"too long\"");
   app->callback([&action, flags, app] {

@@ -5,13 +5,14 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 
 namespace volant::cli {
 namespace {
 
 struct Flags {
-  std::string workspace = ".";
+  std::string workspace = default_workspace();
   bool dry_run = false, json = false;
 };
 

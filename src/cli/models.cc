@@ -5,6 +5,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/audit.h"
 #include "registry/versions.h"
@@ -13,7 +14,7 @@ namespace volant::cli {
 namespace {
 
 struct Flags {
-  std::string version, workspace = ".";
+  std::string version, workspace = default_workspace();
   bool json = false, audit = false;
 };
 
@@ -89,7 +90,8 @@ void add_models(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("models", "List model versions, show one, or show the audit log");
   auto flags = std::make_shared<Flags>();
   app->add_option("version", flags->version, "\"v3\" or an alias; without it all are listed");
-  app->add_option("--workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
+  app->add_option("workspace,--workspace", flags->workspace, "Folder with volant.toml")
+      ->capture_default_str();
   app->add_flag("--audit", flags->audit, "Check and show the audit log: promotions, refusals, rollbacks");
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(

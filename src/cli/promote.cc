@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/versions.h"
 
@@ -9,7 +10,7 @@ namespace volant::cli {
 namespace {
 
 struct Flags {
-  std::string version, workspace = ".", reason;
+  std::string version, workspace = default_workspace(), reason;
   bool force = false, json = false;
 };
 
@@ -35,7 +36,8 @@ void add_promote(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("promote", "Make a version production; a running server takes it up");
   auto flags = std::make_shared<Flags>();
   app->add_option("version", flags->version, "\"v3\", or the alias candidate or canary")->required();
-  app->add_option("--workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
+  app->add_option("workspace,--workspace", flags->workspace, "Folder with volant.toml")
+      ->capture_default_str();
   app->add_option("--reason", flags->reason, "Why, for the audit log");
   app->add_flag("--force", flags->force, "Though its gate refused; the audit log says so");
   app->add_flag("--json", flags->json, "Print a JSON object");

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/versions.h"
 
@@ -24,7 +25,7 @@ Result<int> run(const std::string& workspace, bool json) {
 
 void add_rollback(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("rollback", "Bring back the version that was production before");
-  auto workspace = std::make_shared<std::string>(".");
+  auto workspace = std::make_shared<std::string>(default_workspace());
   auto json = std::make_shared<bool>(false);
   app->add_option("workspace", *workspace, "Folder with volant.toml")->capture_default_str();
   app->add_flag("--json", *json, "Print a JSON object");

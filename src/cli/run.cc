@@ -8,6 +8,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 
 namespace volant::cli {
@@ -17,7 +18,7 @@ constexpr int kNameWidth = 10;
 constexpr int kTimeWidth = 9;
 
 struct Flags {
-  std::string workspace = ".", until;
+  std::string workspace = default_workspace(), until;
   std::vector<std::string> force;
   bool dry_run = false, json = false;
 };

@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 
 namespace volant::cli {
@@ -15,7 +16,7 @@ namespace {
 constexpr size_t kSummaryWidth = 80;
 
 struct Flags {
-  std::string run, workspace = ".";
+  std::string run, workspace = default_workspace();
   int64_t limit = 30;
   bool json = false;
 };
@@ -97,7 +98,8 @@ void add_runs(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("runs", "List runs, or show the curve of one");
   auto flags = std::make_shared<Flags>();
   app->add_option("run", flags->run, "Id of a run; without it all are listed");
-  app->add_option("--workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
+  app->add_option("workspace,--workspace", flags->workspace, "Folder with volant.toml")
+      ->capture_default_str();
   app->add_option("--limit", flags->limit, "At most this many, newest first")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "registry/resolve.h"
 #include "server/key_store.h"
 #include "server/server.h"
@@ -14,13 +15,13 @@ namespace volant::cli {
 namespace {
 
 struct ServeFlags {
-  std::string workspace = ".", model, host, key_file, log_level = "info";
+  std::string workspace = default_workspace(), model, host, key_file, log_level = "info";
   int port = -1, n_slots = 0, n_ctx = 0, n_threads = -1, max_queue = -1, max_tokens = 0;
   double drain_seconds = -1;
 };
 
 struct KeyFlags {
-  std::string workspace = ".", file, name, scope = "all";
+  std::string workspace = default_workspace(), file, name, scope = "all";
   bool json = false;
 };
 

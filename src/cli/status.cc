@@ -5,6 +5,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 
 namespace volant::cli {
@@ -51,7 +52,7 @@ Result<int> show_status(const std::string& folder, bool json) {
 
 void add_status(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("status", "Show where the wheel stands");
-  auto folder = std::make_shared<std::string>(".");
+  auto folder = std::make_shared<std::string>(default_workspace());
   auto json = std::make_shared<bool>(false);
   app->add_option("workspace", *folder, "Folder with volant.toml")->capture_default_str();
   app->add_flag("--json", *json, "Print a JSON object");

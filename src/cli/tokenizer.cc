@@ -9,6 +9,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/resolve.h"
 #include "text/fertility.h"
@@ -19,12 +20,12 @@ namespace volant::cli {
 namespace {
 
 struct EncodeFlags {
-  std::string model, workspace = ".", text, file;
+  std::string model, workspace = default_workspace(), text, file;
   bool has_text = false, no_special = false, plain = false, tokens = false, json = false;
 };
 
 struct DecodeFlags {
-  std::string model, workspace = ".";
+  std::string model, workspace = default_workspace();
   std::vector<std::string> ids;
   bool keep_special = false, json = false;
 };
@@ -37,7 +38,7 @@ struct TrainFlags {
 };
 
 struct ReportFlags {
-  std::string model, workspace = ".";
+  std::string model, workspace = default_workspace();
   std::vector<std::string> data;
   bool json = false;
 };

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/lineage.h"
 
@@ -13,7 +14,7 @@ constexpr size_t kShortDigest = 12;
 constexpr size_t kMaxFiles = 12;
 
 struct Flags {
-  std::string id, workspace = ".";
+  std::string id, workspace = default_workspace();
   bool json = false;
 };
 
@@ -98,7 +99,8 @@ void add_trace(CLI::App& root, Action& action) {
   auto flags = std::make_shared<Flags>();
   app->add_option("id", flags->id, "Answer, version, run, artifact digest, source name or file path")
       ->required();
-  app->add_option("--workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
+  app->add_option("workspace,--workspace", flags->workspace, "Folder with volant.toml")
+      ->capture_default_str();
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
       "Examples:\n"
