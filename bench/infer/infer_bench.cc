@@ -88,8 +88,8 @@ double read_bandwidth(int n_threads) {
   return median(rates);
 }
 
-// One pass: `n_rows` new tokens of each of `streams` slots from position `pos`; logits of each stream's last
-// row.
+// One pass: `n_rows` new tokens of each of `streams` slots from position `pos`;
+// logits of each stream's last row.
 void pass(NativeLlama& model, int streams, int pos, int n_rows) {
   std::vector<int32_t> tokens, positions, begins{0}, slots, outs;
   const auto n_vocab = static_cast<int32_t>(model.config().vocab_size);

@@ -20,9 +20,9 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(begin, end) on pieces that cover [0, n) once each. Where the pieces begin depends on n, grain
-  // and the pool's size alone; which thread takes a piece does not matter to the result. `grain`: the least
-  // worth a piece.
+  // Calls body(begin, end) on pieces that cover [0, n) once each. Where the pieces
+  // begin depends on n, grain and the pool's size alone; which thread takes a
+  // piece does not matter to the result. `grain`: the least worth a piece.
   template <class Body>
   void parallel_for(int64_t n, int64_t grain, const Body& body) {
     if (n <= 0) return;

@@ -1,5 +1,5 @@
-// The command line as a whole: parses it, runs the chosen command, prints errors. Does not know what a
-// command does.
+// The command line as a whole: parses it, runs the chosen command,
+// prints errors. Does not know what a command does.
 #pragma once
 
 namespace volant::cli {

@@ -94,8 +94,8 @@ JsonObject message(const char* role, std::string_view content) {
   return {{"role", role}, {"content", content}};
 }
 
-// The prompt of a conversation. The oldest turns are left out, the system message is not, until the answer
-// fits too.
+// The prompt of a conversation. The oldest turns are left out,
+// the system message is not, until the answer fits too.
 Result<std::vector<int32_t>> prompt_of(const Engine& engine, JsonArray& messages, const Flags& flags) {
   const size_t first = messages.empty() || messages[0].at("role") != "system" ? 0 : 1;
   while (true) {

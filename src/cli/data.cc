@@ -1,5 +1,5 @@
-// `volant data`: what the data of a workspace became, and collecting, preparing, masking and looking at files
-// without one.
+// `volant data`: what the data of a workspace became, and collecting,
+// preparing, masking and looking at files without one.
 #include <cstdio>
 #include <iostream>
 #include <memory>

@@ -9,8 +9,8 @@
 namespace volant::cli {
 namespace {
 
-// Columns of one UTF-8 character that starts with `lead`: wide from U+1100 on, which three bytes or more
-// mostly are.
+// Columns of one UTF-8 character that starts with `lead`:
+// wide from U+1100 on, which three bytes or more mostly are.
 size_t columns_of(unsigned char lead) {
   if ((lead & 0xC0) == 0x80) return 0;
   return lead >= 0xE1 && lead != 0xE2 ? 2 : 1;

@@ -1,5 +1,5 @@
-// `volant serve`: the HTTP server in front of a workspace or of any model, and `volant serve keys` for its
-// API keys.
+// `volant serve`: the HTTP server in front of a workspace or of any model,
+// and `volant serve keys` for its API keys.
 #include <cstdio>
 #include <memory>
 

@@ -104,8 +104,8 @@ TEST(ExportModel, MetadataIsWhatLlamaCppAsksFor) {
   EXPECT_EQ(file.tensors().at("blk.0.attn_norm.weight").type, GgmlType::kF32);
 }
 
-// Row i of a head's first half goes to 2i, row i of its second half to 2i + 1: convert_hf_to_gguf's
-// permute().
+// Row i of a head's first half goes to 2i, row i of its second half to 2i + 1:
+// convert_hf_to_gguf's permute().
 TEST(ExportModel, QueryRowsAreInterleaved) {
   VOLANT_DATA_OR_SKIP(model, "models/tiny-llama-gqa");
   const ScratchDir scratch;
@@ -165,8 +165,8 @@ TEST(ExportModel, HuggingFaceFolderKeepsTheModel) {
   EXPECT_EQ(count_entries(scratch.path()), 1U);
 }
 
-// A model whose numbers do not fit f16 is another model after the export: refused, and nothing is left
-// behind.
+// A model whose numbers do not fit f16 is another model after the export:
+// refused, and nothing is left behind.
 TEST(ExportModel, WhatDiffersIsRefusedAndLeavesNothing) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
   const ScratchDir scratch;

@@ -21,8 +21,8 @@ const std::vector<std::string>& built_in_parity_texts();
 // with noise, and there rounding shows more than it matters.
 Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::vector<std::string>& texts);
 
-// Adds one position to the sums of a report: logits of the original and of the exported model, [n_vocab]
-// each.
+// Adds one position to the sums of a report:
+// logits of the original and of the exported model, [n_vocab] each.
 struct ParitySums {
   double kl = 0, max_logit_error = 0;
   int64_t positions = 0, agreeing = 0;

@@ -14,8 +14,8 @@ constexpr char32_t kCsi = 0x9B;  // the one-character form of ESC [
 
 bool is_c1(char32_t c) { return c >= 0x80 && c <= 0x9F; }
 
-// The run of characters U+0080 to U+00FF at `begin` as the bytes that they once were; empty when that is no
-// UTF-8.
+// The run of characters U+0080 to U+00FF at `begin` as the bytes that they once were;
+// empty when that is no UTF-8.
 std::u32string decode_run(std::u32string_view run) {
   std::string bytes;
   for (const char32_t c : run) bytes.push_back(static_cast<char>(c));
@@ -46,8 +46,8 @@ std::u32string repair_mojibake(std::u32string_view in, bool* changed) {
   return out;
 }
 
-// Where the escape sequence that starts at `i` ends (one past it); `i` + 1 when it is a lone escape
-// character.
+// Where the escape sequence that starts at `i` ends (one past it);
+// `i` + 1 when it is a lone escape character.
 size_t end_of_escape(const std::u32string& s, size_t i) {
   size_t at = i + 1;
   char32_t kind = '[';

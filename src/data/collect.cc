@@ -163,8 +163,8 @@ Result<std::vector<Path>> source_files(const CollectSource& source, const Path& 
   std::erase_if(found, [&](const Path& path) { return is_excluded(path, source.exclude); });
   if (found.empty()) return fail(ErrorCode::kNotFound, "expected files, but exclude leaves none").at(place);
 
-  // Device and inode tell names of the same file; real files come before links to them, so that rows carry
-  // the real name.
+  // Device and inode tell names of the same file;
+  // real files come before links to them, so that rows carry the real name.
   std::stable_sort(found.begin(), found.end(), [](const Path& a, const Path& b) {
     return !std::filesystem::is_symlink(a) && std::filesystem::is_symlink(b);
   });

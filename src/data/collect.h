@@ -1,8 +1,8 @@
-// Collect: files of the user's own as one JSON Lines file of documents. Sources: text, markdown, html, csv,
-// jsonl (also a .json file that holds an array of objects); csv and jsonl also as .gz and .zst. A file that
-// is reached by several names (symbolic links, overlapping globs) is read once. A bad row or file is counted
-// and reported, not fatal, unless nothing at all could be read. Does not clean, judge or de-duplicate: that
-// is prepare.h.
+// Collect: files of the user's own as one JSON Lines file of documents. Sources: text,
+// markdown, html, csv, jsonl (also a .json file that holds an array of objects); csv and jsonl
+// also as .gz and .zst. A file that is reached by several names (symbolic links, overlapping
+// globs) is read once. A bad row or file is counted and reported, not fatal, unless nothing at
+// all could be read. Does not clean, judge or de-duplicate: that is prepare.h.
 #pragma once
 #include <cstdint>
 #include <map>

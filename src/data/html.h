@@ -15,8 +15,8 @@ struct HtmlText {
   std::string text;   // blocks separated by blank lines
 };
 
-// `utf8` is a page as UTF-8 text. kLimit for a page that is too large, too deeply nested or too costly to
-// parse.
+// `utf8` is a page as UTF-8 text.
+// kLimit for a page that is too large, too deeply nested or too costly to parse.
 Result<HtmlText> text_of_html(std::string_view utf8);
 
 // The charset that a page declares about itself in its first bytes ("gbk"), or an empty text.

@@ -1,5 +1,5 @@
-// HTML files: a page is a record. The charset is that of the source, else what the page declares, else found
-// out.
+// HTML files: a page is a record.
+// The charset is that of the source, else what the page declares, else found out.
 #include "data/html.h"
 #include "data/sources.h"
 #include "io/line_reader.h"

@@ -39,8 +39,8 @@ bool is_svg_leaf(std::string_view name) {
   return std::find(kLeaves.begin(), kLeaves.end(), name) != kLeaves.end();
 }
 
-// How deep tags are nested, by the letter, and rather too many than too few: gumbo takes time depth times
-// tags.
+// How deep tags are nested, by the letter, and rather too many than too few:
+// gumbo takes time depth times tags.
 int depth_of(std::string_view html) {
   int depth = 0, deepest = 0;
   for (size_t i = html.find('<'); i != std::string_view::npos; i = html.find('<', i)) {
@@ -65,8 +65,8 @@ int depth_of(std::string_view html) {
   return deepest;
 }
 
-// Precedes each block of memory; blocks form a list, so that all can be given back at once, without
-// recursion.
+// Precedes each block of memory; blocks form a list,
+// so that all can be given back at once, without recursion.
 struct alignas(16) Block {
   Block* previous;
   Block* next;

@@ -1,5 +1,5 @@
-// A parsed HTML page: gumbo's tree with limits on depth and memory, so that no page can exhaust the stack or
-// the machine.
+// A parsed HTML page: gumbo's tree with limits on depth and memory,
+// so that no page can exhaust the stack or the machine.
 #pragma once
 #include <gumbo.h>
 

@@ -185,8 +185,8 @@ std::optional<NearDuplicate> NearDuplicateIndex::add(uint64_t n, const std::vect
     tags.push_back(static_cast<uint32_t>(
         hash64({reinterpret_cast<const char*>(signature.data()) + band * size, size}, band)));
   }
-  // Three standard deviations of the estimate below the threshold: what is less similar than that is not
-  // looked at.
+  // Three standard deviations of the estimate below the threshold:
+  // what is less similar than that is not looked at.
   const double margin = 3 * std::sqrt(threshold_ * (1 - threshold_) / kMinHashSize);
   for (const uint32_t candidate : candidates_of(tags)) {
     const size_t entry = candidate - 1;

@@ -1,7 +1,7 @@
-// Near duplicates: texts that say the same but for a few words. A text is the set of its shingles (three
-// characters of Chinese, two words otherwise); MinHash signatures (Broder 1997) and banded hashing find the
-// candidates, the estimated and then the real Jaccard similarity of the sets decides. The first of several
-// alike stays.
+// Near duplicates: texts that say the same but for a few words. A text is the set of
+// its shingles (three characters of Chinese, two words otherwise); MinHash signatures
+// (Broder 1997) and banded hashing find the candidates, the estimated and then the
+// real Jaccard similarity of the sets decides. The first of several alike stays.
 #pragma once
 #include <cstdint>
 #include <functional>

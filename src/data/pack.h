@@ -1,5 +1,5 @@
-// Pack: rows of text as a token shard that the trainer maps into memory: bos, ids of the text, eos for each
-// document.
+// Pack: rows of text as a token shard that the trainer maps into memory:
+// bos, ids of the text, eos for each document.
 #pragma once
 #include "data/token_shard.h"
 #include "text/tokenizer.h"
@@ -14,9 +14,9 @@ struct ShardReport {
   Json to_json() const;
 };
 
-// Tokenises the "text" rows of a JSON Lines file; a row with "messages" is packed as its contents joined by
-// blank lines. Text is plain: a control symbol that a user wrote is no control symbol. An empty file gives an
-// empty shard.
+// Tokenises the "text" rows of a JSON Lines file; a row with "messages" is
+// packed as its contents joined by blank lines. Text is plain: a control symbol
+// that a user wrote is no control symbol. An empty file gives an empty shard.
 Result<ShardReport> write_shard_of_rows(const Path& rows_path, const Tokenizer& tokenizer, const Path& out);
 
 }  // namespace volant

@@ -82,8 +82,8 @@ std::vector<PersonalDataSpan> find_personal_data(std::string_view utf8) {
 }
 
 std::string mask_personal_data(std::string_view utf8, std::map<std::string, uint64_t>* counts) {
-  // A placeholder may free what was glued to its neighbour ("a@b.cn" behind digits): look again until nothing
-  // is found.
+  // A placeholder may free what was glued to its neighbour ("a@b.cn" behind digits):
+  // look again until nothing is found.
   constexpr int kMaxRounds = 8;
   std::string text(utf8);
   for (int round = 0; round < kMaxRounds; ++round) {

@@ -1,7 +1,7 @@
-// Personal data in text: e-mail addresses, telephone numbers (international, North American, Chinese mobile
-// and landline), IPv4 and IPv6 addresses, Chinese citizen ID numbers (GB 11643, check digit), bank cards
-// (ISO/IEC 7812, Luhn). Found by rules and check digits, in linear time. Names and street addresses are not
-// found.
+// Personal data in text: e-mail addresses, telephone numbers (international, North
+// American, Chinese mobile and landline), IPv4 and IPv6 addresses, Chinese citizen
+// ID numbers (GB 11643, check digit), bank cards (ISO/IEC 7812, Luhn). Found by
+// rules and check digits, in linear time. Names and street addresses are not found.
 #pragma once
 #include <cstdint>
 #include <map>

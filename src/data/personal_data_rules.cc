@@ -35,8 +35,8 @@ size_t end_of_domain(std::string_view text, size_t begin) {
   return good_end;
 }
 
-// The digits of a number of at most `max` digits that is whole or has single `separators` inside; `end` is
-// one past it.
+// The digits of a number of at most `max` digits that is whole
+// or has single `separators` inside; `end` is one past it.
 std::string grouped_digits(std::string_view text, size_t begin, size_t max, std::string_view separators,
                            size_t* end) {
   std::string digits;
@@ -159,8 +159,8 @@ size_t match_ipv6(std::string_view text, size_t begin) {
   return end_of_prefix_length(text, end, 128);
 }
 
-// True when the colon before `begin` ends a word ("ip:2001:db8::1"), not a part of an address
-// ("db8:2001::1").
+// True when the colon before `begin` ends a word ("ip:2001:db8::1"),
+// not a part of an address ("db8:2001::1").
 bool follows_label(std::string_view text, size_t begin) {
   size_t from = begin - 1;
   bool word = false;
@@ -242,8 +242,8 @@ Match match_bank_card(std::string_view text, size_t begin) {
     digits.push_back(text[i]);
     ++group;
     if (is_digit(at(text, i + 1))) continue;
-    // Cards are printed in groups of four or more (the last one may be shorter): a list of small numbers is
-    // no card.
+    // Cards are printed in groups of four or more (the last one may be shorter):
+    // a list of small numbers is no card.
     const bool known = digits.size() >= 12 && is_issued(digits) && passes_luhn(digits);
     if (known && number_ends(text, i + 1)) found = {begin, i + 1};
     const char separator = at(text, i + 1);

@@ -103,8 +103,8 @@ void measure_words(const std::u32string& s, TextMeasures& m) {
   std::u32string word;
   const auto end_word = [&] {
     if (word.empty()) return;
-    // Only words with letters tell how long words are: a dash between blanks or between Chinese characters
-    // does not.
+    // Only words with letters tell how long words are:
+    // a dash between blanks or between Chinese characters does not.
     if (std::any_of(word.begin(), word.end(), is_letter)) {
       ++n_words;
       word_chars += word.size();

@@ -22,8 +22,8 @@ struct Row {
 
 // A collected row; kParse says which field is missing or of the wrong type.
 Result<Row> row_from_json(const Json& json);
-// {"id", "text" or "messages", "lang", "source", ...}, as training reads it; `with_place` adds "path" and
-// "record".
+// {"id", "text" or "messages", "lang", "source", ...}, as training reads it;
+// `with_place` adds "path" and "record".
 Json row_to_json(const Row& row, bool with_place);
 
 }  // namespace volant

@@ -1,5 +1,5 @@
-// Row spool: rows that wait in a temporary file between two passes, addressed by number. Removed with the
-// object.
+// Row spool: rows that wait in a temporary file between two passes,
+// addressed by number. Removed with the object.
 #pragma once
 #include <vector>
 

@@ -12,8 +12,8 @@ namespace volant {
 
 double split_position(std::string_view utf8) {
   const std::string digest = sha256_hex(text_for_digest(utf8));
-  // Other digits of the digest than those that exact_duplicates.cc uses as its key; 52 bits fit a double
-  // exactly.
+  // Other digits of the digest than those that exact_duplicates.cc uses as its key;
+  // 52 bits fit a double exactly.
   const uint64_t bits = std::strtoull(digest.substr(40, 13).c_str(), nullptr, 16);
   return static_cast<double>(bits) / static_cast<double>(1ULL << 52);
 }

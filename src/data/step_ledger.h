@@ -1,6 +1,6 @@
-// Step ledger: the book of prepare(). Every row that enters a step leaves it or is dropped with a reason; a
-// few examples of each reason are kept, chosen by digest so that they come from all over the data and are the
-// same in every run.
+// Step ledger: the book of prepare(). Every row that enters a step leaves it or
+// is dropped with a reason; a few examples of each reason are kept, chosen by
+// digest so that they come from all over the data and are the same in every run.
 #pragma once
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
-// Text files: a file is a record, or records stand between lines that hold only the separator (as in fortune
-// files).
+// Text files: a file is a record, or records stand between
+// lines that hold only the separator (as in fortune files).
 #include <algorithm>
 
 #include "data/sources.h"

@@ -1,5 +1,5 @@
-// The documents of a file: paragraphs of a text, rows of JSON Lines (`text` or `messages`), plain, `.gz` or
-// `.zst`.
+// The documents of a file: paragraphs of a text,
+// rows of JSON Lines (`text` or `messages`), plain, `.gz` or `.zst`.
 #pragma once
 #include "eval/language_model.h"
 

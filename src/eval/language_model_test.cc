@@ -84,8 +84,8 @@ TEST(LanguageModel, NothingToScoreIsAnError) {
   EXPECT_EQ(evaluate_language_model(*engine, {{"", "en"}}, {}).error().code, ErrorCode::kInvalidArgument);
 }
 
-// Each token is scored exactly once, whatever the window; windows see less, so they are worse, but not by
-// much.
+// Each token is scored exactly once, whatever the window;
+// windows see less, so they are worse, but not by much.
 TEST(LanguageModel, LongTextsAreScoredInWindows) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
   std::string text;

@@ -1,5 +1,5 @@
-// The evaluation as a page: headline numbers, a bar per language with its interval, how documents spread,
-// samples.
+// The evaluation as a page: headline numbers,
+// a bar per language with its interval, how documents spread, samples.
 #include <algorithm>
 #include <cmath>
 

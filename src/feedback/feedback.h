@@ -1,5 +1,5 @@
-// Feedback: what users said about answers. Screened when it comes in; corrections become training rows in
-// curation.h.
+// Feedback: what users said about answers. Screened when it comes in;
+// corrections become training rows in curation.h.
 #pragma once
 #include <optional>
 #include <string>

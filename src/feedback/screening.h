@@ -1,5 +1,5 @@
-// Screening: what a piece of feedback must be to be kept, and to be learned from. Rules and limits only; no
-// model judges.
+// Screening: what a piece of feedback must be to be kept,
+// and to be learned from. Rules and limits only; no model judges.
 #pragma once
 #include <cstddef>
 #include <string>

@@ -1,6 +1,6 @@
-// A file that grows aside and appears at its name only when it is complete: bytes go to a partial file beside
-// it, commit() syncs and renames. Without commit() nothing is left behind (after a kill, only the partial
-// file).
+// A file that grows aside and appears at its name only when it is complete:
+// bytes go to a partial file beside it, commit() syncs and renames. Without
+// commit() nothing is left behind (after a kill, only the partial file).
 #pragma once
 #include "io/file.h"
 

@@ -12,8 +12,8 @@ namespace {
 constexpr size_t kLinesToLookAt = 20;
 constexpr size_t kBytesToLookAt = 1 << 20;
 
-// The separator that occurs equally often (outside quotes) in the most of the first lines; then the more
-// frequent one.
+// The separator that occurs equally often (outside quotes) in the most of the first lines;
+// then the more frequent one.
 char find_separator(const std::deque<std::string>& lines, char quote) {
   constexpr std::array<char, 3> kCandidates{',', ';', '\t'};
   char best = ',';

@@ -55,8 +55,8 @@ class GgufFile {
   std::map<std::string, GgufTensor> tensors_;
 };
 
-// Writes metadata in order and tensors in order, aside and renamed. Types of metadata are given exactly by
-// GgufField.
+// Writes metadata in order and tensors in order, aside and renamed.
+// Types of metadata are given exactly by GgufField.
 struct GgufField {
   enum class Type : uint32_t {
     kU8,

@@ -52,8 +52,8 @@ class LineReader {
   std::unique_ptr<State> state_;
 };
 
-// The whole content of a plain, `.gz` or `.zst` file, decompressed; kLimit when it is longer than
-// `max_bytes`.
+// The whole content of a plain, `.gz` or `.zst` file, decompressed;
+// kLimit when it is longer than `max_bytes`.
 Result<std::string> read_content(const Path& path, uint64_t max_bytes = kMaxTextFileBytes);
 
 }  // namespace volant

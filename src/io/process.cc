@@ -129,8 +129,8 @@ pid_t fork_child(const Launch& launch) {
       }).detach();
     }
   };
-  // Never destroyed: its thread waits in it until the process ends. A forked copy of us has no such thread
-  // yet.
+  // Never destroyed: its thread waits in it until the process ends.
+  // A forked copy of us has no such thread yet.
   static std::mutex mutex;
   static Forker* forker = nullptr;
   static pid_t owner = 0;

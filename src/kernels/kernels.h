@@ -2,9 +2,9 @@
 // has is taken at start; VOLANT_ISA or force_kernels() names another. Kernels allocate nothing, throw
 // nothing, know no threads: the caller splits the work and gives them their part.
 //
-// Weights come packed in panels of 16 outputs (kernels/pack.h). An output is summed over the inputs in one
-// fixed order that does not depend on how many rows are computed together: a row gives the same bits alone
-// and in a batch.
+// Weights come packed in panels of 16 outputs (kernels/pack.h). An output is
+// summed over the inputs in one fixed order that does not depend on how many
+// rows are computed together: a row gives the same bits alone and in a batch.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -81,8 +81,8 @@ struct Kernels {
 const Kernels& kernels();
 // Tables that this processor can run, "generic" first.
 std::span<const Kernels* const> host_kernels();
-// Takes the table of that name from now on: for tests and measurements. kInvalidArgument names the known
-// ones.
+// Takes the table of that name from now on:
+// for tests and measurements. kInvalidArgument names the known ones.
 Status force_kernels(std::string_view name);
 
 }  // namespace volant

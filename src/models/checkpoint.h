@@ -1,6 +1,6 @@
-// A model on disk, whatever its format: a Hugging Face folder (safetensors) or a GGUF file. Tensors are found
-// by their Hugging Face name. Missing and extra tensors and wrong shapes are reported by name when it is
-// opened.
+// A model on disk, whatever its format: a Hugging Face folder (safetensors)
+// or a GGUF file. Tensors are found by their Hugging Face name. Missing and
+// extra tensors and wrong shapes are reported by name when it is opened.
 #pragma once
 #include <memory>
 #include <string>
@@ -33,8 +33,8 @@ class Checkpoint {
   std::vector<int32_t> stop_ids() const;
   uint64_t bytes() const;          // of all tensors
   std::string dtype_name() const;  // of most of the bytes: "q8_0"
-  // Gives the memory of pages that were read back to the system, when the weights were copied; they can be
-  // read again.
+  // Gives the memory of pages that were read back to the system,
+  // when the weights were copied; they can be read again.
   void forget_pages() const;
 
  private:

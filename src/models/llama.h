@@ -1,6 +1,6 @@
-// Llama (Touvron et al. 2023; grouped-query attention, RoPE, RMSNorm, SwiGLU; tied or untied head), written
-// once. T rows, D hidden, F intermediate, H heads, K key/value heads, d head_dim, V vocabulary, R rows read
-// out.
+// Llama (Touvron et al. 2023; grouped-query attention, RoPE, RMSNorm, SwiGLU;
+// tied or untied head), written once. T rows, D hidden, F intermediate, H
+// heads, K key/value heads, d head_dim, V vocabulary, R rows read out.
 #pragma once
 #include <cmath>
 #include <string>

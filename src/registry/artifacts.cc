@@ -65,8 +65,8 @@ Result<Artifact> put_artifact(Registry& registry, const Path& built, const std::
     return find_artifact(registry, digest);
   }
   for (const Path& path : tree.paths) TRY(sync_one(path));
-  // The folder of the digest appears whole, in one rename; one that a killed process left unrecorded is
-  // replaced.
+  // The folder of the digest appears whole, in one rename;
+  // one that a killed process left unrecorded is replaced.
   const std::string name = built.filename().string();
   const Path staged = partial_path(registry.tmp_dir() / digest);
   TRY(make_dirs(staged));

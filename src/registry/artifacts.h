@@ -1,5 +1,5 @@
-// Artifacts: files and folders that a stage made, kept under the SHA-256 of their bytes and never changed
-// again.
+// Artifacts: files and folders that a stage made,
+// kept under the SHA-256 of their bytes and never changed again.
 #pragma once
 #include <string>
 #include <vector>
@@ -19,8 +19,8 @@ struct Artifact {
 // it. A second artifact of the same bytes is the first one.
 Result<Artifact> put_artifact(Registry& registry, const Path& built, const std::string& kind);
 Result<Artifact> find_artifact(Registry& registry, const std::string& digest);
-// Where the artifact's file or folder lies: artifacts/<digest>/<its name>. kNotFound when it is gone from
-// disk.
+// Where the artifact's file or folder lies:
+// artifacts/<digest>/<its name>. kNotFound when it is gone from disk.
 Result<Path> artifact_path(Registry& registry, const std::string& digest);
 
 }  // namespace volant

@@ -1,6 +1,6 @@
-// The gate: may this candidate take production's place? Compares both on the same held-out documents, with
-// the upper bound of a paired bootstrap, and says why not in plain words. The first version is held against a
-// byte unigram.
+// The gate: may this candidate take production's place? Compares both on the
+// same held-out documents, with the upper bound of a paired bootstrap, and says
+// why not in plain words. The first version is held against a byte unigram.
 #pragma once
 #include <string>
 #include <vector>

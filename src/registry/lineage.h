@@ -1,5 +1,5 @@
-// Lineage: edges "this was made from that" between sources, artifacts, runs, versions and answers, walked
-// both ways.
+// Lineage: edges "this was made from that" between sources,
+// artifacts, runs, versions and answers, walked both ways.
 #pragma once
 #include <string>
 #include <vector>
@@ -17,8 +17,8 @@ struct LineageNode {
 // Adding an edge twice is adding it once. `role`: "documents", "rows", "tokenizer", ...
 Status add_edge(Registry& registry, const LineageNode& from, const LineageNode& to, const std::string& role);
 
-// Everything that `node` was made from (back) or that was made from it (forward), nearest first, without
-// itself.
+// Everything that `node` was made from (back) or that was
+// made from it (forward), nearest first, without itself.
 Result<std::vector<LineageNode>> ancestors(Registry& registry, const LineageNode& node);
 Result<std::vector<LineageNode>> descendants(Registry& registry, const LineageNode& node);
 

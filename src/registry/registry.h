@@ -1,7 +1,7 @@
-// Registry: what a workspace has made and where it came from. Artifacts by digest, runs, stages, model
-// versions with their aliases, lineage, answers and the audit log, in `.volant/volant.db`. Thread safe;
-// several processes may use one workspace at once. The free functions of the other headers of this room take
-// a Registry.
+// Registry: what a workspace has made and where it came from. Artifacts by digest,
+// runs, stages, model versions with their aliases, lineage, answers and the audit
+// log, in `.volant/volant.db`. Thread safe; several processes may use one workspace
+// at once. The free functions of the other headers of this room take a Registry.
 #pragma once
 #include <memory>
 #include <optional>

@@ -28,8 +28,8 @@ Result<Run> find_run(Registry& registry, const std::string& id);
 // Newest first.
 Result<std::vector<Run>> list_runs(Registry& registry, int64_t limit = 100);
 Path run_dir(const Registry& registry, const std::string& id);
-// events.jsonl of a run, as an array; a half-written last line is left out. At most `limit` of the last
-// events.
+// events.jsonl of a run, as an array;
+// a half-written last line is left out. At most `limit` of the last events.
 Result<JsonArray> run_events(Registry& registry, const std::string& id, size_t limit = 20000);
 
 // The same of a file; no file gives no events.

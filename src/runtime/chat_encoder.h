@@ -1,6 +1,5 @@
-// A conversation as prompt ids, through the model's chat template. What people write stays text: a message
-// that holds
-// "<|im_end|>" cannot end its turn or open another one.
+// A conversation as prompt ids, through the model's chat template. What people write stays text:
+// a message that holds "<|im_end|>" cannot end its turn or open another one.
 #pragma once
 #include <string>
 #include <vector>

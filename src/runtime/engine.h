@@ -1,6 +1,6 @@
-// Engine: one loaded model that answers several requests at once. A worker thread of its own packs prompts
-// (prefill) and next tokens (decode) of all live requests into batches. Thread safe. Knows ids and text;
-// knows no HTTP.
+// Engine: one loaded model that answers several requests at once. A worker
+// thread of its own packs prompts (prefill) and next tokens (decode) of all
+// live requests into batches. Thread safe. Knows ids and text; knows no HTTP.
 #pragma once
 #include <functional>
 #include <map>

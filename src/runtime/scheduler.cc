@@ -130,8 +130,8 @@ void Scheduler::end_cancelled() {
   for (const auto& answer : ended) answer->finish(FinishReason::kCancelled);
 }
 
-// Each waiting answer goes to the free slot whose kept positions serve it most, else to the one unused for
-// longest.
+// Each waiting answer goes to the free slot whose kept
+// positions serve it most, else to the one unused for longest.
 void Scheduler::admit() {
   const std::lock_guard lock(mutex_);
   while (!waiting_.empty()) {

@@ -1,7 +1,7 @@
-// The engine's worker: puts waiting answers into free slots, and in each step computes one batch that holds
-// the next token of every live answer, a piece of the prompts that are still being read, and a piece of a
-// text to be scored. A slot keeps its positions after an answer: the next prompt that begins alike goes on
-// from there.
+// The engine's worker: puts waiting answers into free slots, and in each step computes
+// one batch that holds the next token of every live answer, a piece of the prompts
+// that are still being read, and a piece of a text to be scored. A slot keeps its
+// positions after an answer: the next prompt that begins alike goes on from there.
 #pragma once
 #include <condition_variable>
 #include <deque>

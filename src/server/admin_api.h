@@ -1,5 +1,5 @@
-// The admin API: what the console shows and does with a workspace. Each call is a function from request to
-// answer.
+// The admin API: what the console shows and does with a workspace.
+// Each call is a function from request to answer.
 #pragma once
 #include <string>
 

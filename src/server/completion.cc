@@ -75,8 +75,8 @@ Status check_prompts(const CompletionRequest& request, const std::vector<Prompt>
   return {};
 }
 
-// One request while it is answered. Shared by the exchange, the engine's callbacks and the worker that ends
-// it.
+// One request while it is answered. Shared by the exchange,
+// the engine's callbacks and the worker that ends it.
 class Completion : public std::enable_shared_from_this<Completion> {
  public:
   Completion(const CompletionContext& context, const HttpExchangePtr& exchange, CompletionRequest request,

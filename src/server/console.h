@@ -18,8 +18,8 @@ struct ConsoleFile {
 // Generated when the program is built; empty without the console.
 std::span<const ConsoleFile> console_files();
 
-// The file that a GET or HEAD asks for ("/" is index.html), or nothing. Without the console, "/" is a page
-// that says so.
+// The file that a GET or HEAD asks for ("/" is index.html), or nothing.
+// Without the console, "/" is a page that says so.
 std::optional<HttpResponse> console_response(const HttpRequest& request);
 
 }  // namespace volant

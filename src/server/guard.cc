@@ -19,8 +19,8 @@ bool changes_something(const HttpRequest& request) {
   return request.method != "GET" && request.method != "HEAD";
 }
 
-// The key of "Authorization: Bearer KEY" (any case of the word) or "X-Api-Key: KEY"; empty when there is
-// none.
+// The key of "Authorization: Bearer KEY" (any case of the word) or "X-Api-Key: KEY";
+// empty when there is none.
 std::string_view key_of(const HttpRequest& request) {
   if (const std::string* value = request.header("authorization")) {
     const std::string_view text = *value;
@@ -42,8 +42,8 @@ std::string_view host_of_origin(std::string_view origin) {
   return {};
 }
 
-// A page of another site must not reach us through the user's browser. Not needed with keys, which no browser
-// adds by itself.
+// A page of another site must not reach us through the user's browser.
+// Not needed with keys, which no browser adds by itself.
 std::optional<HttpResponse> check_origin(const HttpRequest& request) {
   const std::string* host = request.header("host");
   if (request.header_count("host") > 1 || (!request.http_1_0 && host == nullptr)) {

@@ -35,8 +35,8 @@ struct HttpRequest {
   size_t header_count(std::string_view name) const;
 };
 
-// Splits and decodes "/a%20b?x=1&y=2" into request.path and request.query. kInvalidArgument on a broken
-// escape.
+// Splits and decodes "/a%20b?x=1&y=2" into request.path and request.query.
+// kInvalidArgument on a broken escape.
 Status parse_target(std::string_view target, HttpRequest& request);
 
 struct HttpResponse {
@@ -67,8 +67,8 @@ class HttpExchange {
   // Runs on the thread that notices, so it must be short.
   void on_close(std::function<void()> callback);
 
-  // A short name of what was asked, for metrics ("/v1/chat/completions"); set by the handler before it
-  // answers.
+  // A short name of what was asked, for metrics ("/v1/chat/completions");
+  // set by the handler before it answers.
   void set_route(std::string route);
   std::string route() const;
 

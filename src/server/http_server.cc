@@ -52,8 +52,8 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 
-// What a request that could not be read is answered with; status 0: nothing, the client is gone or has
-// nothing to say.
+// What a request that could not be read is answered with;
+// status 0: nothing, the client is gone or has nothing to say.
 HttpResponse parse_error_response(const error_code& error, const HttpOptions& options) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     return plain_error(
@@ -243,8 +243,8 @@ class HttpServer::Impl {
     if (connection->unread || buffer.size() > 0) co_await linger(connection);
   }
 
-  // Reads on for a moment after an early answer, so that closing does not destroy it on its way (RFC
-  // 9112, 9.6).
+  // Reads on for a moment after an early answer,
+  // so that closing does not destroy it on its way (RFC 9112, 9.6).
   asio::awaitable<void> linger(const ConnectionPtr& connection) {
     char waste[4096];
     connection->stream.expires_after(std::chrono::milliseconds(500));

@@ -29,8 +29,8 @@ struct HttpOptions {
 class HttpServer {
  public:
   using Handler = std::function<void(const HttpExchangePtr&)>;
-  // Called when an exchange ends, on the network thread; status 499 when the client left before the answer
-  // began.
+  // Called when an exchange ends, on the network thread;
+  // status 499 when the client left before the answer began.
   using OnDone = std::function<void(const HttpExchange&, int status, double seconds)>;
 
   // Listens, and serves until `drain`. kConflict when the port is taken, kInvalidArgument for a bad address.
@@ -43,8 +43,8 @@ class HttpServer {
   size_t waiting() const;  // requests without a worker yet
   // The threads that run the handlers; may outlive the server, and then runs tasks where they are posted.
   std::shared_ptr<WorkerPool> workers() const;
-  // Accepts nothing new, lets what runs finish for at most `limit_s`, then cuts the rest. True when nothing
-  // was cut.
+  // Accepts nothing new, lets what runs finish for at most `limit_s`,
+  // then cuts the rest. True when nothing was cut.
   bool drain(double limit_s);
 
  private:

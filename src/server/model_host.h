@@ -36,9 +36,9 @@ struct ModelHostOptions {
 
 class ModelHost {
  public:
-  // `model`: a folder or file to serve under its own name; empty: production of `workspace`. A workspace
-  // without a production version is fine: there is no model yet. `workspace` may be null when `model` is
-  // given.
+  // `model`: a folder or file to serve under its own name; empty: production
+  // of `workspace`. A workspace without a production version is fine: there
+  // is no model yet. `workspace` may be null when `model` is given.
   static Result<std::unique_ptr<ModelHost>> open(const ModelHostOptions& options, Workspace* workspace,
                                                  const Path& model);
   ~ModelHost();

@@ -3,8 +3,8 @@
 namespace volant {
 namespace {
 
-// JSON text is UTF-8; a token may be part of a character. Such bytes come out as U+FFFD here and exactly
-// under "bytes".
+// JSON text is UTF-8; a token may be part of a character.
+// Such bytes come out as U+FFFD here and exactly under "bytes".
 std::string printable(const std::string& bytes) {
   std::string out;
   for (size_t i = 0; i < bytes.size();) {

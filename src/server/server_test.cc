@@ -1,5 +1,5 @@
-// The whole server over real sockets: real models, a real registry, clients that come, stay, leave and
-// misbehave.
+// The whole server over real sockets:
+// real models, a real registry, clients that come, stay, leave and misbehave.
 #include "server/server.h"
 
 #include <gmock/gmock.h>

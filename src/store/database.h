@@ -44,8 +44,8 @@ struct Migration {
 
 class Database {
  public:
-  // Creates the file when it is missing. kUnsupported when a newer Volant wrote it; kParse when it is no
-  // database.
+  // Creates the file when it is missing.
+  // kUnsupported when a newer Volant wrote it; kParse when it is no database.
   static Result<std::unique_ptr<Database>> open(const Path& file, const std::vector<Migration>& migrations);
   ~Database();
   Database(const Database&) = delete;
@@ -54,8 +54,8 @@ class Database {
   Result<std::vector<SqlRow>> query(std::string_view sql, const std::vector<SqlValue>& values = {});
   // The first row, if any.
   Result<std::optional<SqlRow>> query_one(std::string_view sql, const std::vector<SqlValue>& values = {});
-  // Gives the number of rows changed. A broken unique constraint is kAlreadyExists, any other constraint
-  // kConflict.
+  // Gives the number of rows changed.
+  // A broken unique constraint is kAlreadyExists, any other constraint kConflict.
   Result<int64_t> execute(std::string_view sql, const std::vector<SqlValue>& values = {});
   // Row id of the last insert on this connection; read it inside the same transaction.
   int64_t last_insert_id() const;

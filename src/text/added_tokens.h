@@ -1,6 +1,6 @@
-// Tokens that are found in the text before the model sees it ("<|im_end|>"), as Hugging Face tokenizers does
-// it: leftmost, longest first; first those matched in the raw text, then those matched in the normalised
-// text.
+// Tokens that are found in the text before the model sees it ("<|im_end|>"),
+// as Hugging Face tokenizers does it: leftmost, longest first; first those
+// matched in the raw text, then those matched in the normalised text.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -28,8 +28,8 @@ Converter open_converter(const std::string& name) {
   return U_SUCCESS(status) ? std::move(converter) : nullptr;
 }
 
-// The bytes as UTF-8; what is no character of the charset becomes U+FFFD. Nothing when there is no such
-// charset.
+// The bytes as UTF-8; what is no character of the charset becomes U+FFFD.
+// Nothing when there is no such charset.
 std::optional<std::string> convert(std::string_view bytes, const std::string& charset) {
   const Converter converter = open_converter(charset);
   if (converter == nullptr) return std::nullopt;
@@ -66,8 +66,8 @@ const std::bitset<0x10000>& common_han() {
   return made;
 }
 
-// How much a decoded text looks like something people write: the mean over its characters of a number from -2
-// to 1.
+// How much a decoded text looks like something people write:
+// the mean over its characters of a number from -2 to 1.
 double plausibility(std::string_view utf8) {
   double sum = 0;
   size_t n = 0;

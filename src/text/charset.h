@@ -1,5 +1,5 @@
-// Any text file as UTF-8: byte order marks, UTF-8, UTF-16 without mark, GB18030 (and so GBK), Big5,
-// Windows-1252.
+// Any text file as UTF-8: byte order marks, UTF-8,
+// UTF-16 without mark, GB18030 (and so GBK), Big5, Windows-1252.
 #pragma once
 #include <string>
 #include <string_view>

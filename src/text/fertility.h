@@ -1,5 +1,5 @@
-// Fertility: how many tokens a tokenizer needs for a character and for a word of each language, beside one
-// token a byte.
+// Fertility: how many tokens a tokenizer needs for a character
+// and for a word of each language, beside one token a byte.
 #pragma once
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
-// What Jinja templates can call: filters, tests, methods of texts, lists and dictionaries. Pure functions of
-// values.
+// What Jinja templates can call: filters, tests, methods of texts,
+// lists and dictionaries. Pure functions of values.
 #pragma once
 #include <string_view>
 #include <vector>
@@ -28,8 +28,8 @@ Result<Value> call_method(const Value& on, const std::string& name, const Argume
 // `on.name` and `on[key]`: an undefined value when there is none; an error on an undefined `on`.
 Result<Value> get_attribute(const Value& on, const std::string& name);
 Result<Value> get_item(const Value& on, const Value& key);
-// What a loop over `on` gives: items of a list, keys of a dictionary, characters of a text; nothing of an
-// undefined value.
+// What a loop over `on` gives: items of a list, keys of a dictionary,
+// characters of a text; nothing of an undefined value.
 Result<List> items_of(const Value& on);
 // `needle in hay`.
 Result<bool> contains(const Value& hay, const Value& needle);

@@ -1,5 +1,5 @@
-// Template source to syntax tree. A statement, filter or test that is not known is kUnsupported, named with
-// its line.
+// Template source to syntax tree.
+// A statement, filter or test that is not known is kUnsupported, named with its line.
 #pragma once
 #include "text/jinja_ast.h"
 

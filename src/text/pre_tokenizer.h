@@ -1,6 +1,6 @@
-// The `pre_tokenizer` of a byte-level tokenizer.json: cuts a text into the words that merges stay inside of.
-// ByteLevel, Split (Isolated; Removed with invert), Digits, and sequences of them; any other is refused by
-// name.
+// The `pre_tokenizer` of a byte-level tokenizer.json: cuts a text into the
+// words that merges stay inside of. ByteLevel, Split (Isolated; Removed with
+// invert), Digits, and sequences of them; any other is refused by name.
 #pragma once
 #include <deque>
 #include <memory>

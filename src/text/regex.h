@@ -11,8 +11,8 @@ namespace volant {
 
 class Regex {
  public:
-  // Syntax of Oniguruma as tokenizer.json uses it; `\s` is Unicode's White_Space. kParse, kLimit,
-  // kUnsupported.
+  // Syntax of Oniguruma as tokenizer.json uses it;
+  // `\s` is Unicode's White_Space. kParse, kLimit, kUnsupported.
   static Result<Regex> compile(std::string_view pattern);
   Regex(Regex&&) noexcept;
   Regex& operator=(Regex&&) noexcept;

@@ -45,8 +45,8 @@ Status add_declared(const Json* tokenizer_json, const TokenizerConfig& config, S
   return {};
 }
 
-// The blank in front goes before the first word only: `legacy: false`, or Metaspace with prepend_scheme
-// "first".
+// The blank in front goes before the first word only:
+// `legacy: false`, or Metaspace with prepend_scheme "first".
 bool prefix_first_only(const Json* tokenizer_json, const TokenizerConfig& config) {
   if (tokenizer_json != nullptr)
     if (const Json* pre = json_find(*tokenizer_json, "pre_tokenizer"))
@@ -67,8 +67,8 @@ Result<std::unique_ptr<Tokenizer>> finish(SpmTokenizer::Parts parts, const Json*
   return std::unique_ptr<Tokenizer>(TRY(SpmTokenizer::build(std::move(parts))));
 }
 
-// Whether the normaliser and pre-tokeniser are those that conversion from SentencePiece writes; sets the
-// blank in front.
+// Whether the normaliser and pre-tokeniser are those that
+// conversion from SentencePiece writes; sets the blank in front.
 Status read_blanks(const Json& json, bool& add_dummy_prefix) {
   const Json* normalizer = json_find(json, "normalizer");
   const Json* pre = json_find(json, "pre_tokenizer");

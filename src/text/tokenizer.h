@@ -18,8 +18,8 @@ namespace volant {
 
 struct EncodeOptions {
   bool add_special = true;  // what the vocabulary puts around a text (bos, eos), if anything
-  // "<|im_end|>" in the text is that token, and so with every added token; false: plain text (what users
-  // wrote)
+  // "<|im_end|>" in the text is that token, and so with every added token;
+  // false: plain text (what users wrote)
   bool parse_special = true;
 };
 
@@ -29,8 +29,8 @@ class Tokenizer {
   virtual std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const = 0;
   // Text of ids, as the original library decodes them; ids out of range are passed over.
   virtual std::string decode(std::span<const int32_t> ids, bool skip_special = true) const = 0;
-  // The bytes that `id` adds in the middle of a text; may be part of a UTF-8 character; empty for a special
-  // token.
+  // The bytes that `id` adds in the middle of a text;
+  // may be part of a UTF-8 character; empty for a special token.
   virtual std::string token_bytes(int32_t id) const = 0;
   virtual std::string token_text(int32_t id) const = 0;  // as in the vocabulary: "▁the"
   virtual std::optional<int32_t> token_id(std::string_view token_text) const = 0;
@@ -53,8 +53,8 @@ class Tokenizer {
 // tokenizer_config.json).
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const Path& folder);
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const GgufFile& file);
-// From whatever `path` is: such a folder, a `.gguf` file, or a folder that holds one `.gguf` file and no
-// tokenizer.
+// From whatever `path` is: such a folder, a `.gguf` file,
+// or a folder that holds one `.gguf` file and no tokenizer.
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Path& path);
 
 // Bytes of a growing answer as text that never ends inside a UTF-8 character.

@@ -1,5 +1,5 @@
-// Every expected id of the golden files: the tokenizer as loaded, as saved and loaded again, and through
-// GGUF.
+// Every expected id of the golden files:
+// the tokenizer as loaded, as saved and loaded again, and through GGUF.
 #include <gtest/gtest.h>
 
 #include "io/file.h"

@@ -33,8 +33,8 @@ uint64_t lot(uint64_t seed, uint64_t index) {
   return x ^ (x >> 29);
 }
 
-// The texts as lines. When they are more than `max_bytes`, a share of them that does not depend on their
-// order of size.
+// The texts as lines. When they are more than `max_bytes`,
+// a share of them that does not depend on their order of size.
 class Sample {
  public:
   Sample(uint64_t max_bytes, uint64_t seed) : max_bytes_(max_bytes), seed_(seed) {}

@@ -1,5 +1,5 @@
-// AdamW (Loshchilov and Hutter 2019) in place, one pass over memory: decay on matrices, none on norms.
-// Moments in f32.
+// AdamW (Loshchilov and Hutter 2019) in place, one pass over memory:
+// decay on matrices, none on norms. Moments in f32.
 #pragma once
 #include <vector>
 

@@ -1,6 +1,6 @@
-// Batches: examples packed into flat batches, in an order that seed and epoch fix. Positions start anew in
-// each piece. Documents are cut so that every batch is full to the last row; conversations stay whole and the
-// rest is padded.
+// Batches: examples packed into flat batches, in an order that seed and epoch
+// fix. Positions start anew in each piece. Documents are cut so that every batch
+// is full to the last row; conversations stay whole and the rest is padded.
 #pragma once
 #include <vector>
 
@@ -37,8 +37,8 @@ struct BatchOptions {
 class Batches {
  public:
   Batches(const Examples& examples, const BatchOptions& options);
-  // The next batch; without rows after the pass of an unshuffled set. A batch of conversations ends with the
-  // epoch.
+  // The next batch; without rows after the pass of an unshuffled set.
+  // A batch of conversations ends with the epoch.
   TrainBatch next();
   const Cursor& cursor() const { return cursor_; }
   void seek(const Cursor& cursor);

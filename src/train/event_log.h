@@ -1,5 +1,5 @@
-// events.jsonl of a run: one JSON line for each step, evaluation and checkpoint, for the console and for
-// people.
+// events.jsonl of a run: one JSON line for each step,
+// evaluation and checkpoint, for the console and for people.
 #pragma once
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
-// Examples: the documents of a training or validation set as ids, each id with the weight of its prediction
-// in the loss.
+// Examples: the documents of a training or validation set as ids,
+// each id with the weight of its prediction in the loss.
 #pragma once
 #include <memory>
 #include <vector>
@@ -20,8 +20,8 @@ class Examples {
   virtual ~Examples() = default;
   virtual uint64_t size() const = 0;
   virtual Example get(uint64_t index) const = 0;
-  // Whether a long example may be cut into pieces that start anew (documents), or must stay whole
-  // (conversations).
+  // Whether a long example may be cut into pieces that start
+  // anew (documents), or must stay whole (conversations).
   virtual bool may_cut() const = 0;
   // Ids that are predicted in one pass over all.
   virtual uint64_t n_targets() const = 0;
@@ -30,9 +30,9 @@ class Examples {
 // Documents of a token shard. kInvalidArgument when an id is not below n_vocab.
 Result<std::unique_ptr<Examples>> shard_examples(const Path& shard, int64_t n_vocab);
 
-// Rows of JSON Lines: {"messages": [...], "weight"?: n} through the chat template, loss on what the assistant
-// says and on the end of its turns; {"text": ..., "weight"?: n} with loss on everything. Errors name file and
-// line.
+// Rows of JSON Lines: {"messages": [...], "weight"?: n} through the chat
+// template, loss on what the assistant says and on the end of its turns; {"text":
+// ..., "weight"?: n} with loss on everything. Errors name file and line.
 Result<std::unique_ptr<Examples>> row_examples(const Path& rows, const Tokenizer& tokenizer,
                                                const ChatTemplate& chat_template);
 

@@ -1,5 +1,5 @@
-// The job: everything that one training run is, from job.json. Unknown keys are errors that name the nearest
-// key.
+// The job: everything that one training run is, from job.json.
+// Unknown keys are errors that name the nearest key.
 #pragma once
 #include <optional>
 #include <string>

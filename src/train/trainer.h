@@ -8,8 +8,8 @@ namespace volant {
 
 enum class TrainOutcome { kFinished, kStopped };
 
-// `job_file`: its folder is the run's folder. Stops at the next step when stop_requested(), with a
-// checkpoint.
+// `job_file`: its folder is the run's folder.
+// Stops at the next step when stop_requested(), with a checkpoint.
 Result<TrainOutcome> run_training(const Path& job_file);
 
 }  // namespace volant

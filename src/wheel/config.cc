@@ -7,8 +7,8 @@
 #include <set>
 #include <stdexcept>
 
-// Some malformed texts reach an assertion of toml++: an exception, which is caught below, instead of an
-// abort.
+// Some malformed texts reach an assertion of toml++:
+// an exception, which is caught below, instead of an abort.
 constexpr void toml_require(bool condition) {
   if (!condition) throw std::logic_error("malformed text");
 }

@@ -80,8 +80,8 @@ struct WorkspaceConfig {
   ImproveSection improve;
 };
 
-// Reads and checks a volant.toml. kParse "volant.toml:12: ..." for syntax, kInvalidArgument for keys and
-// values.
+// Reads and checks a volant.toml. kParse "volant.toml:12: ..." for syntax,
+// kInvalidArgument for keys and values.
 Result<WorkspaceConfig> load_config(const Path& file);
 Result<WorkspaceConfig> parse_config(std::string_view toml, const std::string& file_name);
 // A commented volant.toml for a new workspace.

@@ -1,5 +1,5 @@
-// Deploy: a finished model becomes a version, meets the gate, and is promoted or refused. Used by `run` and
-// `improve`.
+// Deploy: a finished model becomes a version, meets the gate,
+// and is promoted or refused. Used by `run` and `improve`.
 #pragma once
 #include <string>
 #include <vector>

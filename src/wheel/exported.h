@@ -1,5 +1,5 @@
-// A trained folder in the formats of [compress], each with its parity report, and the scores of the one that
-// is served.
+// A trained folder in the formats of [compress],
+// each with its parity report, and the scores of the one that is served.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
-// Digests of the user's own files, remembered by size and time of change so that a second `volant run` reads
-// none of them.
+// Digests of the user's own files, remembered by size and time
+// of change so that a second `volant run` reads none of them.
 #pragma once
 #include <string>
 

@@ -146,8 +146,8 @@ class Improvement {
     return keep_model(model, file);
   }
 
-  // Model and rows become artifacts; copies, so that the run's folder stays whole until everything is
-  // recorded.
+  // Model and rows become artifacts;
+  // copies, so that the run's folder stays whole until everything is recorded.
   Status keep_model(const Path& model, const Path& file) {
     const Path copy = scratch_ / "model";
     TRY(copy_all(model, copy));

@@ -1,5 +1,5 @@
-// `volant improve`: corrections of users become a candidate, the candidate meets the gate, and is promoted or
-// refused.
+// `volant improve`: corrections of users become a candidate,
+// the candidate meets the gate, and is promoted or refused.
 #pragma once
 #include <functional>
 #include <string>

@@ -17,8 +17,8 @@ struct ImproveRows {
 
 inline constexpr int64_t kImproveTokensPerStep = 2048;
 
-// Writes `out` (JSON Lines). `train_rows`: the split that replay is taken from. The same input gives the same
-// bytes.
+// Writes `out` (JSON Lines). `train_rows`:
+// the split that replay is taken from. The same input gives the same bytes.
 Result<ImproveRows> write_improve_rows(const CuratedSet& set, const Path& train_rows,
                                        const Tokenizer& tokenizer, const ImproveSection& config,
                                        int64_t max_seq_len, const Path& out);

@@ -1,5 +1,5 @@
-// Which station is at work now, for other processes to see: `.volant/running.json` with the pid of the one at
-// work.
+// Which station is at work now, for other processes to see:
+// `.volant/running.json` with the pid of the one at work.
 #pragma once
 #include <optional>
 #include <string>

@@ -16,8 +16,8 @@
 
 namespace volant {
 
-// What stages have made, by role ("rows", "tokenizer", "hf"): digests of artifacts, or plain names
-// ("train_run").
+// What stages have made, by role ("rows", "tokenizer", "hf"):
+// digests of artifacts, or plain names ("train_run").
 using Outputs = std::map<std::string, std::string>;
 
 struct StageRecord {

@@ -1,5 +1,5 @@
-// Where the wheel stands: the object of `volant status --json` and the reports that the console shows. Reads
-// only.
+// Where the wheel stands:
+// the object of `volant status --json` and the reports that the console shows. Reads only.
 #pragma once
 #include "base/json.h"
 #include "wheel/workspace.h"

@@ -1,5 +1,5 @@
-// AVX2 with FMA and F16C as the vector type that the kernels in simd/ are written in. Used by avx2/table.cc
-// alone.
+// AVX2 with FMA and F16C as the vector type that the kernels in simd/ are written in.
+// Used by avx2/table.cc alone.
 #pragma once
 #include <immintrin.h>
 

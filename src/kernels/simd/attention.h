@@ -17,8 +17,8 @@ inline constexpr int64_t kBlock = 64;  // positions
 template <class S, int M>
 struct AttentionTile {
   using V = typename S::V;
-  // Panels of keys, and vectors of columns, at once: few query vectors need several to keep the multipliers
-  // busy.
+  // Panels of keys, and vectors of columns, at once:
+  // few query vectors need several to keep the multipliers busy.
   static constexpr int kCells = S::kMaxAccumulators * 2 / 3 / M / kVectors<S>;
   static constexpr int kWide = kCells >= 4 ? 4 : kCells >= 2 ? 2 : 1;
   // `first_query` counts the n_rows * n_group query vectors.

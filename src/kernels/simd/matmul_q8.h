@@ -1,5 +1,5 @@
-// Products of int8 activations with q8_0 weights: whole numbers within a block of 32, scaled and added in
-// f32.
+// Products of int8 activations with q8_0 weights:
+// whole numbers within a block of 32, scaled and added in f32.
 #pragma once
 #include "kernels/simd/tiles.h"
 

@@ -1,6 +1,6 @@
-// How a product is cut into register tiles: M rows by P panels, as large as the registers hold. A tile is a
-// class with `static void run(args, row, panel)`; which tile computes an output never changes the order it is
-// summed in.
+// How a product is cut into register tiles: M rows by P panels, as large as the
+// registers hold. A tile is a class with `static void run(args, row, panel)`;
+// which tile computes an output never changes the order it is summed in.
 #pragma once
 #include <algorithm>
 

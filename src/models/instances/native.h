@@ -25,8 +25,8 @@ class NativeLlama {
   ~NativeLlama();
 
   const LlamaConfig& config() const;
-  // Logits [R, n_vocab] of the rows read out; valid until the next call. Ids, positions and slots must be in
-  // range.
+  // Logits [R, n_vocab] of the rows read out; valid until the next call.
+  // Ids, positions and slots must be in range.
   std::span<const float> logits(const Batch& batch);
   // While true, the threads wait for the next pass with a short spin instead of sleeping at once.
   void set_busy(bool busy);

@@ -1,9 +1,9 @@
-// Causal attention over packed sequences, forward and backward: a sequence attends to its own rows alone, in
-// blocks of queries, so nothing larger than kBlock x n scores exists. Arithmetic in f32. Keys and values of
-// grouped queries are shared; gradients are formed again from the saved logarithm of each row's denominator
-// (Dao et al. 2022). One task is one sequence and one key/value head: tasks write apart, so threads do not
-// change the result. n keys of the sequence, d head_dim; np and dp the same rounded up to whole vectors,
-// filled with zeros.
+// Causal attention over packed sequences, forward and backward: a sequence attends to its own
+// rows alone, in blocks of queries, so nothing larger than kBlock x n scores exists. Arithmetic
+// in f32. Keys and values of grouped queries are shared; gradients are formed again from the
+// saved logarithm of each row's denominator (Dao et al. 2022). One task is one sequence and one
+// key/value head: tasks write apart, so threads do not change the result. n keys of the
+// sequence, d head_dim; np and dp the same rounded up to whole vectors, filled with zeros.
 #include <omp.h>
 
 #include <algorithm>
@@ -205,8 +205,8 @@ void forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T*
   });
 }
 
-// scores -> probabilities p, grad_scores (of p) -> gradient of the scores: p * (grad - sum of out *
-// grad_out).
+// scores -> probabilities p, grad_scores (of p) -> gradient of the scores:
+// p * (grad - sum of out * grad_out).
 void softmax_backward(const Scratch& s, int64_t ld, int64_t dp, const Block& block, const float* log_sum,
                       int64_t log_stride) {
   for (int64_t i = 0; i < block.rows; ++i) {

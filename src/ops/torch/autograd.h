@@ -1,5 +1,5 @@
-// A tensor with its own backward: all that Volant needs of libtorch's autograd, kept away from its heavy
-// headers.
+// A tensor with its own backward:
+// all that Volant needs of libtorch's autograd, kept away from its heavy headers.
 #pragma once
 #include <functional>
 #include <vector>

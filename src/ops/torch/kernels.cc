@@ -133,8 +133,8 @@ void rms_norm(In x, const float* w, float eps, int64_t rows, int64_t columns, Ou
   });
 }
 
-// With r = inverse rms and u = g * w: grad_x = r * (u - x * r^2 * mean(u * x)), grad_w = sum over rows of g *
-// x * r.
+// With r = inverse rms and u = g * w:
+// grad_x = r * (u - x * r^2 * mean(u * x)), grad_w = sum over rows of g * x * r.
 void rms_norm_backward(In x, const float* w, const float* inverse_rms, In g, int64_t rows, int64_t columns,
                        Out grad_x, float* grad_w, float* scratch) {
   const int64_t threads = omp_get_max_threads();

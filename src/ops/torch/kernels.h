@@ -16,8 +16,8 @@ struct Out {
   bool bf16 = false;
 };
 
-// Sequences and heads of one attention call. q, out and their gradients are [T, H*d]; k, v and theirs [T,
-// K*d].
+// Sequences and heads of one attention call.
+// q, out and their gradients are [T, H*d]; k, v and theirs [T, K*d].
 struct AttentionShape {
   const int32_t* seq_begin = nullptr;  // n_seq + 1 row offsets
   int64_t n_seq = 0, n_rows = 0;

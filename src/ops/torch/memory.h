@@ -1,6 +1,6 @@
-// Memory of activations. Every step asks for the same sizes again: blocks are kept by size and handed out
-// again, on huge pages, instead of being returned to the system and faulted in anew (a third of the time of
-// small models).
+// Memory of activations. Every step asks for the same sizes again: blocks are
+// kept by size and handed out again, on huge pages, instead of being returned
+// to the system and faulted in anew (a third of the time of small models).
 #pragma once
 
 namespace volant::torch_ops {

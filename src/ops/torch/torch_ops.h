@@ -1,8 +1,8 @@
-// TorchOps: the operations of ops/ops.h on libtorch tensors with autograd, for training on a CPU. Products go
-// through oneDNN with packed weights; the rest are our own loops. In bf16 the residual stream, the weights
-// and all sums stay f32; what goes into products is rounded to bf16. Gradients of weights are added up in f32
-// beside the weights. Exceptions of libtorch and oneDNN pass through: models/instances/torch.cc is the edge
-// that catches them.
+// TorchOps: the operations of ops/ops.h on libtorch tensors with autograd, for training on a
+// CPU. Products go through oneDNN with packed weights; the rest are our own loops. In bf16
+// the residual stream, the weights and all sums stay f32; what goes into products is rounded
+// to bf16. Gradients of weights are added up in f32 beside the weights. Exceptions of
+// libtorch and oneDNN pass through: models/instances/torch.cc is the edge that catches them.
 #pragma once
 #include <memory>
 #include <optional>
