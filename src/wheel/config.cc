@@ -260,6 +260,11 @@ Result<WorkspaceConfig> read_config(const toml::table& root, const std::string& 
 }  // namespace
 
 Result<WorkspaceConfig> parse_config(std::string_view text, const std::string& file_name) {
+  // Tables are freed by recursion, one call for each dot of a dotted key.
+  constexpr int64_t kMaxDots = 10'000;
+  if (std::count(text.begin(), text.end(), '.') > kMaxDots) {
+    return fail(ErrorCode::kParse, "expected at most {} dots in the whole text", kMaxDots).at(file_name);
+  }
   try {
     const toml::table root = toml::parse(text);
     return read_config(root, file_name);

@@ -131,6 +131,10 @@ TEST(Config, HostileTextGivesAnError) {
   EXPECT_FALSE(parse_config(std::string("a\0b", 3), "f"));
   EXPECT_FALSE(parse_config("a = " + std::string(3000, '[') + std::string(3000, ']'), "f"));
   EXPECT_FALSE(parse_config("\xff\xfe\xff", "f"));
+  std::string dots = "a";
+  for (int i = 0; i < 300'000; ++i) dots += ".a";
+  EXPECT_FALSE(parse_config(dots + " = 1", "f"));
+  EXPECT_FALSE(parse_config("[" + dots + "]", "f"));
 }
 
 TEST(Config, TheTemplateIsAValidFile) {

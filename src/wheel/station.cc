@@ -75,7 +75,11 @@ void record_failure(const Stage& stage, Workspace& workspace, const std::string&
   Registry& registry = workspace.registry();
   (void)finish_run(registry, run_id, cancelled ? "stopped" : "failed",
                    JsonObject{{"error", error.to_string()}}, seconds);
-  if (cancelled) return;
+  if (cancelled) {  // it got past what failed before
+    (void)registry.database().execute("DELETE FROM station_failures WHERE station = ?",
+                                      {std::string(stage.station)});
+    return;
+  }
   (void)registry.database().execute(
       "INSERT INTO station_failures (station, stage_key, message, created_at) VALUES (?, ?, ?, ?) ON "
       "CONFLICT (station) "

@@ -139,6 +139,7 @@ Result<Json> wheel_status(Workspace& workspace) {
   JsonArray list;
   for (StationStatus& station : stations) {
     if (running && running->station == station.name) {
+      if (station.state == "failed") station.detail.clear();  // of an earlier attempt
       station.state = "running";
       station.updated_at = running->since;
     }
