@@ -1,6 +1,8 @@
 #include "cli/app.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <string>
@@ -86,9 +88,7 @@ int report_usage_error(CLI::App& root, const CLI::ParseError& error) {
   return kExitUsage;
 }
 
-}  // namespace
-
-int run_app(int argc, const char* const* argv) {
+int run_command(int argc, const char* const* argv) {
   CLI::App root{kAbout, "volant"};
   root.footer(kExamples);
   root.set_version_flag("--version", "volant " + version());
@@ -117,6 +117,23 @@ int run_app(int argc, const char* const* argv) {
   std::fflush(stdout);
   std::fprintf(stderr, "volant: %s\n", status.error().to_string().c_str());
   return error_code_info(status.error().code).exit_status;
+}
+
+// Whether standard output took everything. A reader that went away (a closed pipe) is no error.
+bool output_is_complete() {
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return true;
+  struct stat about {};
+  return ::fstat(STDOUT_FILENO, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode));
+}
+
+}  // namespace
+
+int run_app(int argc, const char* const* argv) {
+  const int status = run_command(argc, argv);
+  if (status != 0 || output_is_complete()) return status;
+  std::fprintf(stderr, "volant: standard output: cannot write all of it; is the disk full?\n");
+  return error_code_info(ErrorCode::kIo).exit_status;
 }
 
 }  // namespace volant::cli

@@ -8,6 +8,7 @@
 #include "data/pack.h"
 #include "io/jsonl.h"
 #include "io/process.h"
+#include "models/checkpoint.h"
 
 namespace volant::cli {
 namespace {
@@ -75,6 +76,7 @@ Result<Path> write_job(const Flags& flags) {
     return fail(ErrorCode::kAlreadyExists,
                 "expected a new folder; to go on with this run: volant train --job {}", file.string())
         .at(out.string());
+  (void)TRY(Checkpoint::open(flags.model));  // before anything is written
   bool conversations = false;
   const JsonObject data = TRY(write_data(flags, out / "data", conversations));
   JsonObject job{{"objective", conversations ? "sft" : "pretrain"},
@@ -116,6 +118,7 @@ Result<int> train(const Flags& flags) {
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the trainer too: we wait for its checkpoint
   ProcessOptions options;
   options.arguments = {program.string(), "--job", job.string()};
+  options.environment = trainer_environment();
   Process child = TRY(Process::start(options));
   const ProcessExit exit = TRY(child.wait());
   if (exit.status < 0)

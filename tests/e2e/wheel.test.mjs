@@ -1,9 +1,9 @@
 // The wheel from outside: `volant run` on a workspace that trains in seconds, killed at random moments, with a gate that
 // refuses, a rollback, and corrections that change an answer.
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -290,7 +290,22 @@ test("a lost trainer is reported and the next run goes on", { skip, timeout: 300
   assert.notEqual(ended.status, 0);
   assert.match(ended.stderr, /volant-train was ended by signal 9/);
   assert.equal(states(await volantJson("status", folder)).train, "failed");
+  // The next attempt gets further, and is stopped by hand: what failed before is no news any more.
+  const again = spawn(program, ["run", folder, "--until", "train"], { stdio: "ignore" });
+  const exit = new Promise((done) => again.on("exit", (code) => done(code)));
+  await until("the training runs again", async () => states(await volantJson("status", folder)).train === "running");
+  again.kill("SIGINT");
+  assert.equal(await exit, 130);
+  assert.equal(states(await volantJson("status", folder)).train, "missing");
   assert.equal((await volantJson("run", folder)).production, "v1");
+});
+
+test("output that a full disk does not take is an error", { skip: skip || (existsSync("/dev/full") ? false : "there is no /dev/full") }, async () => {
+  const full = await open("/dev/full", "w");
+  const { status, stderr } = spawnSync(program, ["version", "--json"], { stdio: ["ignore", full.fd, "pipe"], encoding: "utf8" });
+  await full.close();
+  assert.equal(status, 5);
+  assert.match(stderr, /standard output.*disk full/);
 });
 
 /** `volant serve` on a free port: {url, stop}. */
