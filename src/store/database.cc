@@ -46,6 +46,8 @@ const char* advice(int sqlite_code) {
       return "; the file is damaged or not a Volant database, restore it from a copy or remove it";
     case SQLITE_FULL:
       return "; free some disk space and run the command again, nothing was changed";
+    case SQLITE_IOERR:
+      return "; the disk is full or fails: make room and run the command again, nothing was changed";
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:

@@ -15,7 +15,8 @@ namespace volant {
 namespace {
 
 constexpr int kMinVocab = 400, kMaxVocab = 262144;
-constexpr int kReserved = 8 + 256;  // control pieces and bytes
+constexpr int kReserved = 8 + 256;     // control pieces and bytes
+constexpr double kMinCoverage = 0.98;  // what the library insists on
 constexpr double kMaxCharacterShare =
     0.7;  // of the vocabulary: single characters; the rest is for longer pieces
 constexpr size_t kMaxLineBytes = 4000;
@@ -149,8 +150,8 @@ Status check_options(const TokenizerTrainOptions& options) {
   if (options.vocab_size < kMinVocab || options.vocab_size > kMaxVocab)
     return fail(ErrorCode::kInvalidArgument, "expected vocab_size from {} to {}, got {}", kMinVocab,
                 kMaxVocab, options.vocab_size);
-  if (!(options.character_coverage >= 0.9 && options.character_coverage <= 1))
-    return fail(ErrorCode::kInvalidArgument, "expected character_coverage from 0.9 to 1, got {}",
+  if (!(options.character_coverage >= kMinCoverage && options.character_coverage <= 1))
+    return fail(ErrorCode::kInvalidArgument, "expected character_coverage from {} to 1, got {}", kMinCoverage,
                 options.character_coverage);
   return {};
 }
@@ -173,6 +174,12 @@ JsonObject tokenizer_config() {
 Result<std::string> run_library(const std::vector<std::string>& lines, const TokenizerTrainOptions& options) {
   const auto most = static_cast<size_t>(kMaxCharacterShare * (options.vocab_size - kReserved));
   const double covered = coverage(lines, most, options.character_coverage);
+  if (covered < kMinCoverage)
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "a vocabulary of {} has room for only {:.1f} % of the characters of these texts, {:.0f} % are "
+        "needed: take a larger vocab_size",
+        options.vocab_size, 100 * covered, 100 * kMinCoverage);
   std::string model;
   try {
     Lines iterator(lines);

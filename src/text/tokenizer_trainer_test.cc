@@ -122,6 +122,22 @@ TEST(TokenizerTrainerOptions, WrongOptionsAndTooLittleTextAreErrors) {
   EXPECT_FALSE(std::filesystem::exists(scratch / "tokenizer.model"));
 }
 
+TEST(TokenizerTrainerOptions, AVocabularyWithoutRoomForTheCharactersIsRefused) {
+  const testing::ScratchDir scratch;
+  std::vector<std::string> texts;
+  for (int i = 0; i < 2000; ++i) {  // U+4E00 to U+55CF
+    const int c = 0x4E00 + i;
+    texts.push_back({static_cast<char>(0xE0 | (c >> 12)), static_cast<char>(0x80 | ((c >> 6) & 0x3F)),
+                     static_cast<char>(0x80 | (c & 0x3F))});
+  }
+  TokenizerTrainOptions options;
+  options.vocab_size = 512;
+  const auto made = train_tokenizer(texts, options, scratch.path());
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(made.error().message.find("take a larger vocab_size"), std::string::npos) << made.error().message;
+}
+
 TEST(TokenizerTrainerOptions, ReadsAShareOfTooMuchText) {
   const testing::ScratchDir scratch;
   TokenizerTrainOptions options;
