@@ -76,8 +76,8 @@ struct Statement {
   ExprPtr expr, condition;
   std::vector<std::pair<ExprPtr, Body>> branches;
   Body body, otherwise;
-  std::vector<ExprPtr>
-      values;  // kScope; kSetBlock, kFilterBlock: filters to apply, innermost first, args[0] null
+  // kScope: of `names`; kSetBlock, kFilterBlock: filters to apply, innermost first, args[0] null
+  std::vector<ExprPtr> values;
   std::unique_ptr<Macro> macro;
 };
 

@@ -1,5 +1,5 @@
-// What Jinja templates can call: filters, tests, methods of texts,
-// lists and dictionaries. Pure functions of values.
+// What Jinja templates can call: functions, filters, tests, methods of texts, lists and dictionaries.
+// They know values, not the template.
 #pragma once
 #include <string_view>
 #include <vector>
@@ -20,8 +20,12 @@ struct Arguments {
   Status check(size_t most, std::initializer_list<std::string_view> names = {}) const;
 };
 
+bool has_filter(std::string_view name);
+bool has_test(std::string_view name);
+bool has_function(std::string_view name);
 Result<Value> apply_filter(std::string_view name, const Value& on, const Arguments& arguments);
 Result<bool> apply_test(std::string_view name, const Value& on, const Arguments& arguments);
+Result<Value> call_function(std::string_view name, const Arguments& arguments);
 // `on.name(...)`; kUnsupported when values of this type have no such method here.
 Result<Value> call_method(const Value& on, const std::string& name, const Arguments& arguments);
 

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "text/jinja_builtins.h"
-#include "text/jinja_parser.h"
 #include "text/unicode.h"
 
 namespace volant::jinja {
