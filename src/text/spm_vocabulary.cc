@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "text/merge_row.h"
 #include "text/spm_tokenizer.h"
 
 namespace volant {
@@ -112,20 +113,7 @@ Status scores_from_merges(const Json& model, const IdMap& ids, std::vector<SpmPi
   std::vector<uint32_t> ways(pieces.size());
   int64_t rank = 0;
   for (const Json& row : list->get_array()) {
-    std::string left, right;
-    if (row.is_string()) {
-      const std::string text(row.get_string());
-      const size_t blank = text.find(' ');
-      if (blank == std::string::npos) return fail(ErrorCode::kParse, "merge {} is no pair: '{}'", rank, text);
-      left = text.substr(0, blank);
-      right = text.substr(blank + 1);
-    } else if (row.is_array() && row.get_array().size() == 2 && row.get_array()[0].is_string() &&
-               row.get_array()[1].is_string()) {
-      left = row.get_array()[0].get_string();
-      right = row.get_array()[1].get_string();
-    } else {
-      return fail(ErrorCode::kParse, "merge {} is no pair", rank);
-    }
+    const auto [left, right] = TRY(parse_merge_row(row, static_cast<size_t>(rank)));
     const auto found = ids.find(left + right);
     if (found == ids.end() || !ids.contains(left) || !ids.contains(right))
       return fail(ErrorCode::kParse, "merge {} ('{}', '{}') is not in the vocabulary", rank, left, right);

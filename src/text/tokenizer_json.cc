@@ -1,5 +1,6 @@
 // Byte-level BPE as tokenizer.json, both ways.
 #include "text/byte_bpe_tokenizer.h"
+#include "text/merge_row.h"
 
 namespace volant {
 namespace {
@@ -40,22 +41,7 @@ Result<std::vector<MergePair>> read_merges(const Json& model, const IdMap& ids) 
   std::vector<MergePair> merges;
   merges.reserve(list->get_array().size());
   for (const Json& row : list->get_array()) {
-    std::string left, right;
-    if (row.is_string()) {
-      const std::string text(row.get_string());
-      const size_t blank = text.find(' ');
-      if (blank == std::string::npos)
-        return fail(ErrorCode::kParse, "merge {} is no pair: '{}'", merges.size(), text);
-      left = text.substr(0, blank);
-      right = text.substr(blank + 1);
-    } else if (row.is_array() && row.get_array().size() == 2 && row.get_array()[0].is_string() &&
-               row.get_array()[1].is_string()) {
-      left = row.get_array()[0].get_string();
-      right = row.get_array()[1].get_string();
-    } else {
-      return fail(ErrorCode::kParse, "merge {} is no pair: expected \"a b\" or [\"a\", \"b\"]",
-                  merges.size());
-    }
+    const auto [left, right] = TRY(parse_merge_row(row, merges.size()));
     const auto a = ids.find(left), b = ids.find(right);
     if (a == ids.end() || b == ids.end())
       return fail(ErrorCode::kParse, "merge {} names '{}', which is not in the vocabulary", merges.size(),
