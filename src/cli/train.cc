@@ -9,6 +9,7 @@
 #include "io/jsonl.h"
 #include "io/process.h"
 #include "models/checkpoint.h"
+#include "wheel/trainer.h"
 
 namespace volant::cli {
 namespace {
@@ -108,18 +109,10 @@ Result<Path> write_job(const Flags& flags) {
 Result<int> train(const Flags& flags) {
   if (flags.job.empty() && (flags.model.empty() || flags.data.empty() || flags.out.empty()))
     return fail(ErrorCode::kInvalidArgument, "expected --job FILE, or --model, --data and --out");
-  const Path program = program_dir() / "volant-train";
-  std::error_code error;
-  if (!std::filesystem::exists(program, error))
-    return fail(ErrorCode::kNotFound, "expected the trainer beside volant; build it with -DVOLANT_TORCH=ON")
-        .at(program.string());
   const Path job = flags.job.empty() ? TRY(write_job(flags)) : Path(flags.job);
 
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the trainer too: we wait for its checkpoint
-  ProcessOptions options;
-  options.arguments = {program.string(), "--job", job.string()};
-  options.environment = trainer_environment();
-  Process child = TRY(Process::start(options));
+  Process child = TRY(start_trainer(job));
   const ProcessExit exit = TRY(child.wait());
   if (exit.status < 0)
     return fail(ErrorCode::kUnavailable,

@@ -1,6 +1,7 @@
 // The child process volant-train: writes the job, starts it in the run's folder, follows it to its end.
 #pragma once
 #include "base/json.h"
+#include "io/process.h"
 #include "registry/runs.h"
 #include "wheel/workspace.h"
 
@@ -15,6 +16,8 @@ struct TrainedModel {
   Json summary;  // {"steps","loss","validation_bits_per_byte","n_parameters","tokens","tokens_per_second"}
 };
 
+// Starts volant-train, which stands beside this program, on a job file. kNotFound when it is not built.
+Result<Process> start_trainer(const Path& job_file);
 // Runs the job in `dir` (a run's folder), or goes on from its checkpoint. kCancelled after a stop request (the
 // checkpoint is saved), kNotFound when volant-train is not built, kIo or kInternal with the trainer's last
 // words when it failed.

@@ -1,4 +1,5 @@
-// Which kernels this processor runs.
+// Which kernels this processor runs, and on how many threads.
+#include <ATen/Parallel.h>
 #include <omp.h>
 #include <sched.h>
 
@@ -6,6 +7,7 @@
 #include <string_view>
 
 #include "ops/torch/kernels.h"
+#include "ops/torch/tensor.h"
 
 namespace volant::torch_ops {
 namespace {
@@ -36,7 +38,8 @@ void set_thread_count(int threads) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   if (threads <= 0) threads = ::sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-  omp_set_num_threads(threads);
+  at::set_num_threads(
+      threads);  // OpenMP's too; without it libtorch sets its own default at its first operation
 }
 int thread_count() { return omp_get_max_threads(); }
 
