@@ -139,6 +139,11 @@ TEST(Collect, CountsBadRowsAndGoesOn) {
   EXPECT_EQ(got.report.sources[0].rows_bad, 5U);
   EXPECT_EQ(got.report.sources[0].problems[0].where, "a.jsonl:2");
   EXPECT_NE(got.report.sources[0].problems[2].message.find("expected the field \"text\""), std::string::npos);
+
+  put(dir / "b.jsonl", "[1]\n{\"text\":\"good\"}\n");
+  got = collected(source_of("jsonl", "b.jsonl"), dir.path(), dir / "out.jsonl");
+  EXPECT_EQ(got.rows.size(), 1U);
+  EXPECT_EQ(got.report.sources[0].rows_bad, 1U);
 }
 
 TEST(Collect, ReadsFieldsListsConversationsAndArrays) {

@@ -98,9 +98,7 @@ struct FieldReader {
   }
 };
 
-Status read_array(const FieldReader& reader, const std::string& content, CollectSink& sink) {
-  const Json all = TRY(parse_json(content));
-  if (!all.is_array()) return fail(ErrorCode::kParse, "expected an array of objects");
+Status read_array(const FieldReader& reader, const Json& all, CollectSink& sink) {
   uint64_t record = 0;
   for (const Json& row : all.get_array()) {
     ++record;
@@ -155,7 +153,12 @@ Status read_jsonl_source(const CollectSource& source, const CollectOptions& opti
   }
   std::string content = TRY(read_decoded(path, source.charset, options.max_file_bytes, sink));
   const size_t first = content.find_first_not_of(" \t\r\n");
-  if (first != std::string::npos && content[first] == '[') return read_array(reader, content, sink);
+  if (first != std::string::npos && content[first] == '[') {
+    const Result<Json> all = parse_json(content);
+    if (all) return read_array(reader, *all, sink);
+    // Lines, of which the first one is a wrong row, when the name says so.
+    if (path.filename().string().find(".jsonl") == std::string::npos) return all.error();
+  }
   return read_lines(
       reader,
       LineReader::from_text(std::move(content), sink.file(), {.max_line_bytes = options.max_record_bytes}),
