@@ -34,20 +34,6 @@ void catch_interrupt() {
   sigaction(SIGINT, &action, nullptr);
 }
 
-const char* name_of(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kCancelled:
-      return "cancelled";
-    case FinishReason::kError:
-      break;
-  }
-  return "error";
-}
-
 void show(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
@@ -66,7 +52,7 @@ Json to_json(const GenerateResult& result) {
                          {"total_tokens", result.prompt_tokens + result.completion_tokens}};
   return JsonObject{{"text", result.text},
                     {"ids", JsonArray(result.ids.begin(), result.ids.end())},
-                    {"finish_reason", name_of(result.finish)},
+                    {"finish_reason", finish_reason_name(result.finish)},
                     {"usage", usage},
                     {"tokens_per_second", tokens_per_second(result)},
                     {"prefill_seconds", result.prefill_seconds},

@@ -28,6 +28,20 @@ Result<int64_t> choose_context(const EngineOptions& options, const LlamaConfig& 
 
 }  // namespace
 
+const char* finish_reason_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kError:
+      break;
+  }
+  return "error";
+}
+
 class Engine::Impl {
  public:
   Impl(Checkpoint checkpoint_in, std::unique_ptr<NativeLlama> model_in,

@@ -50,6 +50,9 @@ struct GenerateEvent {
   std::vector<TokenLogprob> top;
 };
 enum class FinishReason { kStop, kLength, kCancelled, kError };
+// "stop", "length", "cancelled" or "error".
+const char* finish_reason_name(FinishReason reason);
+
 struct GenerateResult {
   std::string text;
   std::vector<int32_t> ids;  // generated, the ending id left out

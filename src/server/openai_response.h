@@ -27,8 +27,6 @@ struct Usage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
 };
 
-std::string finish_reason_name(FinishReason reason);
-
 JsonObject to_json(const Usage& usage);
 JsonObject whole_answer(const AnswerHead& head, const std::vector<Choice>& choices, const Usage& usage,
                         const Tokenizer& tokenizer, bool logprobs);
