@@ -46,7 +46,11 @@ std::string format_count(uint64_t count) {
 }
 
 Progress::Progress(std::string_view title, uint64_t total, std::string_view unit)
-    : title_(title), unit_(unit), total_(total), started_(steady_seconds()), terminal_(isatty(STDERR_FILENO) == 1) {}
+    : title_(title),
+      unit_(unit),
+      total_(total),
+      started_(steady_seconds()),
+      terminal_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() { finish(note_); }
 
@@ -71,8 +75,9 @@ void Progress::draw(std::string_view note, bool last) {
   const double rate = static_cast<double>(done_) / elapsed;
   std::string line = fmt::format("{}: ", title_);
   if (total_ > 0 && !last) {
-    line += fmt::format("{:3.0f} %  {} of {} {}", 100.0 * static_cast<double>(done_) / static_cast<double>(total_),
-                        format_count(done_), format_count(total_), unit_);
+    line += fmt::format("{:3.0f} %  {} of {} {}",
+                        100.0 * static_cast<double>(done_) / static_cast<double>(total_), format_count(done_),
+                        format_count(total_), unit_);
   } else {
     line += fmt::format("{} {}", format_count(done_), unit_);
   }

@@ -54,11 +54,10 @@ void add_compress(CLI::App& root, Action& action) {
   CLI::App* command =
       root.add_subcommand("compress", "Write a model in another format and prove that it is the same");
   command->footer(
-      "The written model is run beside the original; one that differs too much is refused and nothing is "
-      "left behind.\n"
+      "The written model is run beside the original; one that differs too much is refused\n"
+      "and nothing is left behind.\n\n"
       "Examples:\n"
-      "  volant compress --model ~/models/tiny --to q8_0 --out tiny.gguf      8 bits, for llama.cpp and "
-      "'volant serve'\n"
+      "  volant compress --model ~/models/tiny --to q8_0 --out tiny.gguf      8 bits, also for llama.cpp\n"
       "  volant compress --model tiny.gguf --to f32 --out tiny-hf             a Hugging Face folder\n"
       "  volant compress --model production --to bf16 --out tiny.gguf --texts held-out.txt --json");
   const auto flags = std::make_shared<CompressFlags>();

@@ -244,8 +244,10 @@ void add_report(CLI::App& data, Action& action) {
   const auto flags = std::make_shared<ReportFlags>();
   CLI::App* command = data.add_subcommand("report", "What was collected, kept and dropped, and why");
   command->footer(
-      "Examples:\n  volant data report my-model\n  volant data report my-model --examples 3\n  volant data "
-      "report my-model --json");
+      "Examples:\n"
+      "  volant data report my-model\n"
+      "  volant data report my-model --examples 3\n"
+      "  volant data report my-model --json");
   command->add_option("workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
   command->add_option("--examples", flags->n_examples, "Examples of each reason, 0 to 3")
       ->check(CLI::Range(0, 3))
@@ -261,8 +263,8 @@ void add_prepare(CLI::App& data, Action& action) {
       data.add_subcommand("prepare", "Clean, mask, de-duplicate and split files, without a workspace");
   command->footer(
       "Examples:\n"
-      "  volant data prepare --source '/usr/share/games/fortunes/*' --exclude '*.dat' --separator % --out "
-      "fortunes\n"
+      "  volant data prepare --source '/usr/share/games/fortunes/*' --exclude '*.dat' --separator % "
+      "--out fortunes\n"
       "  volant data prepare --source 'reviews.csv' --kind csv --field text --languages en,zh --out reviews\n"
       "  volant data prepare --source 'chats/*.jsonl.zst' --kind jsonl --out chats");
   CollectSource& source = flags->source;
@@ -329,8 +331,9 @@ void add_data(CLI::App& root, Action& action) {
   CLI::App* mask_command =
       data->add_subcommand("mask", "Mask personal data: standard input to standard output");
   mask_command->footer(
-      "Examples:\n  volant data mask < mails.txt > clean.txt\n  echo 'call 138 1234 5678' | volant data "
-      "mask");
+      "Examples:\n"
+      "  volant data mask < mails.txt > clean.txt\n"
+      "  echo 'call 138 1234 5678' | volant data mask");
   mask_command->callback([&action] { action = [] { return mask(); }; });
   add_inspect(*data, action);
 }

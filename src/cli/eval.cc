@@ -66,13 +66,13 @@ Result<int> eval(const EvalFlags& flags) {
 void add_eval(CLI::App& root, Action& action) {
   CLI::App* command = root.add_subcommand("eval", "Score a model on texts it has not seen");
   command->footer(
-      "Bits per byte (less is better) do not depend on the tokenizer; intervals are 95 % bootstrap intervals "
-      "over documents.\n"
+      "Bits per byte (less is better) do not depend on the tokenizer;\n"
+      "intervals are 95 % bootstrap intervals over documents.\n\n"
       "Examples:\n"
       "  volant eval --model ~/models/tiny --data held-out.txt           documents are paragraphs\n"
       "  volant eval --model tiny.gguf --data test.jsonl.zst --json      rows with \"text\" or \"messages\"\n"
-      "  volant eval --model production --data news.txt --separator % --html report.html --prompt \"The "
-      "city\"");
+      "  volant eval --model production --data news.txt --separator % --html report.html "
+      "--prompt \"The city\"");
   const auto flags = std::make_shared<EvalFlags>();
   command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias")
       ->required();

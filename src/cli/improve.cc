@@ -59,12 +59,12 @@ void add_improve(CLI::App& root, Action& action) {
   app->add_flag("--dry-run", flags->dry_run, "Say what would be learned and do nothing");
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
-      "Corrections become training rows, a candidate is trained from production, and the gate decides: "
-      "promoted when it\n"
-      "learned them and is no worse on the held-out documents. 'volant rollback' brings the old version "
-      "back. Exit\n"
-      "status 6: the gate refused.\n\n"
-      "Examples:\n  volant improve examples/bilingual\n  volant improve --dry-run");
+      "Corrections become training rows, a candidate is trained from production, and the gate decides:\n"
+      "promoted when it learned them and is no worse on the held-out documents. 'volant rollback' brings\n"
+      "the old version back. Exit status 6: the gate refused.\n\n"
+      "Examples:\n"
+      "  volant improve examples/bilingual\n"
+      "  volant improve --dry-run");
   app->callback([&action, flags] { action = [flags] { return run(*flags); }; });
 }
 

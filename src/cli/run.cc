@@ -75,10 +75,9 @@ void add_run(CLI::App& root, Action& action) {
   app->add_flag("--dry-run", flags->dry_run, "Say what is stale and do nothing");
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
-      "Only what is stale is done: a station whose input files, settings and code are the same is fresh. "
-      "Stopped with\n"
-      "Ctrl-C or killed, the same command goes on from there. Exit status 6: the gate refused the new "
-      "model.\n\n"
+      "Only what is stale is done: a station whose input files, settings and code are the same is fresh.\n"
+      "Stopped with Ctrl-C or killed, the same command goes on from there.\n"
+      "Exit status 6: the gate refused the new model.\n\n"
       "Examples:\n"
       "  volant run                          in the folder of the workspace\n"
       "  volant run examples/bilingual\n"

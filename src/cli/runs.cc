@@ -105,8 +105,9 @@ void add_runs(CLI::App& root, Action& action) {
       ->check(CLI::Range(1, 1000000));
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
-      "Examples:\n  volant runs --workspace examples/bilingual\n  volant runs train-20261122-091502-3f9a "
-      "--json");
+      "Examples:\n"
+      "  volant runs --workspace examples/bilingual\n"
+      "  volant runs train-20261122-091502-3f9a --json");
   app->callback([&action, flags] { action = [flags] { return run_command(*flags); }; });
 }
 

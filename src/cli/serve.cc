@@ -152,8 +152,7 @@ void add_keys(CLI::App& serve_command, Action& action) {
       "A server that other machines can reach needs at least one key, and so does every request to it.\n"
       "Examples:\n"
       "  volant serve keys add laptop                      prints a new key, once\n"
-      "  volant serve keys add app --scope models          may ask the model and give feedback, nothing "
-      "else\n"
+      "  volant serve keys add app --scope models          may ask and give feedback, nothing else\n"
       "  volant serve keys list\n"
       "  volant serve keys remove laptop                   counts within a second, without a restart");
   const auto flags = std::make_shared<KeyFlags>();

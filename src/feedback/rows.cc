@@ -6,8 +6,8 @@ Result<std::vector<Feedback>> feedback_rows(Registry& registry, const std::strin
                                             const std::vector<SqlValue>& values) {
   const auto rows = TRY(registry.database().query(
       "SELECT f.id, f.created_at, f.answer_id, f.rating, f.correction, f.comment, f.state, f.reason, "
-      "a.version, "
-      "a.answer, a.messages FROM feedback AS f JOIN answers AS a ON a.id = f.answer_id " +
+      "a.version, a.answer, a.messages "
+      "FROM feedback AS f JOIN answers AS a ON a.id = f.answer_id " +
           rest,
       values));
   std::vector<Feedback> list;

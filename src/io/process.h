@@ -10,11 +10,11 @@
 namespace volant {
 
 struct ProcessOptions {
-  std::vector<std::string> arguments = {};              // arguments[0] is the program, a path or a name on PATH
+  std::vector<std::string> arguments = {};  // arguments[0] is the program, a path or a name on PATH
   std::map<std::string, std::string> environment = {};  // added to ours
   Path working_dir = {};                                // ours when empty
   Path stderr_file = {};                                // standard error appended there; ours when empty
-  bool die_with_parent = true;                     // the child gets SIGTERM when we die
+  bool die_with_parent = true;                          // the child gets SIGTERM when we die
 };
 
 struct ProcessExit {

@@ -7,12 +7,14 @@
 namespace volant {
 
 struct Batch {
-  std::span<const int32_t> tokens;     // T ids
-  std::span<const int32_t> pos;        // T positions within the own sequence, from 0
-  std::span<const int32_t> seq_begin;  // S + 1 row offsets: sequence s is rows seq_begin[s] .. seq_begin[s+1]-1
-  std::span<const int32_t> kv_slot;    // S cache slots whose earlier positions a sequence continues; empty: no cache,
-                                       // a sequence attends to its own rows alone
-  std::span<const int32_t> out_rows;   // R rows whose logits are wanted, ascending
+  std::span<const int32_t> tokens;  // T ids
+  std::span<const int32_t> pos;     // T positions within the own sequence, from 0
+  // S + 1 row offsets: sequence s is rows seq_begin[s] .. seq_begin[s + 1] - 1.
+  std::span<const int32_t> seq_begin;
+  // S cache slots whose earlier positions a sequence continues; empty: no cache, a sequence attends to its
+  // own rows alone.
+  std::span<const int32_t> kv_slot;
+  std::span<const int32_t> out_rows;  // R rows whose logits are wanted, ascending
 
   int64_t n_rows() const { return static_cast<int64_t>(tokens.size()); }
   int64_t n_seq() const { return static_cast<int64_t>(seq_begin.size()) - 1; }

@@ -1,8 +1,9 @@
-// The concept Ops: the coarse operations that models are written in. NativeOps (ops/native) runs our kernels with the
-// KV cache; TorchOps (ops/torch) runs libtorch with autograd.
+// The concept Ops: the coarse operations that models are written in. NativeOps (ops/native)
+// runs our kernels with the KV cache; TorchOps (ops/torch) runs libtorch with autograd.
 //
-// Act is a handle to activations [rows, columns], row-major. Weight is opaque: it may be packed, quantised, or carry
-// adapters; model text never asks. Shapes in suffixes: T rows, D hidden, H heads, K key/value heads, d head_dim.
+// Act is a handle to activations [rows, columns], row-major. Weight is opaque: it may be packed or
+// quantised; model text never asks.
+// Shapes in suffixes: T rows, D hidden, H heads, K key/value heads, d head_dim.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -27,16 +28,18 @@ struct AttentionSpec {
 };
 
 template <class O>
-concept Ops = requires(O& ops, const typename O::Act& x, const typename O::Weight& w, const Batch& batch, float eps,
-                       std::span<const int32_t> ids, const RopeSpec& rope, const AttentionSpec& attention) {
-  { ops.embed(w, ids) } -> std::same_as<typename O::Act>;             // rows of w[n_vocab, D] -> [T, D]
-  { ops.linear(x, w) } -> std::same_as<typename O::Act>;              // x[T, in] w[out, in]^T -> [T, out]
-  { ops.rms_norm(x, w, eps) } -> std::same_as<typename O::Act>;       // x / sqrt(mean(x^2) + eps) * w
-  { ops.rope(x, batch, rope) } -> std::same_as<typename O::Act>;      // [T, H*d] turned by batch.pos
-  { ops.attention(x, x, x, batch, attention) } -> std::same_as<typename O::Act>;  // q[T,H*d] k,v[T,K*d] -> [T,H*d]
-  { ops.silu_mul(x, x) } -> std::same_as<typename O::Act>;            // silu(gate) * up
+concept Ops = requires(O& ops, const typename O::Act& x, const typename O::Weight& w, const Batch& batch,
+                       float eps, std::span<const int32_t> ids, const RopeSpec& rope,
+                       const AttentionSpec& attention) {
+  { ops.embed(w, ids) } -> std::same_as<typename O::Act>;         // rows of w[n_vocab, D] -> [T, D]
+  { ops.linear(x, w) } -> std::same_as<typename O::Act>;          // x[T, in] w[out, in]^T -> [T, out]
+  { ops.rms_norm(x, w, eps) } -> std::same_as<typename O::Act>;   // x / sqrt(mean(x^2) + eps) * w
+  { ops.rope(x, batch, rope) } -> std::same_as<typename O::Act>;  // [T, H*d] turned by batch.pos
+  // q[T, H*d], k and v [T, K*d] -> [T, H*d]
+  { ops.attention(x, x, x, batch, attention) } -> std::same_as<typename O::Act>;
+  { ops.silu_mul(x, x) } -> std::same_as<typename O::Act>;  // silu(gate) * up
   { ops.add(x, x) } -> std::same_as<typename O::Act>;
-  { ops.take_rows(x, ids) } -> std::same_as<typename O::Act>;         // rows of x
+  { ops.take_rows(x, ids) } -> std::same_as<typename O::Act>;  // rows of x
 };
 
 }  // namespace volant

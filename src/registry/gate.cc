@@ -125,9 +125,9 @@ GateReport compare_with_production(const std::vector<DocumentScore>& candidate,
   add_figures(report, "production", ratio(a), ratio(b), difference);
   const double limit = config.max_bits_per_byte_increase;
   add_condition(report, difference.high <= limit,
-                fmt::format("on {} held-out documents it needs {:.4f} bits per byte, production {:.4f}: the "
-                            "difference is {:+.4f}, "
-                            "at most {:+.4f} with 95 % confidence, and {:+.4f} is allowed",
+                fmt::format("on {} held-out documents it needs {:.4f} bits per byte, production {:.4f}: "
+                            "the difference is {:+.4f}, at most {:+.4f} with 95 % confidence, "
+                            "and {:+.4f} is allowed",
                             candidate.size(), ratio(a), ratio(b), difference.value, difference.high, limit));
   check_languages(report, candidate, production, config);
   return report;
@@ -151,11 +151,10 @@ GateReport compare_with_unigram(const std::vector<DocumentScore>& candidate,
   add_figures(report, "byte unigram", ratio(a), ratio(b), difference);
   add_condition(
       report, difference.high < 0,
-      fmt::format(
-          "the first version: on {} held-out documents it needs {:.4f} bits per byte and guessing by "
-          "byte frequency {:.4f}: the difference is {:+.4f}, at most {:+.4f} with 95 % confidence, and "
-          "it must be below zero",
-          candidate.size(), ratio(a), ratio(b), difference.value, difference.high));
+      fmt::format("the first version: on {} held-out documents it needs {:.4f} bits per byte and guessing by "
+                  "byte frequency {:.4f}: the difference is {:+.4f}, at most {:+.4f} with 95 % confidence, "
+                  "and it must be below zero",
+                  candidate.size(), ratio(a), ratio(b), difference.value, difference.high));
   return report;
 }
 

@@ -78,9 +78,9 @@ Result<LineageNode> find_node(Registry& registry, const std::string& id) {
   const bool is_version = find_version(registry, id).has_value();
   if (is_version) return LineageNode{"version", TRY(find_version(registry, id)).version};
   const auto exact = TRY(registry.database().query_one(
-      "SELECT kind, id FROM (SELECT from_kind AS kind, from_id AS id FROM lineage UNION "
-      "SELECT to_kind, to_id FROM lineage UNION SELECT 'run', id FROM runs) AS nodes WHERE id = ? ORDER BY "
-      "kind LIMIT 1",
+      "SELECT kind, id FROM (SELECT from_kind AS kind, from_id AS id FROM lineage "
+      "UNION SELECT to_kind, to_id FROM lineage UNION SELECT 'run', id FROM runs) AS nodes "
+      "WHERE id = ? ORDER BY kind LIMIT 1",
       {id}));
   if (exact) return LineageNode{exact->text(0), exact->text(1)};
   const auto file = TRY(registry.database().query_one(

@@ -95,8 +95,8 @@ Json to_json(const ModelVersion& version) {
 Result<ModelVersion> register_version(Registry& registry, const ModelVersion& version) {
   Database& database = registry.database();
   Transaction transaction = TRY(Transaction::begin(database));
-  const auto known =
-      TRY(database.query_one("SELECT number FROM versions WHERE run_id = ? AND gguf = ?", {version.run_id, version.gguf}));
+  const auto known = TRY(database.query_one("SELECT number FROM versions WHERE run_id = ? AND gguf = ?",
+                                            {version.run_id, version.gguf}));
   if (known) {
     TRY(transaction.commit());
     return find_version(registry, name_of(known->integer(0)));

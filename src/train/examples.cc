@@ -85,9 +85,8 @@ Result<std::unique_ptr<Examples>> shard_examples(const Path& path, int64_t n_voc
     for (const int32_t id : shard.document(i))
       if (id < 0 || id >= n_vocab)
         return fail(ErrorCode::kInvalidArgument,
-                    "expected ids below vocab_size {}, got {} in document {}; the shard and the model must "
-                    "come from "
-                    "one tokenizer",
+                    "expected ids below vocab_size {}, got {} in document {}; "
+                    "the shard and the model must come from one tokenizer",
                     n_vocab, id, i)
             .at(path.string());
   return std::unique_ptr<Examples>(std::make_unique<ShardExamples>(std::move(shard)));

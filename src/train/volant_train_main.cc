@@ -12,9 +12,9 @@ namespace {
 constexpr const char* kUsage =
     "usage: volant-train --job FILE\n"
     "\n"
-    "Trains what job.json says and writes events.jsonl, checkpoints/ and model/ beside it. Stopped or "
-    "killed, the\n"
-    "same command goes on from the last checkpoint. `volant train --help` writes such a file.\n"
+    "Trains what job.json says and writes events.jsonl, checkpoints/ and model/ beside it.\n"
+    "Stopped or killed, the same command goes on from the last checkpoint.\n"
+    "`volant train` writes such a file and starts this program.\n"
     "\n"
     "  --job FILE   the job\n"
     "  --version    print the version\n"

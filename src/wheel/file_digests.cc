@@ -24,8 +24,8 @@ Result<std::string> cached_digest(Registry& registry, const Path& file, bool che
   if (cheap) return fmt::format("changed {} {}", bytes, modified);
   const std::string digest = TRY(digest_of(file));
   TRY(registry.database().execute(
-      "INSERT INTO file_digests (path, bytes, modified_ns, digest) VALUES (?, ?, ?, ?) ON CONFLICT (path) DO "
-      "UPDATE SET "
+      "INSERT INTO file_digests (path, bytes, modified_ns, digest) VALUES (?, ?, ?, ?) "
+      "ON CONFLICT (path) DO UPDATE SET "
       "bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest",
       {path, bytes, modified, digest}));
   return digest;

@@ -278,10 +278,9 @@ class Improvement {
                      JsonObject{{"error", error.to_string()}}, seconds);
     if (!cancelled) {
       (void)registry_.database().execute(
-          "INSERT INTO station_failures (station, stage_key, message, created_at) VALUES ('improve', ?, ?, "
-          "?) ON CONFLICT "
-          "(station) DO UPDATE SET stage_key = excluded.stage_key, message = excluded.message, created_at = "
-          "excluded.created_at",
+          "INSERT INTO station_failures (station, stage_key, message, created_at) "
+          "VALUES ('improve', ?, ?, ?) ON CONFLICT (station) DO UPDATE SET "
+          "stage_key = excluded.stage_key, message = excluded.message, created_at = excluded.created_at",
           {key_, error.to_string(), now_iso8601()});
     }
     return std::move(error).at("improve");

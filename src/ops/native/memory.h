@@ -14,7 +14,8 @@ namespace volant {
 class Pages {
  public:
   Pages() = default;
-  // Empty when the system has no such amount to give. `big`: in large pages, for what is read from end to end.
+  // Empty when the system has no such amount to give.
+  // `big`: in large pages, for what is read from end to end.
   explicit Pages(size_t bytes, bool big = false);
   ~Pages();
   Pages(Pages&& other) noexcept
