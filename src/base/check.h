@@ -4,7 +4,8 @@
 #include <string_view>
 
 namespace volant {
-[[noreturn]] void check_failed(const char* condition, const char* file, int line, std::string_view detail = {});
+[[noreturn]] void check_failed(const char* condition, const char* file, int line,
+                               std::string_view detail = {});
 }  // namespace volant
 
 #define CHECK(condition) \

@@ -3,7 +3,8 @@
 namespace volant {
 
 const ErrorCodeInfo& error_code_info(ErrorCode code) {
-  // Exit statuses: 2 usage, 3 bad input, 4 missing, 5 environment, 6 refused by a gate, 130 stopped, 70 defect.
+  // Exit statuses: 2 usage, 3 bad input, 4 missing, 5 environment, 6 refused by a gate, 130 stopped,
+  // 70 a defect.
   static constexpr ErrorCodeInfo kInvalidArgument{"invalid_argument", 400, 2};
   static constexpr ErrorCodeInfo kParse{"parse_error", 400, 3};
   static constexpr ErrorCodeInfo kNotFound{"not_found", 404, 4};
@@ -20,21 +21,36 @@ const ErrorCodeInfo& error_code_info(ErrorCode code) {
   static constexpr ErrorCodeInfo kCancelled{"cancelled", 499, 130};
   static constexpr ErrorCodeInfo kInternal{"internal_error", 500, 70};
   switch (code) {
-    case ErrorCode::kInvalidArgument: return kInvalidArgument;
-    case ErrorCode::kParse: return kParse;
-    case ErrorCode::kNotFound: return kNotFound;
-    case ErrorCode::kAlreadyExists: return kAlreadyExists;
-    case ErrorCode::kUnsupported: return kUnsupported;
-    case ErrorCode::kLimit: return kLimit;
-    case ErrorCode::kIo: return kIo;
-    case ErrorCode::kConflict: return kConflict;
-    case ErrorCode::kUnauthorized: return kUnauthorized;
-    case ErrorCode::kForbidden: return kForbidden;
-    case ErrorCode::kRefused: return kRefused;
-    case ErrorCode::kUnavailable: return kUnavailable;
-    case ErrorCode::kTimeout: return kTimeout;
-    case ErrorCode::kCancelled: return kCancelled;
-    case ErrorCode::kInternal: return kInternal;
+    case ErrorCode::kInvalidArgument:
+      return kInvalidArgument;
+    case ErrorCode::kParse:
+      return kParse;
+    case ErrorCode::kNotFound:
+      return kNotFound;
+    case ErrorCode::kAlreadyExists:
+      return kAlreadyExists;
+    case ErrorCode::kUnsupported:
+      return kUnsupported;
+    case ErrorCode::kLimit:
+      return kLimit;
+    case ErrorCode::kIo:
+      return kIo;
+    case ErrorCode::kConflict:
+      return kConflict;
+    case ErrorCode::kUnauthorized:
+      return kUnauthorized;
+    case ErrorCode::kForbidden:
+      return kForbidden;
+    case ErrorCode::kRefused:
+      return kRefused;
+    case ErrorCode::kUnavailable:
+      return kUnavailable;
+    case ErrorCode::kTimeout:
+      return kTimeout;
+    case ErrorCode::kCancelled:
+      return kCancelled;
+    case ErrorCode::kInternal:
+      return kInternal;
   }
   return kInternal;
 }

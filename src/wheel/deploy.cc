@@ -105,7 +105,7 @@ Result<StageResult> run_deploy(StageContext& context) {
       fmt::format("compression costs {:+.4f} bits per byte, {:.2f} is allowed", cost, kCompressionBudget));
   const Decision decision = TRY(decide(context.workspace, version, gate, "run"));
   result.names["decision"] = decision.promoted ? "promoted" : "refused";
-  result.detail = decision.promoted ? fmt::format("{} passed the gate and is production", version.version)
+  result.detail = decision.promoted ? fmt::format("{} passed the gate and became production", version.version)
                                     : fmt::format("{} was refused by the gate", version.version);
   result.summary = JsonObject{{"version", version.version}, {"gate", to_json(gate)}};
   if (decision.promoted) {

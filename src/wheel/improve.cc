@@ -312,7 +312,8 @@ class Improvement {
 
   std::string headline() const {
     if (state_ == "promoted")
-      return fmt::format("{} learned {} corrections and is production", candidate_.version, learned_.learned);
+      return fmt::format("{} learned {} corrections and became production", candidate_.version,
+                         learned_.learned);
     if (state_ == "refused") return fmt::format("{} was refused by the gate", candidate_.version);
     return lines_.back();
   }
