@@ -1,18 +1,18 @@
-"""Prints "passed failed skipped" summed over GoogleTest's JSON results in a folder."""
-import json
+"""Prints "passed failed skipped" summed over GoogleTest's XML results in a folder, and every skip with its reason."""
 import pathlib
 import sys
+import xml.etree.ElementTree as ElementTree
 
 passed = failed = skipped = 0
-for path in pathlib.Path(sys.argv[1]).glob("*.json"):
-    for suite in json.loads(path.read_text())["testsuites"]:
-        for test in suite["testsuite"]:
-            if test.get("failures"):
-                failed += 1
-            elif test.get("result") == "SKIPPED":
-                skipped += 1
-                reason = (test.get("skipped") or [{}])[0].get("message", "").strip().splitlines()
-                print(f"skipped: {suite['name']}.{test['name']}: {' '.join(reason)}", file=sys.stderr)
-            elif test.get("status") == "RUN":
-                passed += 1
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.xml")):
+    for test in ElementTree.parse(path).getroot().iter("testcase"):
+        skip = test.find("skipped")
+        if test.find("failure") is not None:
+            failed += 1
+        elif skip is not None:
+            skipped += 1
+            reason = " ".join((skip.get("message") or skip.text or "").split())
+            print(f"skipped: {test.get('classname')}.{test.get('name')}: {reason}", file=sys.stderr)
+        elif test.get("status") == "run":
+            passed += 1
 print(passed, failed, skipped)
