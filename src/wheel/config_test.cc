@@ -137,6 +137,12 @@ TEST(Config, HostileTextGivesAnError) {
   EXPECT_FALSE(parse_config("[" + dots + "]", "f"));
 }
 
+TEST(Config, ALetterWhereABlankMayStandIsAnErrorWithItsLine) {
+  const auto config = parse_config("[workspace]\nname\xC2\xA1 = \"w\"\n", "volant.toml");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().to_string(), HasSubstr("volant.toml:2"));
+}
+
 TEST(Config, TheTemplateIsAValidFile) {
   const WorkspaceConfig config = parse_config(config_template("my \"odd\" name"), "volant.toml").value();
   EXPECT_EQ(config.name, "my \"odd\" name");
