@@ -61,9 +61,9 @@ struct ServeSection {
 
 struct ImproveSection {
   int64_t min_corrections = 1;
-  double held_out_share = 0.2, replay_share = 0.9;
+  double held_out_share = 0.2, replay_share = 0.95;
   int64_t steps = 70;
-  double lr = 5e-4, max_minutes = 3;
+  double lr = 2.5e-4, max_minutes = 3;
 };
 
 struct WorkspaceConfig {

@@ -78,9 +78,9 @@ formats = ["q8_0"]             # q8_0 | bf16 | f16 | f32; the first one is serve
 [improve]                      # `volant improve`: corrections become training rows
 # min_corrections = 1
 # held_out_share = 0.2         # of the corrected questions, to see whether it learned more than them
-# replay_share = 0.9           # of what it reads is old text, against forgetting
+# replay_share = 0.95          # of what it reads is old text, against forgetting
 # steps = 70                   # more are taken for many corrections, or when too little stuck
-# lr = 5e-4
+# lr = 2.5e-4
 )toml";
 
 std::string toml_text(const std::string& text) {

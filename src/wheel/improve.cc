@@ -1,6 +1,7 @@
 #include "wheel/improve.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr double kLearnedShare = 0.8;  // of the corrections that it was trained on
 constexpr int64_t kWarmupSteps = 5;
 constexpr int kMaxAttempts = 3;
+constexpr double kHarderLr = 1.25;  // a further attempt: this much more, for twice the steps
 constexpr size_t kMaxExamples = 20;
 
 // One `volant improve`, step by step; what a step makes is kept for the next ones and for the report.
@@ -130,7 +132,7 @@ class Improvement {
     Path model;
     for (int attempt = 1; attempt <= kMaxAttempts; ++attempt) {
       const int64_t steps = counts_.steps << (attempt - 1);
-      const double lr = std::min(config_.improve.lr * static_cast<double>(1 << (attempt - 1)), 1.0);
+      const double lr = std::min(config_.improve.lr * std::pow(kHarderLr, attempt - 1), 1.0);
       say(fmt::format("training from {} for {} steps, with {} rows of old text against forgetting",
                       production_.version, steps, counts_.replay_rows));
       const Path dir = attempt == 1 ? run_folder : run_folder / fmt::format("attempt-{}", attempt);
