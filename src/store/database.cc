@@ -2,7 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
 #include <map>
+#include <thread>
 
 namespace volant {
 namespace {
@@ -157,11 +159,24 @@ Result<std::unique_ptr<Database>> Database::open(const Path& file, const std::ve
   if (code != SQLITE_OK) return database->error_of(code, "cannot open the database");
   sqlite3_busy_timeout(connection, kBusyTimeoutMs);
   sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, 64 << 20);
-  // The first opener turns WAL on; it needs the file for itself for a moment, and others wait.
-  TRY(database->run_script(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"));
+  TRY(database->turn_wal_on());
+  TRY(database->run_script("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"));
   TRY(database->migrate(migrations));
   return database;
+}
+
+// The first opener needs the file for itself for a moment. SQLite answers another opener "busy" at once,
+// whatever its timeout says, because the change of mode upgrades a lock that others may hold too.
+Status Database::turn_wal_on() {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyTimeoutMs);
+  for (;;) {
+    const int code = sqlite3_exec(connection_, "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr);
+    if (code == SQLITE_OK) return {};
+    const bool busy = (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED;
+    if (!busy || std::chrono::steady_clock::now() > deadline)
+      return error_of(code, "cannot use the database");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 Status Database::run_script(std::string_view sql) {

@@ -65,6 +65,7 @@ class Database {
   friend class Transaction;
   struct Statements;
   Database(sqlite3* connection, Path file);
+  Status turn_wal_on();
   Status run_script(std::string_view sql);
   Status migrate(const std::vector<Migration>& migrations);
   Error error_of(int code, std::string_view doing) const;
