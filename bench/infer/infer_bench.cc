@@ -90,7 +90,7 @@ double read_bandwidth(int n_threads) {
 
 // One pass: `n_rows` new tokens of each of `streams` slots from position `pos`;
 // logits of each stream's last row.
-void pass(NativeLlama& model, int streams, int pos, int n_rows) {
+void pass(NativeModel& model, int streams, int pos, int n_rows) {
   std::vector<int32_t> tokens, positions, begins{0}, slots, outs;
   const auto n_vocab = static_cast<int32_t>(model.config().vocab_size);
   for (int s = 0; s < streams; ++s) {
@@ -109,7 +109,7 @@ struct Rates {
   double prefill = 0, decode = 0;  // tokens/s of all streams
 };
 
-Rates measure(NativeLlama& model, const Arguments& a) {
+Rates measure(NativeModel& model, const Arguments& a) {
   std::vector<double> prefill, decode;
   for (int repeat = 0; repeat <= a.repeat; ++repeat) {
     const double begin = steady_seconds();
@@ -130,7 +130,7 @@ Status run(const Arguments& a) {
   NativeOptions options{.n_threads = a.threads, .n_slot = a.streams, .n_ctx = a.prompt + a.generate};
   if (!a.dtype.empty()) options.dtype = TRY(dtype_from_name(a.dtype));
   const double load_begin = steady_seconds();
-  const std::unique_ptr<NativeLlama> model = TRY(NativeLlama::load(checkpoint, options));
+  const std::unique_ptr<NativeModel> model = TRY(NativeModel::load(checkpoint, options));
   const double load_seconds = steady_seconds() - load_begin;
   model->set_busy(true);
   const Rates rates = measure(*model, a);

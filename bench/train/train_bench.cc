@@ -46,7 +46,7 @@ Tokens random_tokens(int64_t sequences, int64_t length, int64_t n_vocab) {
 int main(int argc, char** argv) {
   if (argc != 12) return usage();
   const auto number = [&](int i) { return static_cast<int64_t>(std::atoll(argv[i])); };
-  LlamaConfig config;
+  ModelConfig config;
   config.num_hidden_layers = number(1);
   config.hidden_size = number(2);
   config.num_attention_heads = number(3);
@@ -57,12 +57,13 @@ int main(int argc, char** argv) {
   config.tie_word_embeddings = true;
   const bool bf16 = std::string_view(argv[9]) == "bf16";
   prepare_torch(static_cast<int>(number(10)));
-  auto created = TorchLlama::create(config, bf16);
+  auto created = TorchModel::create(config, {.bf16 = bf16});
   if (!created) return std::fprintf(stderr, "%s\n", created.error().to_string().c_str()), 1;
-  TorchLlama& model = *created;
+  TorchModel& model = *created;
   Random random(2);
   for (const auto& p : model.parameters())
-    for (float& x : p.values) x = p.shape.size() == 1 ? 1.0F : static_cast<float>(0.02 * random.normal());
+    for (float& x : p.values)
+      x = p.spec.shape.size() == 1 ? 1.0F : static_cast<float>(0.02 * random.normal());
   model.weights_changed();
   AdamW optimiser(model);
   const Tokens t = random_tokens(number(7), number(8), config.vocab_size);

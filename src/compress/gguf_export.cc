@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <map>
 #include <set>
 
 #include "compress/convert.h"
+#include "models/tensor_layout.h"
 
 namespace volant {
 namespace {
@@ -38,27 +39,28 @@ GgufField text_field(std::string key, std::string value) {
 GgufField uint_field(std::string key, int64_t value) {
   return {std::move(key), Type::kU32, static_cast<uint64_t>(value)};
 }
-GgufField float_field(std::string key, double value) { return {std::move(key), Type::kF32, value}; }
 
-std::vector<GgufField> model_fields(const LlamaConfig& c, const OutputType& type, const std::string& name) {
+std::vector<GgufField> model_fields(const ModelConfig& c, const OutputType& type, const std::string& name) {
+  const std::string architecture = c.family->gguf_architecture;
+  const auto size = [&](const char* key, int64_t value) {
+    return uint_field(architecture + "." + key, value);
+  };
   std::vector<GgufField> fields{
-      text_field("general.architecture", "llama"),
+      text_field("general.architecture", architecture),
       text_field("general.type", "model"),
       text_field("general.name", name),
       uint_field("general.file_type", static_cast<int64_t>(type.file_type)),
-      uint_field("llama.vocab_size", c.vocab_size),
-      uint_field("llama.context_length", c.max_position_embeddings),
-      uint_field("llama.embedding_length", c.hidden_size),
-      uint_field("llama.block_count", c.num_hidden_layers),
-      uint_field("llama.feed_forward_length", c.intermediate_size),
-      uint_field("llama.attention.head_count", c.num_attention_heads),
-      uint_field("llama.attention.head_count_kv", c.num_key_value_heads),
-      uint_field("llama.attention.key_length", c.head_dim),
-      uint_field("llama.attention.value_length", c.head_dim),
-      float_field("llama.attention.layer_norm_rms_epsilon", c.rms_norm_eps),
-      uint_field("llama.rope.dimension_count", c.head_dim),
-      float_field("llama.rope.freq_base", c.rope_theta),
+      size("vocab_size", c.vocab_size),
+      size("context_length", c.max_position_embeddings),
+      size("embedding_length", c.hidden_size),
+      size("block_count", c.num_hidden_layers),
+      size("feed_forward_length", c.intermediate_size),
+      size("attention.head_count", c.num_attention_heads),
+      size("attention.head_count_kv", c.num_key_value_heads),
+      size("attention.key_length", c.head_dim),
+      size("attention.value_length", c.head_dim),
   };
+  for (GgufField& field : c.family->gguf_fields(c)) fields.push_back(std::move(field));
   if (type.dtype == DType::kQ8_0)
     fields.push_back(uint_field("general.quantization_version", kQuantizationVersion));
   return fields;
@@ -85,62 +87,61 @@ Status add_text_fields(const Checkpoint& model, const Tokenizer& tokenizer, std:
   return {};
 }
 
-// Hugging Face keeps the two halves of a head one after the other, llama.cpp interleaves them: row h/2 + i of
-// a head goes after row i.
-std::vector<std::byte> interleave_heads(const std::vector<std::byte>& rows, int64_t n_rows, int64_t n_head) {
-  const size_t row_size = rows.size() / static_cast<size_t>(n_rows);
-  const int64_t head_dim = n_rows / n_head, half = head_dim / 2;
-  std::vector<std::byte> out(rows.size());
-  for (int64_t row = 0; row < n_rows; ++row) {
-    const int64_t head = row / head_dim, i = row % head_dim;
-    const int64_t to = head * head_dim + (i % half) * 2 + i / half;
-    std::memcpy(out.data() + static_cast<size_t>(to) * row_size,
-                rows.data() + static_cast<size_t>(row) * row_size, row_size);
-  }
-  return out;
-}
-
-// What stretched RoPE divides each frequency by; empty when it does not.
-std::vector<float> rope_factors(const LlamaConfig& c) {
-  LlamaConfig plain = c;
-  plain.rope_scaling.reset();
-  plain.rope_freq_factors.clear();
-  const std::vector<float> base = plain.rope_inv_freq(), used = c.rope_inv_freq();
-  std::vector<float> factors(base.size());
-  for (size_t i = 0; i < base.size(); ++i) factors[i] = base[i] / used[i];
-  const bool scaled = c.rope_scaling.has_value() || !c.rope_freq_factors.empty();
-  return scaled ? factors : std::vector<float>();
-}
-
 struct Tensors {
   std::vector<std::vector<std::byte>> bytes;  // moving a vector leaves its bytes where they are
   std::vector<GgufOutTensor> tensors;
+  std::map<std::string, size_t> open_slices;
 
   void add(std::string name, GgmlType type, std::vector<int64_t> shape, std::vector<std::byte> content) {
     bytes.push_back(std::move(content));
     tensors.push_back({std::move(name), type, std::move(shape), bytes.back()});
   }
+
+  // Slices of one tensor come in order, one after the other.
+  void add_slice(const GgufRule& rule, GgmlType type, std::vector<int64_t> shape,
+                 std::vector<std::byte> content) {
+    if (rule.index == 0) {
+      shape.insert(shape.begin(), rule.count);
+      open_slices[rule.name] = bytes.size();
+      add(rule.name, type, std::move(shape), std::move(content));
+      return;
+    }
+    const size_t at = open_slices.at(rule.name);
+    bytes[at].insert(bytes[at].end(), content.begin(), content.end());
+    tensors[at].bytes = bytes[at];
+  }
 };
 
-Status add_tensor(const Checkpoint& model, const std::string& name, const OutputType& wanted, Tensors& out) {
-  const TensorView view = TRY(model.tensor(name));
-  std::string gguf_name = gguf_tensor_name(name);
-  if (gguf_name.empty()) return fail(ErrorCode::kInternal, "tensor '{}' has no name in GGUF", name);
+Status add_tensor(const Checkpoint& model, const TensorSpec& spec, const OutputType& wanted, Tensors& out) {
+  TensorView view = TRY(model.tensor(spec.name));
+  const GgufRule rule = model.config().family->gguf_rule(model.config(), spec.name);
+  if (rule.name.empty()) return fail(ErrorCode::kInternal, "tensor '{}' has no name in GGUF", spec.name);
   OutputType type = view.shape.size() < 2 ? kTypes[0] : wanted;
   if (view.columns() % dtype_info(type.dtype).block != 0) type = kTypes[1];
   std::vector<std::byte> bytes = convert(view, type.dtype);
-  const LlamaConfig& c = model.config();
-  if (name.ends_with(".q_proj.weight")) bytes = interleave_heads(bytes, view.rows(), c.num_attention_heads);
-  if (name.ends_with(".k_proj.weight")) bytes = interleave_heads(bytes, view.rows(), c.num_key_value_heads);
-  out.add(std::move(gguf_name), type.ggml, view.shape, std::move(bytes));
+  bytes = TRY(to_gguf_layout(rule, TensorView{type.dtype, view.shape, bytes}));
+  if (rule.layout == GgufRule::Layout::kSlice) {
+    out.add_slice(rule, type.ggml, view.shape, std::move(bytes));
+  } else {
+    out.add(rule.name, type.ggml, view.shape, std::move(bytes));
+  }
   return {};
+}
+
+// What stretched RoPE divides each frequency by; empty when it does not.
+std::vector<float> rope_factors(const ModelConfig& c) {
+  const auto* own = std::get_if<LlamaFields>(&c.own);
+  return own == nullptr ? std::vector<float>() : own->rope.factors(c.head_dim);
 }
 
 }  // namespace
 
 Status write_gguf_model(const Checkpoint& model, DType to, const std::string& name, const Path& path) {
   const OutputType type = TRY(output_type(to));
-  const LlamaConfig& config = model.config();
+  const ModelConfig& config = model.config();
+  if (*config.family->gguf_architecture == 0)
+    return fail(ErrorCode::kUnsupported, "GGUF has no architecture for {}: export a Hugging Face folder",
+                config.architecture);
   const std::unique_ptr<Tokenizer> tokenizer = TRY(model.tokenizer());
   std::vector<GgufField> fields = model_fields(config, type, name);
   TRY(add_text_fields(model, *tokenizer, fields));
@@ -150,7 +151,7 @@ Status write_gguf_model(const Checkpoint& model, DType to, const std::string& na
     out.add("rope_freqs.weight", GgmlType::kF32, {static_cast<int64_t>(factors.size())},
             {bytes.begin(), bytes.end()});
   }
-  for (const std::string& tensor : model.tensor_names()) TRY(add_tensor(model, tensor, type, out));
+  for (const TensorSpec& spec : tensor_specs(config)) TRY(add_tensor(model, spec, type, out));
   return write_gguf(path, fields, out.tensors);
 }
 

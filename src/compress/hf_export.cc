@@ -2,6 +2,7 @@
 
 #include "compress/convert.h"
 #include "io/safetensors.h"
+#include "models/tensor_layout.h"
 
 namespace volant {
 namespace {
@@ -29,10 +30,14 @@ Result<OutputType> output_type(DType dtype) {
 Status write_weights(const Checkpoint& model, DType to, const char* word, const Path& path) {
   std::map<std::string, SafetensorsEntry> entries;
   std::vector<std::vector<std::byte>> bytes;  // moving a vector leaves its bytes where they are
-  for (const std::string& name : model.tensor_names()) {
-    const TensorView view = TRY(model.tensor(name));
+  for (const TensorSpec& spec : tensor_specs(model.config())) {
+    TensorView view = TRY(model.tensor(spec.name));
     bytes.push_back(convert(view, to));
-    entries.emplace(name, SafetensorsEntry{word, view.shape, bytes.back()});
+    if (spec.transposed) {
+      bytes.back() = transposed({to, view.shape, bytes.back()});
+      std::swap(view.shape[0], view.shape[1]);
+    }
+    entries.emplace(spec.name, SafetensorsEntry{word, view.shape, bytes.back()});
   }
   return write_safetensors(path, entries, {{"format", "pt"}});
 }
@@ -67,7 +72,8 @@ Status add_chat_template(const Path& path, const std::string& source) {
 
 Status write_hf_model(const Checkpoint& model, DType to, const Path& folder) {
   const OutputType type = TRY(output_type(to));
-  if (!model.config().rope_freq_factors.empty()) {
+  const auto* llama = std::get_if<LlamaFields>(&model.config().own);
+  if (llama != nullptr && !llama->rope.freq_factors.empty()) {
     return fail(ErrorCode::kUnsupported,
                 "its stretched RoPE is known only as a table, which config.json cannot hold");
   }

@@ -6,90 +6,19 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "io/safetensors.h"
-#include "models/llama.h"
+#include "models/tensor_layout.h"
 #include "text/chat_template.h"
 
 namespace volant {
 namespace {
 
-// Ops that only lets Llama name its tensors.
-struct NamesOnly {
-  struct Act {};
-  struct Weight {};
-  Act embed(const Weight&, std::span<const int32_t>);
-  Act linear(const Act&, const Weight&);
-  Act rms_norm(const Act&, const Weight&, float);
-  Act rope(const Act&, const Batch&, const RopeSpec&);
-  Act attention(const Act&, const Act&, const Act&, const Batch&, const AttentionSpec&);
-  Act silu_mul(const Act&, const Act&);
-  Act add(const Act&, const Act&);
-  Act take_rows(const Act&, std::span<const int32_t>);
-};
-
-std::map<std::string, std::vector<int64_t>> expected_tensors(const LlamaConfig& config) {
-  std::map<std::string, std::vector<int64_t>> expected;
-  const Llama<NamesOnly> model(config);
-  Llama<NamesOnly>::visit(model, [&](const std::string& name, const std::vector<int64_t>& shape,
-                                     const auto&) { expected.emplace(name, shape); });
-  return expected;
-}
-
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text;
   for (const int64_t n : shape) text += (text.empty() ? "" : " x ") + std::to_string(n);
   return text.empty() ? "a single number" : text;
-}
-
-bool may_be_left_over(const std::string& name) {
-  return name.ends_with(".rotary_emb.inv_freq") || name == "rope_freqs.weight";
-}
-
-struct NamePair {
-  const char* hugging_face;
-  const char* gguf;
-};
-constexpr NamePair kTopNames[] = {
-    {"model.embed_tokens.weight", "token_embd.weight"},
-    {"model.norm.weight", "output_norm.weight"},
-    {"lm_head.weight", "output.weight"},
-};
-constexpr NamePair kLayerNames[] = {
-    {"input_layernorm.weight", "attn_norm.weight"},    {"self_attn.q_proj.weight", "attn_q.weight"},
-    {"self_attn.k_proj.weight", "attn_k.weight"},      {"self_attn.v_proj.weight", "attn_v.weight"},
-    {"self_attn.o_proj.weight", "attn_output.weight"}, {"post_attention_layernorm.weight", "ffn_norm.weight"},
-    {"mlp.gate_proj.weight", "ffn_gate.weight"},       {"mlp.up_proj.weight", "ffn_up.weight"},
-    {"mlp.down_proj.weight", "ffn_down.weight"},
-};
-
-std::string hugging_face_tensor_name(const std::string& gguf) {
-  for (const NamePair& pair : kTopNames) {
-    if (gguf == pair.gguf) return pair.hugging_face;
-  }
-  if (!gguf.starts_with("blk.")) return {};
-  const size_t dot = gguf.find('.', 4);
-  if (dot == std::string::npos) return {};
-  for (const NamePair& pair : kLayerNames) {
-    if (gguf.substr(dot + 1) == pair.gguf) {
-      return "model.layers." + gguf.substr(4, dot - 4) + "." + pair.hugging_face;
-    }
-  }
-  return {};
-}
-
-// GGUF files of Llama hold the two halves of each head of q and k interleaved, row by row; back to halves.
-std::vector<std::byte> unpermute(const TensorView& view, int64_t n_head) {
-  const auto row_size = row_bytes(view.dtype, view.columns());
-  const int64_t head_dim = view.rows() / n_head, half = head_dim / 2;
-  std::vector<std::byte> rows(view.bytes.size());
-  for (int64_t row = 0; row < view.rows(); ++row) {
-    const int64_t head = row / head_dim, i = row % head_dim;
-    const int64_t from = head * head_dim + (i % half) * 2 + i / half;
-    std::memcpy(rows.data() + static_cast<size_t>(row) * row_size,
-                view.bytes.data() + static_cast<size_t>(from) * row_size, row_size);
-  }
-  return rows;
 }
 
 Result<Json> read_json_file(const Path& path) {
@@ -123,47 +52,34 @@ std::optional<std::string> read_template(const Json& tokenizer_config) {
 
 }  // namespace
 
-std::string gguf_tensor_name(const std::string& hugging_face_name) {
-  for (const NamePair& pair : kTopNames) {
-    if (hugging_face_name == pair.hugging_face) return pair.gguf;
-  }
-  constexpr std::string_view kPrefix = "model.layers.";
-  if (!hugging_face_name.starts_with(kPrefix)) return {};
-  const size_t dot = hugging_face_name.find('.', kPrefix.size());
-  if (dot == std::string::npos) return {};
-  for (const NamePair& pair : kLayerNames) {
-    if (hugging_face_name.substr(dot + 1) == pair.hugging_face) {
-      return "blk." + hugging_face_name.substr(kPrefix.size(), dot - kPrefix.size()) + "." + pair.gguf;
-    }
-  }
-  return {};
-}
-
 struct Checkpoint::State {
   Path path;
-  LlamaConfig config;
+  ModelConfig config;
   SafetensorsFile safetensors;
   std::optional<GgufFile> gguf;
   std::map<std::string, TensorView> tensors;
-  std::map<std::string, std::vector<std::byte>> reordered;  // q and k of GGUF, in Hugging Face order
+  std::map<std::string, std::vector<std::byte>> reordered;  // tensors that the file holds in another order
   std::optional<std::string> chat_template;
   std::vector<int64_t> stop_ids;
   bool stop_ids_are_complete = false;  // said so by the file, no guess needed
 
   Status open_folder();
   Status open_gguf(const Path& file);
+  Status take_gguf_tensors();
   Status check_tensors();
-  Status reorder(const std::string& name, int64_t n_head);
+  Status transpose_some();
 };
 
 Status Checkpoint::State::open_folder() {
   const Json config_json = TRY(read_json_file(path / "config.json"));
-  Result<LlamaConfig> read = LlamaConfig::from_json(config_json);
+  Result<ModelConfig> read = ModelConfig::from_json(config_json);
   if (!read) return std::move(read).error().at((path / "config.json").string());
   config = std::move(read).value();
+  const ModelFamily& family = *config.family;
   safetensors = TRY(SafetensorsFile::open(path));
-  for (const auto& [name, entry] : safetensors.tensors()) {
-    if (may_be_left_over(name)) continue;
+  for (const auto& [file_name, entry] : safetensors.tensors()) {
+    const std::string name = family.canonical_name == nullptr ? file_name : family.canonical_name(file_name);
+    if (family.may_be_left_over != nullptr && family.may_be_left_over(name)) continue;
     Result<DType> dtype = dtype_from_safetensors(entry.dtype);
     if (!dtype) return std::move(dtype).error().at(fmt::format("tensor '{}'", name)).at(path.string());
     tensors.emplace(name, TensorView{*dtype, entry.shape, entry.bytes});
@@ -189,19 +105,11 @@ Status Checkpoint::State::open_folder() {
 
 Status Checkpoint::State::open_gguf(const Path& file) {
   gguf = TRY(GgufFile::open(file));
-  Result<LlamaConfig> read = LlamaConfig::from_gguf(*gguf);
+  Result<ModelConfig> read = ModelConfig::from_gguf(*gguf);
   if (!read) return std::move(read).error().at(file.string());
   config = std::move(read).value();
-  for (const auto& [name, tensor] : gguf->tensors()) {
-    if (may_be_left_over(name)) continue;
-    std::string hf_name = hugging_face_tensor_name(name);
-    if (hf_name.empty()) {
-      return fail(ErrorCode::kUnsupported, "tensor '{}' is not part of a Llama", name).at(file.string());
-    }
-    Result<DType> dtype = dtype_from_ggml(static_cast<uint32_t>(tensor.type));
-    if (!dtype) return std::move(dtype).error().at(fmt::format("tensor '{}'", name)).at(file.string());
-    tensors.emplace(std::move(hf_name), TensorView{*dtype, tensor.shape, tensor.bytes});
-  }
+  Status taken = take_gguf_tensors();
+  if (!taken) return std::move(taken).error().at(file.string());
   if (gguf->contains("tokenizer.chat_template"))
     chat_template = TRY(gguf->get_string("tokenizer.chat_template"));
   stop_ids = config.eos_token_ids;
@@ -215,10 +123,47 @@ Status Checkpoint::State::open_gguf(const Path& file) {
   return {};
 }
 
+Status Checkpoint::State::take_gguf_tensors() {
+  std::set<std::string> taken{"rope_freqs.weight"};
+  for (const TensorSpec& spec : tensor_specs(config)) {
+    const GgufRule rule = config.family->gguf_rule(config, spec.name);
+    const auto found = gguf->tensors().find(rule.name);
+    if (rule.name.empty() || found == gguf->tensors().end()) continue;  // check_tensors() names it
+    taken.insert(rule.name);
+    const auto take = [&]() -> Status {
+      TensorView view{TRY(dtype_from_ggml(static_cast<uint32_t>(found->second.type))), found->second.shape,
+                      found->second.bytes};
+      if (rule.layout == GgufRule::Layout::kSlice) view = TRY(slice_of(rule, view));
+      const bool as_it_is = rule.layout == GgufRule::Layout::kSame || rule.layout == GgufRule::Layout::kSlice;
+      if (!as_it_is && view.shape == spec.shape) {
+        std::vector<std::byte>& bytes = reordered[spec.name];
+        bytes = TRY(from_gguf_layout(rule, view));
+        view.bytes = bytes;
+      }
+      tensors.emplace(spec.name, std::move(view));
+      return {};
+    };
+    Status done = take();
+    if (!done) return std::move(done).error().at(fmt::format("tensor '{}'", rule.name));
+  }
+  for (const auto& [name, tensor] : gguf->tensors()) {
+    if (!taken.contains(name))
+      return fail(ErrorCode::kUnsupported, "tensor '{}' is not part of a {}", name, config.architecture);
+  }
+  return {};
+}
+
+// Shapes of what the file holds transposed are those of the file until transpose_some() has turned them.
 Status Checkpoint::State::check_tensors() {
-  const auto expected = expected_tensors(config);
   std::vector<std::string> missing, extra;
-  for (const auto& [name, shape] : expected) {
+  std::set<std::string> expected;
+  std::string embed_name;
+  for (const TensorSpec& spec : tensor_specs(config)) {
+    const std::string& name = spec.name;
+    std::vector<int64_t> shape = spec.shape;
+    if (spec.transposed && !gguf) std::swap(shape[0], shape[1]);
+    expected.insert(name);
+    if (embed_name.empty() && spec.role == TensorRole::kEmbedding) embed_name = name;
     const auto found = tensors.find(name);
     if (found == tensors.end()) {
       missing.push_back(name);
@@ -247,22 +192,25 @@ Status Checkpoint::State::check_tensors() {
   }
   const auto head = tensors.find("lm_head.weight");
   if (config.tie_word_embeddings && head != tensors.end()) {
-    const TensorView& embed = tensors.at("model.embed_tokens.weight");
+    const TensorView& embed = tensors.at(embed_name);
     if (head->second.dtype != embed.dtype || !std::ranges::equal(head->second.bytes, embed.bytes)) {
-      return fail(
-          ErrorCode::kParse,
-          "'lm_head.weight' differs from 'model.embed_tokens.weight', yet 'tie_word_embeddings' is true");
+      return fail(ErrorCode::kParse, "'lm_head.weight' differs from '{}', yet 'tie_word_embeddings' is true",
+                  embed_name);
     }
     tensors.erase(head);
   }
   return {};
 }
 
-Status Checkpoint::State::reorder(const std::string& name, int64_t n_head) {
-  TensorView& view = tensors.at(name);
-  std::vector<std::byte>& rows = reordered[name];
-  rows = unpermute(view, n_head);
-  view.bytes = rows;
+Status Checkpoint::State::transpose_some() {
+  if (gguf) return {};
+  for (const TensorSpec& spec : tensor_specs(config)) {
+    if (!spec.transposed) continue;
+    TensorView& view = tensors.at(spec.name);
+    std::vector<std::byte>& bytes = reordered[spec.name];
+    bytes = transposed(view);
+    view = {view.dtype, spec.shape, bytes};
+  }
   return {};
 }
 
@@ -302,19 +250,12 @@ Result<Checkpoint> Checkpoint::open(const Path& path) {
   TRY(gguf ? state->open_gguf(*gguf) : state->open_folder());
   Status checked = state->check_tensors();
   if (!checked) return std::move(checked).error().at(path.string());
-  if (gguf) {
-    const LlamaConfig& c = state->config;
-    for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
-      const std::string prefix = "model.layers." + std::to_string(i) + ".self_attn.";
-      TRY(state->reorder(prefix + "q_proj.weight", c.num_attention_heads));
-      TRY(state->reorder(prefix + "k_proj.weight", c.num_key_value_heads));
-    }
-  }
+  TRY(state->transpose_some());
   return Checkpoint(std::move(state));
 }
 
 const Path& Checkpoint::path() const { return state_->path; }
-const LlamaConfig& Checkpoint::config() const { return state_->config; }
+const ModelConfig& Checkpoint::config() const { return state_->config; }
 
 Result<TensorView> Checkpoint::tensor(const std::string& hugging_face_name) const {
   const auto found = state_->tensors.find(hugging_face_name);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/llama_config.h"
+#include "models/model_config.h"
 #include "tensor/tensor_view.h"
 #include "text/tokenizer.h"
 
@@ -21,7 +21,7 @@ class Checkpoint {
   ~Checkpoint();
 
   const Path& path() const;
-  const LlamaConfig& config() const;
+  const ModelConfig& config() const;
   // In Hugging Face layout: rows of q_proj and k_proj in half-rotation order whatever the file's order is.
   Result<TensorView> tensor(const std::string& hugging_face_name) const;
   std::vector<std::string> tensor_names() const;
@@ -42,8 +42,5 @@ class Checkpoint {
   explicit Checkpoint(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
-
-// GGUF's name of a Hugging Face tensor ("blk.0.attn_q.weight"); empty when there is none.
-std::string gguf_tensor_name(const std::string& hugging_face_name);
 
 }  // namespace volant

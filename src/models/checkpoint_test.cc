@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "io/safetensors.h"
+#include "models/family.h"
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
 
@@ -38,8 +39,8 @@ Tensor random_tensor(Random& random, std::vector<int64_t> shape, DType dtype = D
 
 constexpr int64_t kHidden = 64, kInner = 96, kVocab = 32, kHeads = 4, kKvHeads = 2, kHeadDim = 16;
 
-LlamaConfig small_config() {
-  LlamaConfig c;
+ModelConfig small_config() {
+  ModelConfig c;
   c.vocab_size = kVocab;
   c.hidden_size = kHidden;
   c.intermediate_size = kInner;
@@ -73,7 +74,7 @@ const char* safetensors_word(DType dtype) {
   return dtype == DType::kF32 ? "F32" : dtype == DType::kF16 ? "F16" : "BF16";
 }
 
-void write_folder(const Path& folder, const LlamaConfig& config, const Tensors& tensors) {
+void write_folder(const Path& folder, const ModelConfig& config, const Tensors& tensors) {
   ASSERT_TRUE(write_file_atomic(folder / "config.json", dump_json(config.to_json())));
   std::map<std::string, SafetensorsEntry> entries;
   for (const auto& [name, t] : tensors) entries[name] = {safetensors_word(t.dtype), t.shape, t.bytes};
@@ -97,7 +98,7 @@ std::vector<std::byte> interleave(const Tensor& t, int64_t n_head) {
   return rows;
 }
 
-void write_gguf_file(const Path& path, const LlamaConfig& c, Tensors tensors,
+void write_gguf_file(const Path& path, const ModelConfig& c, Tensors tensors,
                      const std::string& architecture = "llama") {
   tensors["model.layers.0.self_attn.q_proj.weight"].bytes =
       interleave(tensors["model.layers.0.self_attn.q_proj.weight"], kHeads);
@@ -115,7 +116,7 @@ void write_gguf_file(const Path& path, const LlamaConfig& c, Tensors tensors,
       number("llama.attention.head_count", c.num_attention_heads),
       number("llama.attention.head_count_kv", c.num_key_value_heads),
       number("llama.context_length", c.max_position_embeddings),
-      {"llama.attention.layer_norm_rms_epsilon", Type::kF32, c.rms_norm_eps},
+      {"llama.attention.layer_norm_rms_epsilon", Type::kF32, std::get<LlamaFields>(c.own).rms_norm_eps},
       {"tokenizer.chat_template", Type::kString, std::string("{{ messages }}")},
   };
   std::vector<GgufOutTensor> out;
@@ -124,7 +125,7 @@ void write_gguf_file(const Path& path, const LlamaConfig& c, Tensors tensors,
                           : t.dtype == DType::kF16  ? GgmlType::kF16
                           : t.dtype == DType::kBF16 ? GgmlType::kBF16
                                                     : GgmlType::kF32;
-    out.push_back({gguf_tensor_name(name), type, t.shape, t.bytes});
+    out.push_back({kLlamaFamily.gguf_rule(c, name).name, type, t.shape, t.bytes});
   }
   ASSERT_TRUE(write_gguf(path, fields, out));
 }
@@ -167,7 +168,7 @@ TEST(Checkpoint, GgufGivesTheSameTensorsInHuggingFaceOrder) {
 }
 
 TEST(Checkpoint, TiedHeadMayBeAbsentOrEqualButNotDifferent) {
-  LlamaConfig config = small_config();
+  ModelConfig config = small_config();
   config.tie_word_embeddings = true;
   Tensors tensors = small_tensors();
   const testing::ScratchDir different;
@@ -183,7 +184,7 @@ TEST(Checkpoint, TiedHeadMayBeAbsentOrEqualButNotDifferent) {
   EXPECT_TRUE(Checkpoint::open(absent.path()));
 }
 
-std::string refusal(const LlamaConfig& config, const Tensors& tensors) {
+std::string refusal(const ModelConfig& config, const Tensors& tensors) {
   const testing::ScratchDir dir;
   write_folder(dir.path(), config, tensors);
   const Result<Checkpoint> opened = Checkpoint::open(dir.path());
@@ -245,10 +246,11 @@ TEST(Checkpoint, TwoGgufFilesInAFolderAreAmbiguous) {
 }
 
 TEST(GgufTensorName, HasAllNamesOfALayerAndNoOthers) {
-  EXPECT_EQ(gguf_tensor_name("model.layers.11.mlp.down_proj.weight"), "blk.11.ffn_down.weight");
-  EXPECT_EQ(gguf_tensor_name("lm_head.weight"), "output.weight");
-  EXPECT_EQ(gguf_tensor_name("model.layers.0.other.weight"), "");
-  EXPECT_EQ(gguf_tensor_name("other"), "");
+  EXPECT_EQ(kLlamaFamily.gguf_rule({}, "model.layers.11.mlp.down_proj.weight").name,
+            "blk.11.ffn_down.weight");
+  EXPECT_EQ(kLlamaFamily.gguf_rule({}, "lm_head.weight").name, "output.weight");
+  EXPECT_EQ(kLlamaFamily.gguf_rule({}, "model.layers.0.other.weight").name, "");
+  EXPECT_EQ(kLlamaFamily.gguf_rule({}, "other").name, "");
 }
 
 }  // namespace

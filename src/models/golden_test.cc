@@ -35,7 +35,7 @@ std::vector<int32_t> count_up(size_t n, int32_t from = 0) {
 }
 
 // All logits of a text without a cache.
-std::vector<float> all_logits(NativeLlama& model, const std::vector<int32_t>& ids) {
+std::vector<float> all_logits(NativeModel& model, const std::vector<int32_t>& ids) {
   const std::vector<int32_t> pos = count_up(ids.size()), ends{0, static_cast<int32_t>(ids.size())};
   const auto logits =
       model.logits({.tokens = ids, .pos = pos, .seq_begin = ends, .kv_slot = {}, .out_rows = pos});
@@ -62,9 +62,9 @@ class EachIsa : public ::testing::TestWithParam<const Kernels*> {
   EachIsa() { EXPECT_TRUE(force_kernels(GetParam()->name)); }
   ~EachIsa() override { EXPECT_TRUE(force_kernels(host_kernels().back()->name)); }
 
-  static std::unique_ptr<NativeLlama> load(const Path& path, int64_t n_slot = 0) {
+  static std::unique_ptr<NativeModel> load(const Path& path, int64_t n_slot = 0) {
     const Checkpoint checkpoint = Checkpoint::open(path).value();
-    return NativeLlama::load(checkpoint, {.n_threads = 2, .n_slot = n_slot, .n_ctx = 256}).value();
+    return NativeModel::load(checkpoint, {.n_threads = 2, .n_slot = n_slot, .n_ctx = 256}).value();
   }
 };
 
@@ -109,7 +109,7 @@ TEST_P(EachIsa, RealModelsGiveTheGoldenLossesAndLogits) {
 }
 
 // Logits of the last row of each sequence, all in one batch.
-std::vector<float> last_logits(NativeLlama& model, const std::vector<std::vector<int32_t>>& sequences) {
+std::vector<float> last_logits(NativeModel& model, const std::vector<std::vector<int32_t>>& sequences) {
   std::vector<int32_t> tokens, pos, begins{0}, slots, outs;
   for (const std::vector<int32_t>& ids : sequences) {
     tokens.insert(tokens.end(), ids.begin(), ids.end());
@@ -129,7 +129,7 @@ TEST_P(EachIsa, ASequenceGivesTheSameBitsAloneAndBesideOthersInEveryType) {
   const Checkpoint checkpoint = Checkpoint::open(path).value();
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
     const auto model =
-        NativeLlama::load(checkpoint, {.n_threads = 2, .n_slot = 6, .n_ctx = 256, .dtype = dtype}).value();
+        NativeModel::load(checkpoint, {.n_threads = 2, .n_slot = 6, .n_ctx = 256, .dtype = dtype}).value();
     std::vector<std::vector<int32_t>> sequences;
     for (const size_t n : {1, 7, 64, 3, 130, 20}) sequences.push_back(count_up(n, static_cast<int32_t>(n)));
     const std::vector<float> together = last_logits(*model, sequences);
@@ -151,7 +151,7 @@ TEST_P(EachIsa, SmallerTypesStayCloseToTheGoldenLosses) {
   const Json& test = json.at("cases").as_array()[0];
   const std::vector<int32_t> ids = ids_of(test.at("ids"));
   for (const DType dtype : {DType::kBF16, DType::kQ8_0}) {
-    const auto model = NativeLlama::load(checkpoint, {.n_threads = 2, .dtype = dtype}).value();
+    const auto model = NativeModel::load(checkpoint, {.n_threads = 2, .dtype = dtype}).value();
     const std::vector<float> logits = all_logits(*model, ids);
     const size_t n_vocab = logits.size() / ids.size();
     double mean = 0;
@@ -163,7 +163,7 @@ TEST_P(EachIsa, SmallerTypesStayCloseToTheGoldenLosses) {
 }
 
 // Greedy decoding through the cache, one token at a time after the prompt.
-std::vector<int32_t> greedy(NativeLlama& model, const std::vector<int32_t>& prompt,
+std::vector<int32_t> greedy(NativeModel& model, const std::vector<int32_t>& prompt,
                             const std::vector<int32_t>& stop, int64_t max_tokens) {
   std::vector<int32_t> answer, rows = prompt;
   int32_t pos = 0;

@@ -7,62 +7,55 @@
 #include <utility>
 #include <vector>
 
-#include "models/llama_config.h"
-#include "ops/ops.h"
+#include "models/model.h"
 
 namespace volant {
 
 template <Ops O>
-class Llama {
+class Llama final : public Model<O> {
  public:
   using Act = typename O::Act;
   using Weight = typename O::Weight;
 
-  explicit Llama(const LlamaConfig& config)
+  explicit Llama(const ModelConfig& config)
       : config_(config),
+        own_(std::get<LlamaFields>(config.own)),
         layers_(static_cast<size_t>(config.num_hidden_layers)),
-        rope_q_(rope_of(config, config.num_attention_heads)),
-        rope_k_(rope_of(config, config.num_key_value_heads)) {}
+        rope_q_(rope_of(config, own_, config.num_attention_heads)),
+        rope_k_(rope_of(config, own_, config.num_key_value_heads)) {}
 
-  const LlamaConfig& config() const { return config_; }
-
-  // Names every tensor once, by its Hugging Face name, with its shape: f(name, shape, weight).
-  template <class F>
-  static void visit(auto& self, F&& f) {
-    const auto& c = self.config_;
+  void visit(const typename Model<O>::Visitor& f) override {
+    const auto& c = config_;
+    const int64_t D = c.hidden_size, F = c.intermediate_size;
     const int64_t q_rows = c.num_attention_heads * c.head_dim, kv_rows = c.num_key_value_heads * c.head_dim;
-    using Shape = std::vector<int64_t>;
-    f("model.embed_tokens.weight", Shape{c.vocab_size, c.hidden_size}, self.embed_tokens_);
-    for (size_t i = 0; i < self.layers_.size(); ++i) {
-      auto& layer = self.layers_[i];
+    f(embedding("model.embed_tokens.weight", c.vocab_size, D), embed_tokens_);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      Layer& layer = layers_[i];
       const std::string prefix = "model.layers." + std::to_string(i) + ".";
-      f(prefix + "input_layernorm.weight", Shape{c.hidden_size}, layer.input_layernorm);
-      f(prefix + "self_attn.q_proj.weight", Shape{q_rows, c.hidden_size}, layer.q_proj);
-      f(prefix + "self_attn.k_proj.weight", Shape{kv_rows, c.hidden_size}, layer.k_proj);
-      f(prefix + "self_attn.v_proj.weight", Shape{kv_rows, c.hidden_size}, layer.v_proj);
-      f(prefix + "self_attn.o_proj.weight", Shape{c.hidden_size, q_rows}, layer.o_proj);
-      f(prefix + "post_attention_layernorm.weight", Shape{c.hidden_size}, layer.post_attention_layernorm);
-      f(prefix + "mlp.gate_proj.weight", Shape{c.intermediate_size, c.hidden_size}, layer.gate_proj);
-      f(prefix + "mlp.up_proj.weight", Shape{c.intermediate_size, c.hidden_size}, layer.up_proj);
-      f(prefix + "mlp.down_proj.weight", Shape{c.hidden_size, c.intermediate_size}, layer.down_proj);
+      f(norm(prefix + "input_layernorm.weight", D), layer.input_layernorm);
+      f(matrix(prefix + "self_attn.q_proj.weight", q_rows, D), layer.q_proj);
+      f(matrix(prefix + "self_attn.k_proj.weight", kv_rows, D), layer.k_proj);
+      f(matrix(prefix + "self_attn.v_proj.weight", kv_rows, D), layer.v_proj);
+      f(residual_matrix(prefix + "self_attn.o_proj.weight", D, q_rows), layer.o_proj);
+      f(norm(prefix + "post_attention_layernorm.weight", D), layer.post_attention_layernorm);
+      f(matrix(prefix + "mlp.gate_proj.weight", F, D), layer.gate_proj);
+      f(matrix(prefix + "mlp.up_proj.weight", F, D), layer.up_proj);
+      f(residual_matrix(prefix + "mlp.down_proj.weight", D, F), layer.down_proj);
     }
-    f("model.norm.weight", Shape{c.hidden_size}, self.norm_);
-    if (!c.tie_word_embeddings) f("lm_head.weight", Shape{c.vocab_size, c.hidden_size}, self.lm_head_);
+    f(norm("model.norm.weight", D), norm_);
+    if (!c.tie_word_embeddings) f(volant::lm_head("lm_head.weight", c.vocab_size, D), lm_head_);
   }
 
-  // Hidden states of the rows that are read out, after the last norm: [R, D].
-  Act hidden(O& ops, const Batch& batch) const {
+  Act hidden(O& ops, const Batch& batch) const override {
     Act x_TD = ops.embed(embed_tokens_, batch.tokens);
     for (size_t i = 0; i < layers_.size(); ++i)
       x_TD = block(ops, batch, static_cast<int>(i), std::move(x_TD));
     return ops.rms_norm(ops.take_rows(x_TD, batch.out_rows), norm_, eps());
   }
 
-  // The head: the weight that turns hidden states into logits.
-  const Weight& head() const { return config_.tie_word_embeddings ? embed_tokens_ : lm_head_; }
-
-  // Logits [R, V].
-  Act logits(O& ops, const Batch& batch) const { return ops.linear(hidden(ops, batch), head()); }
+  LmHead<Weight> lm_head() const override {
+    return {.weight = config_.tie_word_embeddings ? &embed_tokens_ : &lm_head_};
+  }
 
  private:
   struct Layer {
@@ -93,14 +86,15 @@ class Llama {
     return ops.linear(ops.attention(q_THd, k_TKd, v_TKd, batch, spec), layer.o_proj);
   }
 
-  static RopeSpec rope_of(const LlamaConfig& config, int64_t n_head) {
+  static RopeSpec rope_of(const ModelConfig& config, const LlamaFields& own, int64_t n_head) {
     return {.n_head = static_cast<int>(n_head),
             .head_dim = static_cast<int>(config.head_dim),
-            .inv_freq = config.rope_inv_freq()};
+            .inv_freq = own.rope.inv_freq(config.head_dim)};
   }
-  float eps() const { return static_cast<float>(config_.rms_norm_eps); }
+  float eps() const { return static_cast<float>(own_.rms_norm_eps); }
 
-  LlamaConfig config_;
+  ModelConfig config_;
+  LlamaFields own_;
   Weight embed_tokens_, norm_, lm_head_;
   std::vector<Layer> layers_;
   RopeSpec rope_q_, rope_k_;

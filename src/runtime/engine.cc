@@ -16,7 +16,7 @@ constexpr int64_t kDefaultMaxContext = 4096;
 constexpr int kMaxSlots = 1024, kMaxTopLogprobs = 20;
 constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024;
 
-Result<int64_t> choose_context(const EngineOptions& options, const LlamaConfig& config) {
+Result<int64_t> choose_context(const EngineOptions& options, const ModelConfig& config) {
   const int64_t most = config.max_position_embeddings;
   if (options.n_ctx == 0) return std::min(most, kDefaultMaxContext);
   if (options.n_ctx < 2 || options.n_ctx > most) {
@@ -44,7 +44,7 @@ const char* finish_reason_name(FinishReason reason) {
 
 class Engine::Impl {
  public:
-  Impl(Checkpoint checkpoint_in, std::unique_ptr<NativeLlama> model_in,
+  Impl(Checkpoint checkpoint_in, std::unique_ptr<NativeModel> model_in,
        std::unique_ptr<Tokenizer> tokenizer_in, const EngineOptions& options, int64_t n_ctx_in)
       : checkpoint(std::move(checkpoint_in)),
         model(std::move(model_in)),
@@ -60,7 +60,7 @@ class Engine::Impl {
   Status check(const GenerateRequest& request) const;
 
   Checkpoint checkpoint;
-  std::unique_ptr<NativeLlama> model;
+  std::unique_ptr<NativeModel> model;
   std::unique_ptr<Tokenizer> tokenizer;
   ChatEncoder chat;
   std::unordered_set<int32_t> stop_ids;
@@ -112,7 +112,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
   Checkpoint checkpoint = TRY(Checkpoint::open(path));
   std::unique_ptr<Tokenizer> tokenizer = TRY(checkpoint.tokenizer());
   const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
-  std::unique_ptr<NativeLlama> model = TRY(NativeLlama::load(
+  std::unique_ptr<NativeModel> model = TRY(NativeModel::load(
       checkpoint, {.n_threads = options.n_threads, .n_slot = options.n_slots + 1, .n_ctx = n_ctx}));
   return std::unique_ptr<Engine>(new Engine(
       std::make_unique<Impl>(std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx)));
@@ -167,7 +167,7 @@ Result<std::vector<int32_t>> Engine::encode_chat(const JsonArray& messages) cons
 }
 
 const Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
-const LlamaConfig& Engine::config() const { return impl_->model->config(); }
+const ModelConfig& Engine::config() const { return impl_->model->config(); }
 const Checkpoint& Engine::checkpoint() const { return impl_->checkpoint; }
 int Engine::n_ctx() const { return impl_->n_ctx; }
 EngineStats Engine::stats() const { return impl_->scheduler.stats(); }

@@ -97,7 +97,7 @@ class Engine {
   Result<std::vector<int32_t>> encode_chat(const JsonArray& messages) const;
 
   const Tokenizer& tokenizer() const;
-  const LlamaConfig& config() const;
+  const ModelConfig& config() const;
   const Checkpoint& checkpoint() const;
   int n_ctx() const;
   EngineStats stats() const;

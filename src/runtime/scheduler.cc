@@ -19,7 +19,7 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 
 }  // namespace
 
-Scheduler::Scheduler(NativeLlama& model, int n_slots, size_t max_queue)
+Scheduler::Scheduler(NativeModel& model, int n_slots, size_t max_queue)
     : model_(model),
       n_vocab_(model.config().vocab_size),
       slots_(static_cast<size_t>(n_slots)),

@@ -17,7 +17,7 @@ namespace volant {
 class Scheduler {
  public:
   // The model's cache holds n_slots + 1 sequences: the last is for texts that are read through.
-  Scheduler(NativeLlama& model, int n_slots, size_t max_queue);
+  Scheduler(NativeModel& model, int n_slots, size_t max_queue);
   ~Scheduler();
 
   // kUnavailable when slots and queue are full.
@@ -62,7 +62,7 @@ class Scheduler {
   void finish_reading(Status status);
   void cancel_all();
 
-  NativeLlama& model_;
+  NativeModel& model_;
   const int64_t n_vocab_;
   std::vector<Slot> slots_;
   const size_t max_jobs_;

@@ -6,14 +6,14 @@
 
 namespace volant {
 
-AdamW::AdamW(const TorchLlama& model) {
+AdamW::AdamW(const TorchModel& model) {
   for (const auto& p : model.parameters()) {
     first_.emplace_back(p.values.size());
     second_.emplace_back(p.values.size());
   }
 }
 
-double AdamW::gradient_norm(const TorchLlama& model) {
+double AdamW::gradient_norm(const TorchModel& model) {
   double squares = 0;
   for (const auto& p : model.parameters())
     squares +=
@@ -21,11 +21,11 @@ double AdamW::gradient_norm(const TorchLlama& model) {
   return std::sqrt(squares);
 }
 
-void AdamW::step(TorchLlama& model, const TrainJob& job, int64_t step, double lr, double gradient_scale) {
+void AdamW::step(TorchModel& model, const TrainJob& job, int64_t step, double lr, double gradient_scale) {
   const double n = static_cast<double>(step + 1);
   for (size_t i = 0; i < first_.size(); ++i) {
     const auto& p = model.parameters()[i];
-    const bool decays = p.shape.size() > 1;
+    const bool decays = p.spec.shape.size() > 1;
     torch_ops::kernels().adamw({.n = static_cast<int64_t>(p.values.size()),
                                 .w = p.values.data(),
                                 .g = p.gradient.data(),

@@ -10,11 +10,11 @@ namespace volant {
 
 class AdamW {
  public:
-  explicit AdamW(const TorchLlama& model);
+  explicit AdamW(const TorchModel& model);
   // Norm of all gradients. The same for any number of threads.
-  static double gradient_norm(const TorchLlama& model);
+  static double gradient_norm(const TorchModel& model);
   // Step number `step` (from 0) at `lr`; gradients times `gradient_scale`, then zeros.
-  void step(TorchLlama& model, const TrainJob& job, int64_t step, double lr, double gradient_scale);
+  void step(TorchModel& model, const TrainJob& job, int64_t step, double lr, double gradient_scale);
 
   std::vector<std::vector<float>>& first_moments() { return first_; }
   std::vector<std::vector<float>>& second_moments() { return second_; }

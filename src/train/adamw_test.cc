@@ -9,8 +9,8 @@
 namespace volant {
 namespace {
 
-TorchLlama small_model() {
-  LlamaConfig config;
+TorchModel small_model() {
+  ModelConfig config;
   config.vocab_size = 19;
   config.hidden_size = 12;
   config.intermediate_size = 20;
@@ -18,7 +18,7 @@ TorchLlama small_model() {
   config.num_attention_heads = 3;
   config.num_key_value_heads = 1;
   config.head_dim = 4;
-  TorchLlama model = TorchLlama::create(config, false).value();
+  TorchModel model = TorchModel::create(config, {}).value();
   Random random(4);
   for (const auto& p : model.parameters())
     for (float& x : p.values) x = static_cast<float>(random.normal());
@@ -26,7 +26,7 @@ TorchLlama small_model() {
 }
 
 TEST(AdamW, EqualsAPlainReferenceInDoublePrecision) {
-  TorchLlama model = small_model();
+  TorchModel model = small_model();
   AdamW optimiser(model);
   TrainJob job;
   job.beta1 = 0.9;
@@ -45,7 +45,7 @@ TEST(AdamW, EqualsAPlainReferenceInDoublePrecision) {
     double squares = 0;
     for (size_t i = 0; i < w.size(); ++i) {
       const auto& p = model.parameters()[i];
-      const double decay = p.shape.size() > 1 ? job.weight_decay : 0;
+      const double decay = p.spec.shape.size() > 1 ? job.weight_decay : 0;
       for (size_t j = 0; j < w[i].size(); ++j) {
         p.gradient[j] = static_cast<float>(random.normal());
         const double g = static_cast<double>(p.gradient[j]);
@@ -63,7 +63,7 @@ TEST(AdamW, EqualsAPlainReferenceInDoublePrecision) {
   for (size_t i = 0; i < w.size(); ++i) {
     const auto& p = model.parameters()[i];
     for (size_t j = 0; j < w[i].size(); ++j) {
-      ASSERT_NEAR(static_cast<double>(p.values[j]), w[i][j], 2e-6) << p.name << " " << j;
+      ASSERT_NEAR(static_cast<double>(p.values[j]), w[i][j], 2e-6) << p.spec.name << " " << j;
       ASSERT_EQ(p.gradient[j], 0.0F) << "gradients are cleared";
     }
   }
@@ -71,11 +71,12 @@ TEST(AdamW, EqualsAPlainReferenceInDoublePrecision) {
 
 TEST(AdamW, LossFallsOnAToySet) {
   for (const bool bf16 : {false, true}) {
-    const TorchLlama source = small_model();
-    TorchLlama model = TorchLlama::create(source.config(), bf16).value();
+    const TorchModel source = small_model();
+    TorchModel model = TorchModel::create(source.config(), {.bf16 = bf16}).value();
     Random random(4);
     for (const auto& p : model.parameters())
-      for (float& x : p.values) x = p.shape.size() == 1 ? 1.0F : static_cast<float>(0.2 * random.normal());
+      for (float& x : p.values)
+        x = p.spec.shape.size() == 1 ? 1.0F : static_cast<float>(0.2 * random.normal());
     model.weights_changed();
     AdamW optimiser(model);
     const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6, 7, 8}, targets{2, 3, 4, 5, 6, 7, 8, 9};

@@ -119,6 +119,16 @@ Status read_schedule(const Json& json, TrainJob& job) {
 
 }  // namespace
 
+std::string TrainJob::objective_name() const {
+  switch (objective) {
+    case Objective::kPretrain:
+      return "pretrain";
+    case Objective::kSft:
+      break;
+  }
+  return "sft";
+}
+
 std::string TrainJob::digest() const {
   JsonObject same = source;
   same.erase("n_threads");  // another machine may have more

@@ -39,6 +39,8 @@ struct TrainJob {
 
   JsonObject source;  // as it was read
 
+  // "sft"
+  std::string objective_name() const;
   // What a checkpoint must agree with to go on from it.
   std::string digest() const;
 };

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "io/safetensors.h"
 #include "models/checkpoint.h"
+#include "models/tensor_layout.h"
 #include "text/tokenizer_config.h"
 
 namespace volant {
@@ -19,20 +20,23 @@ constexpr std::array kTokenizerFiles = {
     "tokenizer.model", "tokenizer.json",    "tokenizer_config.json", "vocab.json",
     "merges.txt",      "added_tokens.json", "chat_template.jinja",   "special_tokens_map.json"};
 
-bool adds_to_residual(std::string_view name) {
-  return name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
-}
-
 void fill_normal(std::span<float> values, double deviation, Random& random) {
   for (float& value : values) value = static_cast<float>(random.normal() * deviation);
 }
 
-Status fill_from_folder(const Path& folder, TorchLlama& model) {
+// Everything the model is made of, trained or not.
+std::vector<TorchModel::Parameter> all_tensors(const TorchModel& model) {
+  std::vector<TorchModel::Parameter> all(model.parameters().begin(), model.parameters().end());
+  all.insert(all.end(), model.frozen().begin(), model.frozen().end());
+  return all;
+}
+
+Status fill_from_folder(const Path& folder, TorchModel& model) {
   const Checkpoint checkpoint = TRY(Checkpoint::open(folder));
-  for (const auto& p : model.parameters()) {
-    const TensorView view = TRY(checkpoint.tensor(p.name));
+  for (const auto& p : all_tensors(model)) {
+    const TensorView view = TRY(checkpoint.tensor(p.spec.name));
     if (view.count() != static_cast<int64_t>(p.values.size()))
-      return fail(ErrorCode::kParse, "tensor '{}' has {} numbers, expected {}", p.name, view.count(),
+      return fail(ErrorCode::kParse, "tensor '{}' has {} numbers, expected {}", p.spec.name, view.count(),
                   p.values.size())
           .at(folder.string());
     const std::vector<float> numbers = to_f32(view);
@@ -41,22 +45,50 @@ Status fill_from_folder(const Path& folder, TorchLlama& model) {
   return {};
 }
 
+void fill_random(const ModelConfig& config, uint64_t seed, TorchModel& model) {
+  Random random(seed);
+  const double deviation = config.initializer_range;
+  const double into_residual = deviation / std::sqrt(2.0 * static_cast<double>(config.num_hidden_layers));
+  for (const auto& p : all_tensors(model)) {
+    switch (p.spec.init) {
+      case TensorInit::kOne:
+        std::fill(p.values.begin(), p.values.end(), 1.0F);
+        break;
+      case TensorInit::kZero:
+        std::fill(p.values.begin(), p.values.end(), 0.0F);
+        break;
+      case TensorInit::kNormal:
+        fill_normal(p.values, deviation, random);
+        break;
+      case TensorInit::kIntoResidual:
+        fill_normal(p.values, into_residual, random);
+        break;
+    }
+  }
+}
+
 DType dtype_of(const std::string& name) {
   return name == "bf16" ? DType::kBF16 : name == "f16" ? DType::kF16 : DType::kF32;
 }
 
-Status write_weights(const Path& file, const TorchLlama& model, const std::string& dtype_name) {
+Status write_weights(const Path& file, const TorchModel& model, const std::string& dtype_name) {
   const DType dtype = dtype_of(dtype_name);
   static const std::map<DType, const char*> kWords = {
       {DType::kF32, "F32"}, {DType::kBF16, "BF16"}, {DType::kF16, "F16"}};
   std::map<std::string, SafetensorsEntry> tensors;
-  std::vector<std::vector<std::byte>> buffers(model.parameters().size());
+  const std::vector<TorchModel::Parameter> all = all_tensors(model);
+  std::vector<std::vector<std::byte>> buffers(all.size());
   for (size_t i = 0; i < buffers.size(); ++i) {
-    const auto& p = model.parameters()[i];
+    const auto& p = all[i];
     const auto n = static_cast<int64_t>(p.values.size());
     buffers[i].resize(row_bytes(dtype, n));
     from_f32(dtype, p.values.data(), n, buffers[i].data());
-    tensors[p.name] = {kWords.at(dtype), p.shape, buffers[i]};
+    std::vector<int64_t> shape = p.spec.shape;
+    if (p.spec.transposed) {
+      buffers[i] = transposed({dtype, shape, buffers[i]});
+      std::swap(shape[0], shape[1]);
+    }
+    tensors[p.spec.name] = {kWords.at(dtype), shape, buffers[i]};
   }
   return write_safetensors(file, tensors, {{"format", "pt"}});
 }
@@ -89,7 +121,7 @@ Json generation_config(const TrainJob& job, const Tokenizer& tokenizer) {
 
 }  // namespace
 
-Result<LlamaConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer) {
+Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer) {
   if (!job.init_from.empty()) return TRY(Checkpoint::open(job.init_from)).config();
   JsonObject fields = job.model_config;
   const auto set_default = [&](const char* key, const Json& value) {
@@ -99,9 +131,8 @@ Result<LlamaConfig> starting_config(const TrainJob& job, const Tokenizer& tokeni
   if (tokenizer.bos_id()) set_default("bos_token_id", *tokenizer.bos_id());
   const std::vector<int32_t> stops = stop_ids(job, tokenizer);
   if (!stops.empty()) set_default("eos_token_id", JsonArray(stops.begin(), stops.end()));
-  set_default("architectures", JsonArray{"LlamaForCausalLM"});
-  set_default("model_type", "llama");
-  auto config = LlamaConfig::from_json(fields);
+  if (!fields.contains("architectures")) set_default("model_type", "llama");
+  auto config = ModelConfig::from_json(fields);
   if (!config) return std::move(config).error().at("model.config");
   if (config->vocab_size < tokenizer.n_vocab())
     return fail(ErrorCode::kInvalidArgument, "vocab_size is {}, but the tokenizer has {} tokens",
@@ -110,21 +141,11 @@ Result<LlamaConfig> starting_config(const TrainJob& job, const Tokenizer& tokeni
   return config;
 }
 
-Status fill_starting_weights(const TrainJob& job, TorchLlama& model) {
+Status fill_starting_weights(const TrainJob& job, TorchModel& model) {
   if (!job.init_from.empty()) {
     TRY(fill_from_folder(job.init_from, model));
   } else {
-    Random random(job.seed);
-    const double deviation = model.config().initializer_range;
-    const double into_residual =
-        deviation / std::sqrt(2.0 * static_cast<double>(model.config().num_hidden_layers));
-    for (const auto& p : model.parameters()) {
-      if (p.shape.size() == 1) {
-        std::fill(p.values.begin(), p.values.end(), 1.0F);
-      } else {
-        fill_normal(p.values, adds_to_residual(p.name) ? into_residual : deviation, random);
-      }
-    }
+    fill_random(model.config(), job.seed, model);
   }
   model.weights_changed();
   return {};
@@ -155,7 +176,7 @@ std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer) {
   return ids;
 }
 
-Status write_model_folder(const Path& to, const TrainJob& job, const TorchLlama& model,
+Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,
                           const Tokenizer& tokenizer) {
   const Path aside = partial_path(to);
   const auto write = [&]() -> Status {

@@ -10,17 +10,17 @@ namespace volant {
 
 // The configuration of the model: job.model_config, with the tokenizer's vocabulary size and special ids
 // where it names none, or that of the folder it starts from.
-Result<LlamaConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer);
+Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer);
 // Weights of init_from, or random ones:
 // normal with initializer_range, smaller for what adds to the residual stream.
-Status fill_starting_weights(const TrainJob& job, TorchLlama& model);
+Status fill_starting_weights(const TrainJob& job, TorchModel& model);
 // The template of the model: what the tokenizer's folder names, else the default one.
 Result<ChatTemplate> chat_template_of(const TrainJob& job);
 // Ids that end an answer: eos, and the turn ends of known templates that the vocabulary has.
 std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer);
 // Writes the folder `to`: config.json, generation_config.json,
 // model.safetensors, tokenizer files with template.
-Status write_model_folder(const Path& to, const TrainJob& job, const TorchLlama& model,
+Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,
                           const Tokenizer& tokenizer);
 
 }  // namespace volant

@@ -8,7 +8,7 @@
 namespace volant {
 namespace {
 
-constexpr const char* kFormat = "volant-train-1";
+constexpr const char* kFormat = "volant-train-2";
 
 std::span<const std::byte> bytes_of(std::span<const float> numbers) { return std::as_bytes(numbers); }
 
@@ -31,8 +31,7 @@ Result<uint64_t> count(const Json& json, std::string_view key) {
 }  // namespace
 
 Json TrainState::to_json() const {
-  JsonObject json{{"step", step},           {"epoch", cursor.epoch},
-                  {"index", cursor.index},  {"offset", cursor.offset},
+  JsonObject json{{"step", step},           {"objective", objective},
                   {"tokens", tokens},       {"elapsed", elapsed},
                   {"best_step", best_step}, {"evaluations_without_progress", evaluations_without_progress}};
   if (std::isfinite(best_loss)) json["best_loss"] = best_loss;
@@ -42,7 +41,7 @@ Json TrainState::to_json() const {
 Result<TrainState> TrainState::from_json(const Json& json) {
   TrainState state;
   state.step = static_cast<int64_t>(TRY(count(json, "step")));
-  state.cursor = {TRY(count(json, "epoch")), TRY(count(json, "index")), TRY(count(json, "offset"))};
+  if (const Json* objective = json_find(json, "objective")) state.objective = *objective;
   state.tokens = TRY(count(json, "tokens"));
   state.elapsed = TRY(json_number(json, "elapsed"));
   state.best_loss = TRY(json_number_or(json, "best_loss", state.best_loss));
@@ -51,22 +50,22 @@ Result<TrainState> TrainState::from_json(const Json& json) {
   return state;
 }
 
-Status save_checkpoint(const Path& file, const TorchLlama& model, AdamW* optimiser, const TrainState& state,
+Status save_checkpoint(const Path& file, const TorchModel& model, AdamW* optimiser, const TrainState& state,
                        const std::string& job_digest) {
   std::map<std::string, SafetensorsEntry> tensors;
   for (size_t i = 0; i < model.parameters().size(); ++i) {
     const auto& p = model.parameters()[i];
-    tensors[p.name] = {"F32", p.shape, bytes_of(p.values)};
+    tensors[p.spec.name] = {"F32", p.spec.shape, bytes_of(p.values)};
     if (optimiser == nullptr) continue;
-    tensors["adamw.m." + p.name] = {"F32", p.shape, bytes_of(optimiser->first_moments()[i])};
-    tensors["adamw.v." + p.name] = {"F32", p.shape, bytes_of(optimiser->second_moments()[i])};
+    tensors["adamw.m." + p.spec.name] = {"F32", p.spec.shape, bytes_of(optimiser->first_moments()[i])};
+    tensors["adamw.v." + p.spec.name] = {"F32", p.spec.shape, bytes_of(optimiser->second_moments()[i])};
   }
   TRY(make_dirs(file.parent_path()));
   return write_safetensors(file, tensors,
                            {{"format", kFormat}, {"state", dump_json(state.to_json())}, {"job", job_digest}});
 }
 
-Result<TrainState> load_checkpoint(const Path& path, TorchLlama& model, AdamW* optimiser,
+Result<TrainState> load_checkpoint(const Path& path, TorchModel& model, AdamW* optimiser,
                                    const std::string& job_digest) {
   const auto load = [&]() -> Result<TrainState> {
     const SafetensorsFile file = TRY(SafetensorsFile::open(path));
@@ -80,10 +79,10 @@ Result<TrainState> load_checkpoint(const Path& path, TorchLlama& model, AdamW* o
                   "'checkpoints' to start anew");
     for (size_t i = 0; i < model.parameters().size(); ++i) {
       const auto& p = model.parameters()[i];
-      TRY(read_numbers(file, p.name, p.shape, p.values));
+      TRY(read_numbers(file, p.spec.name, p.spec.shape, p.values));
       if (optimiser == nullptr) continue;
-      TRY(read_numbers(file, "adamw.m." + p.name, p.shape, optimiser->first_moments()[i]));
-      TRY(read_numbers(file, "adamw.v." + p.name, p.shape, optimiser->second_moments()[i]));
+      TRY(read_numbers(file, "adamw.m." + p.spec.name, p.spec.shape, optimiser->first_moments()[i]));
+      TRY(read_numbers(file, "adamw.v." + p.spec.name, p.spec.shape, optimiser->second_moments()[i]));
     }
     model.weights_changed();
     return TrainState::from_json(TRY(parse_json(state->second)));

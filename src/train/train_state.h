@@ -4,13 +4,12 @@
 #include <limits>
 
 #include "train/adamw.h"
-#include "train/batches.h"
 
 namespace volant {
 
 struct TrainState {
   int64_t step = 0;     // steps done
-  Cursor cursor;        // of the next batch
+  Json objective;       // where its data stands
   uint64_t tokens = 0;  // trained on so far
   double elapsed = 0;   // seconds of training so far, over all starts
   double best_loss = std::numeric_limits<double>::infinity();
@@ -30,10 +29,10 @@ struct TrainFiles {
 };
 
 // `optimiser` null: weights alone.
-Status save_checkpoint(const Path& file, const TorchLlama& model, AdamW* optimiser, const TrainState& state,
+Status save_checkpoint(const Path& file, const TorchModel& model, AdamW* optimiser, const TrainState& state,
                        const std::string& job_digest);
 // kConflict when it belongs to another job; kParse names the tensor that is missing or of another shape.
-Result<TrainState> load_checkpoint(const Path& file, TorchLlama& model, AdamW* optimiser,
+Result<TrainState> load_checkpoint(const Path& file, TorchModel& model, AdamW* optimiser,
                                    const std::string& job_digest);
 
 }  // namespace volant

@@ -1,6 +1,6 @@
 #include "models/instances/native.h"
 
-#include "models/llama.h"
+#include "models/make_model.h"
 #include "ops/native/native_ops.h"
 
 namespace volant {
@@ -25,41 +25,39 @@ Result<TensorView> convert(const TensorView& view, DType dtype, std::vector<std:
 
 }  // namespace
 
-struct NativeLlama::State {
-  State(const LlamaConfig& config, const NativeOptions& options)
-      : threads(options.n_threads), model(config) {}
+struct NativeModel::State {
+  State(const ModelConfig& config_in, const NativeOptions& options)
+      : config(config_in), threads(options.n_threads), model(make_model<NativeOps>(config_in)) {}
+  ModelConfig config;
   ThreadPool threads;
   KvCache cache;
   NativeOps ops{threads, &cache};
-  Llama<NativeOps> model;
+  std::unique_ptr<Model<NativeOps>> model;
   NativeAct last;  // what logits() gave out
   std::optional<ThreadPool::Busy> busy;
   uint64_t weight_bytes = 0;
 };
 
-NativeLlama::NativeLlama(std::unique_ptr<State> state) : state_(std::move(state)) {}
-NativeLlama::~NativeLlama() = default;
+NativeModel::NativeModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
+NativeModel::~NativeModel() = default;
 
-Result<std::unique_ptr<NativeLlama>> NativeLlama::load(const Checkpoint& checkpoint,
+Result<std::unique_ptr<NativeModel>> NativeModel::load(const Checkpoint& checkpoint,
                                                        const NativeOptions& options) {
-  const LlamaConfig& config = checkpoint.config();
+  const ModelConfig& config = checkpoint.config();
   auto state = std::make_unique<State>(config, options);
   Status status;
-  Llama<NativeOps>::visit(state->model,
-                          [&](const std::string& name, const std::vector<int64_t>&, NativeWeight& weight) {
-                            if (!status) return;
-                            status = [&]() -> Status {
-                              TensorView view = TRY(checkpoint.tensor(name));
-                              std::vector<std::byte> converted;
-                              if (options.dtype && view.shape.size() == 2)
-                                view = TRY(convert(view, *options.dtype, converted));
-                              weight = TRY(NativeWeight::load(view, state->threads));
-                              return {};
-                            }();
-                            if (!status)
-                              status = std::move(status).error().at(fmt::format("tensor '{}'", name));
-                            state->weight_bytes += weight.bytes();
-                          });
+  state->model->visit([&](const TensorSpec& spec, NativeWeight& weight) {
+    if (!status) return;
+    status = [&]() -> Status {
+      TensorView view = TRY(checkpoint.tensor(spec.name));
+      std::vector<std::byte> converted;
+      if (options.dtype && view.shape.size() == 2) view = TRY(convert(view, *options.dtype, converted));
+      weight = TRY(NativeWeight::load(view, state->threads));
+      return {};
+    }();
+    if (!status) status = std::move(status).error().at(fmt::format("tensor '{}'", spec.name));
+    state->weight_bytes += weight.bytes();
+  });
   if (!status) return std::move(status).error().at(checkpoint.path().string());
   checkpoint.forget_pages();
   if (options.n_slot > 0) {
@@ -69,19 +67,19 @@ Result<std::unique_ptr<NativeLlama>> NativeLlama::load(const Checkpoint& checkpo
                                         .n_slot = options.n_slot,
                                         .n_ctx = options.n_ctx}));
   }
-  return std::unique_ptr<NativeLlama>(new NativeLlama(std::move(state)));
+  return std::unique_ptr<NativeModel>(new NativeModel(std::move(state)));
 }
 
-const LlamaConfig& NativeLlama::config() const { return state_->model.config(); }
+const ModelConfig& NativeModel::config() const { return state_->config; }
 
-std::span<const float> NativeLlama::logits(const Batch& batch) {
+std::span<const float> NativeModel::output(const Batch& batch) {
   const ThreadPool::Busy busy(state_->threads);
   state_->last = NativeAct();
-  state_->last = state_->model.logits(state_->ops, batch);
+  state_->last = state_->model->output(state_->ops, batch);
   return state_->last.numbers();
 }
 
-void NativeLlama::set_busy(bool busy) {
+void NativeModel::set_busy(bool busy) {
   if (!busy) {
     state_->busy.reset();
   } else if (!state_->busy) {
@@ -89,7 +87,7 @@ void NativeLlama::set_busy(bool busy) {
   }
 }
 
-uint64_t NativeLlama::weight_bytes() const { return state_->weight_bytes; }
-int NativeLlama::n_threads() const { return state_->threads.size(); }
+uint64_t NativeModel::weight_bytes() const { return state_->weight_bytes; }
+int NativeModel::n_threads() const { return state_->threads.size(); }
 
 }  // namespace volant

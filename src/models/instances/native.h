@@ -1,4 +1,4 @@
-// NativeLlama: the Llama of models/llama.h on NativeOps, for inference: a plain handle without templates.
+// NativeModel: a model of any family on NativeOps, for inference: a plain handle without templates.
 // One forward pass at a time.
 #pragma once
 #include <memory>
@@ -17,17 +17,20 @@ struct NativeOptions {
   std::optional<DType> dtype = {};  // matrices are converted to this type when loaded; none: as in the file
 };
 
-class NativeLlama {
+class NativeModel {
  public:
   // Copies the weights into the kernels' layout; the checkpoint may go afterwards.
-  static Result<std::unique_ptr<NativeLlama>> load(const Checkpoint& checkpoint,
+  static Result<std::unique_ptr<NativeModel>> load(const Checkpoint& checkpoint,
                                                    const NativeOptions& options);
-  ~NativeLlama();
+  ~NativeModel();
 
-  const LlamaConfig& config() const;
-  // Logits [R, n_vocab] of the rows read out; valid until the next call.
-  // Ids, positions and slots must be in range.
-  std::span<const float> logits(const Batch& batch);
+  const ModelConfig& config() const;
+  // What the model gives for the rows read out: logits [R, n_vocab], hidden states [R, D] or scores
+  // [R, n_label], as config().output says; valid until the next call. Ids, positions and slots must be in
+  // range.
+  std::span<const float> output(const Batch& batch);
+  // The same of a language model.
+  std::span<const float> logits(const Batch& batch) { return output(batch); }
   // While true, the threads wait for the next pass with a short spin instead of sleeping at once.
   void set_busy(bool busy);
   uint64_t weight_bytes() const;
@@ -35,7 +38,7 @@ class NativeLlama {
 
  private:
   struct State;
-  explicit NativeLlama(std::unique_ptr<State> state);
+  explicit NativeModel(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

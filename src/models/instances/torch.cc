@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <exception>
 
-#include "models/llama.h"
+#include "models/make_model.h"
 #include "ops/torch/autograd.h"
 #include "ops/torch/memory.h"
 #include "ops/torch/torch_ops.h"
@@ -45,80 +45,139 @@ Result<double> torch_peak_flops(bool bf16) {
   return guarded([&] { return torch_ops::measured_peak_flops(bf16); });
 }
 
-struct TorchLlama::State {
-  State(const LlamaConfig& config, bool in_bf16) : model(config), bf16(in_bf16) {}
-  Llama<TorchOps> model;
+struct TorchModel::State {
+  State(const ModelConfig& config_in, const TorchOptions& options)
+      : config(config_in), model(make_model<TorchOps>(config_in)), bf16(options.bf16) {}
+  ModelConfig config;
+  std::unique_ptr<Model<TorchOps>> model;
   bool bf16;
   std::vector<TorchOps::Weight> weights;
-  std::vector<Parameter> parameters;
+  std::vector<Parameter> parameters, frozen;
 
-  Status check(const Batch& batch, std::span<const int32_t> targets) const {
-    TRY(check_ids(batch.tokens, model.config().vocab_size, "token ids"));
-    TRY(check_ids(targets, model.config().vocab_size, "target ids"));
+  Status check(const Batch& batch) const {
+    TRY(check_ids(batch.tokens, config.vocab_size, "token ids"));
     return check_ids(batch.out_rows, batch.n_rows(), "rows to read out");
+  }
+  // The rows read out, ready for the head.
+  Result<TorchOps::Weight> head_for(const Batch& batch, std::span<const int32_t> targets) const {
+    TRY(check(batch));
+    TRY(check_ids(targets, config.vocab_size, "target ids"));
+    const auto* weight = model->lm_head().weight;
+    if (weight == nullptr)
+      return fail(ErrorCode::kInvalidArgument, "{} is no language model: it has no next token to predict",
+                  config.architecture);
+    return *weight;
   }
 };
 
-TorchLlama::TorchLlama(std::unique_ptr<State> state) : state_(std::move(state)) {}
-TorchLlama::TorchLlama(TorchLlama&&) noexcept = default;
-TorchLlama& TorchLlama::operator=(TorchLlama&&) noexcept = default;
-TorchLlama::~TorchLlama() = default;
+TorchModel::TorchModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TorchModel::TorchModel(TorchModel&&) noexcept = default;
+TorchModel& TorchModel::operator=(TorchModel&&) noexcept = default;
+TorchModel::~TorchModel() = default;
 
-Result<TorchLlama> TorchLlama::create(const LlamaConfig& config, bool bf16) {
+Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOptions& options) {
   return guarded([&] {
-    auto state = std::make_unique<State>(config, bf16);
-    Llama<TorchOps>::visit(state->model, [&](const std::string& name, const std::vector<int64_t>& shape,
-                                             TorchOps::Weight& weight) {
-      weight = TorchOps::make_weight(shape);
+    auto state = std::make_unique<State>(config, options);
+    state->model->visit([&](const TensorSpec& spec, TorchOps::Weight& weight) {
+      weight = TorchOps::make_weight(spec.shape);
       const auto n = static_cast<size_t>(weight->master.numel());
       state->weights.push_back(weight);
-      state->parameters.push_back({name, shape, {weight->values(), n}, {weight->gradient(), n}});
+      state->parameters.push_back({spec, {weight->values(), n}, {weight->gradient(), n}});
     });
-    return TorchLlama(std::move(state));
+    return TorchModel(std::move(state));
   });
 }
 
-const LlamaConfig& TorchLlama::config() const { return state_->model.config(); }
-std::span<const TorchLlama::Parameter> TorchLlama::parameters() const { return state_->parameters; }
+const ModelConfig& TorchModel::config() const { return state_->config; }
+std::span<const TorchModel::Parameter> TorchModel::parameters() const { return state_->parameters; }
+std::span<const TorchModel::Parameter> TorchModel::frozen() const { return state_->frozen; }
 
-void TorchLlama::weights_changed() {
+void TorchModel::weights_changed() {
   for (const TorchOps::Weight& weight : state_->weights)
     if (weight->packed) weight->packed->changed();
 }
-void TorchLlama::zero_gradients() {
+void TorchModel::zero_gradients() {
   for (const Parameter& p : state_->parameters) std::fill(p.gradient.begin(), p.gradient.end(), 0.0F);
 }
 
-Result<double> TorchLlama::loss(const Batch& batch, std::span<const int32_t> targets,
+Result<double> TorchModel::loss(const Batch& batch, std::span<const int32_t> targets,
                                 std::span<const float> weights) const {
-  TRY(state_->check(batch, targets));
+  const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/false);
-    return ops.head_loss(state_->model.hidden(ops, batch), state_->model.head(), targets, weights, 1.0F).sum;
+    return ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, 1.0F).sum;
   });
 }
 
-Result<double> TorchLlama::loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
+Result<double> TorchModel::loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
                                              std::span<const float> weights, float scale) {
-  TRY(state_->check(batch, targets));
+  const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/true);
     const TorchOps::Loss loss =
-        ops.head_loss(state_->model.hidden(ops, batch), state_->model.head(), targets, weights, scale);
+        ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, scale);
     torch_ops::run_backward(loss.node);
     return loss.sum;
   });
 }
 
-Result<std::vector<float>> TorchLlama::logits(const Batch& batch) const {
-  TRY(state_->check(batch, {}));
+namespace {
+std::vector<double> log_probs_of(TorchOps& plain, const TorchOps::Act& hidden, const TorchOps::Weight& head,
+                                 std::span<const int32_t> targets) {
+  std::vector<double> log_p(targets.size());
+  const std::vector<float> ones(targets.size(), 1.0F);
+  plain.head_loss(hidden, head, targets, ones, 1.0F, log_p);
+  for (double& each : log_p) each = -each;
+  return log_p;
+}
+}  // namespace
+
+Result<std::vector<double>> TorchModel::log_probs(const Batch& batch,
+                                                  std::span<const int32_t> targets) const {
+  const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/false);
-    const at::Tensor logits = state_->model.logits(ops, batch).x;
-    std::vector<float> numbers(static_cast<size_t>(logits.numel()));
-    const bool is_bf16 = logits.scalar_type() == at::kBFloat16;
-    torch_ops::kernels().convert({logits.data_ptr(), is_bf16}, logits.numel(), {numbers.data(), false});
-    return numbers;
+    return log_probs_of(ops, state_->model->hidden(ops, batch), head, targets);
+  });
+}
+
+Result<double> TorchModel::log_prob_loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
+                                                      const LogProbLoss& loss, float scale) {
+  const auto head = TRY(state_->head_for(batch, targets));
+  return guarded([&] {
+    TorchOps ops(state_->bf16, /*record=*/true), plain(state_->bf16, /*record=*/false);
+    const TorchOps::Act hidden = state_->model->hidden(ops, batch);
+    const std::vector<double> log_p = log_probs_of(plain, hidden, head, targets);
+    std::vector<double> gradient(log_p.size());
+    const double value = loss(log_p, gradient);
+    // A row's weight is that of -log p.
+    std::vector<float> weights(gradient.size());
+    std::transform(gradient.begin(), gradient.end(), weights.begin(),
+                   [](double g) { return static_cast<float>(-g); });
+    torch_ops::run_backward(ops.head_loss(hidden, head, targets, weights, scale).node);
+    return value;
+  });
+}
+
+Result<std::vector<float>> TorchModel::output(const Batch& batch) const {
+  TRY(state_->check(batch));
+  return guarded([&] {
+    TorchOps ops(state_->bf16, /*record=*/false);
+    return TorchOps::numbers(state_->model->output(ops, batch));
+  });
+}
+
+Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale) {
+  TRY(state_->check(batch));
+  return guarded([&] {
+    TorchOps ops(state_->bf16, /*record=*/true);
+    const TorchOps::Act output = state_->model->output(ops, batch);
+    const std::vector<float> numbers = TorchOps::numbers(output);
+    std::vector<float> gradient(numbers.size());
+    const double value = loss(numbers, gradient);
+    for (float& g : gradient) g *= scale;
+    torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
+    return value;
   });
 }
 

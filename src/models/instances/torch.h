@@ -1,12 +1,13 @@
-// TorchLlama: the Llama of models/llama.h on TorchOps, for training. A plain handle: no torch in this header,
-// and the exceptions of libtorch and oneDNN end here.
+// TorchModel: a model of any family on TorchOps, for training. A plain handle: no torch in this header, and
+// the exceptions of libtorch and oneDNN end here.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "models/llama_config.h"
+#include "models/model_config.h"
 #include "ops/batch.h"
 
 namespace volant {
@@ -21,38 +22,56 @@ std::string torch_isa();
 // FLOP/s of a large product on all threads, measured now (about 0.1 s).
 Result<double> torch_peak_flops(bool bf16);
 
-class TorchLlama {
+struct TorchOptions {
+  bool bf16 = false;
+};
+
+class TorchModel {
  public:
   struct Parameter {
-    std::string name;  // Hugging Face
-    std::vector<int64_t> shape;
-    std::span<float> values, gradient;
+    TensorSpec spec;
+    std::span<float> values, gradient;  // a frozen one has no gradient
   };
+  // From log p of the target of each row read out: the loss, and its derivative by each of them.
+  using LogProbLoss = std::function<double(std::span<const double> log_p, std::span<double> gradient)>;
+  // From the output [R, C] of the rows read out: the loss, and its derivative by each number.
+  using OutputLoss = std::function<double(std::span<const float> output, std::span<float> gradient)>;
 
-  // Weights are zeros until they are written through parameters().
-  static Result<TorchLlama> create(const LlamaConfig& config, bool bf16);
-  TorchLlama(TorchLlama&&) noexcept;
-  TorchLlama& operator=(TorchLlama&&) noexcept;
-  ~TorchLlama();
+  // Weights are zeros until they are written through parameters() and frozen().
+  static Result<TorchModel> create(const ModelConfig& config, const TorchOptions& options);
+  TorchModel(TorchModel&&) noexcept;
+  TorchModel& operator=(TorchModel&&) noexcept;
+  ~TorchModel();
 
-  const LlamaConfig& config() const;
+  const ModelConfig& config() const;
+  // What is trained, and what is not.
   std::span<const Parameter> parameters() const;
+  std::span<const Parameter> frozen() const;
   // To be called when values were written.
   void weights_changed();
   void zero_gradients();
 
-  // Sum over the rows read out of weight * -log p(target).
+  // Language models. Sum over the rows read out of weight * -log p(target).
   Result<double> loss(const Batch& batch, std::span<const int32_t> targets,
                       std::span<const float> weights) const;
   // The same, and adds the gradient of scale * sum to the gradients.
   Result<double> loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
                                    std::span<const float> weights, float scale);
-  // Logits of the rows read out, [R, V]: for parity tests.
-  Result<std::vector<float>> logits(const Batch& batch) const;
+  // log p(target) of the rows read out.
+  Result<std::vector<double>> log_probs(const Batch& batch, std::span<const int32_t> targets) const;
+  // Any loss that is a function of those (preferences, policies): gives it, and adds the gradient of scale
+  // times it. One forward and one backward pass, and the head once more.
+  Result<double> log_prob_loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
+                                            const LogProbLoss& loss, float scale);
+
+  // Any model: what it gives for the rows read out [R, C] (logits, hidden states or scores), and a loss on
+  // it.
+  Result<std::vector<float>> output(const Batch& batch) const;
+  Result<double> output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale);
 
  private:
   struct State;
-  explicit TorchLlama(std::unique_ptr<State> state);
+  explicit TorchModel(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -36,18 +36,18 @@ struct Packed {
   }
 };
 
-TorchLlama torch_model(const Path& folder, bool bf16) {
+TorchModel torch_model(const Path& folder, bool bf16) {
   const Checkpoint checkpoint = Checkpoint::open(folder).value();
-  TorchLlama model = TorchLlama::create(checkpoint.config(), bf16).value();
+  TorchModel model = TorchModel::create(checkpoint.config(), {.bf16 = bf16}).value();
   for (const auto& p : model.parameters()) {
-    const std::vector<float> numbers = to_f32(checkpoint.tensor(p.name).value());
+    const std::vector<float> numbers = to_f32(checkpoint.tensor(p.spec.name).value());
     std::copy(numbers.begin(), numbers.end(), p.values.begin());
   }
   model.weights_changed();
   return model;
 }
 
-double mean_loss(const TorchLlama& model, const Packed& batch) {
+double mean_loss(const TorchModel& model, const Packed& batch) {
   return model.loss(batch.view(), batch.targets, batch.weights).value() /
          static_cast<double>(batch.targets.size());
 }
@@ -64,7 +64,7 @@ double mean_of(const Json& list) {
   return sum / static_cast<double>(list.as_array().size());
 }
 
-TEST(TorchLlama, TinyLlamaGivesTheGoldenLoss) {
+TEST(TorchModel, TinyLlamaGivesTheGoldenLoss) {
   VOLANT_DATA_OR_SKIP(golden, "golden/tiny-llama-gqa/golden.json");
   const Json json = parse_json(read_file(golden).value()).value();
   Packed batch;
@@ -74,13 +74,13 @@ TEST(TorchLlama, TinyLlamaGivesTheGoldenLoss) {
   EXPECT_NEAR(mean_loss(torch_model(folder, true), batch), mean_of(json.at("nll")), 0.03);
 }
 
-TEST(TorchLlama, RealModelsGiveTheGoldenLosses) {
+TEST(TorchModel, RealModelsGiveTheGoldenLosses) {
   for (const char* name : {"stories260K", "stories15M"}) {
     SCOPED_TRACE(name);
     VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name + "/logits.json");
     const Json json = parse_json(read_file(golden).value()).value();
-    const TorchLlama exact = torch_model(*golden_root / "models" / name, false);
-    const TorchLlama fast = torch_model(*golden_root / "models" / name, true);
+    const TorchModel exact = torch_model(*golden_root / "models" / name, false);
+    const TorchModel fast = torch_model(*golden_root / "models" / name, true);
     for (const Json& test : json.at("cases").as_array()) {
       Packed batch;
       batch.add(ids_of(test.at("ids")));
@@ -90,8 +90,8 @@ TEST(TorchLlama, RealModelsGiveTheGoldenLosses) {
   }
 }
 
-LlamaConfig random_config(Random& random) {
-  LlamaConfig config;
+ModelConfig random_config(Random& random) {
+  ModelConfig config;
   config.num_key_value_heads = static_cast<int64_t>(1 + random.below(3));
   config.num_attention_heads = config.num_key_value_heads * static_cast<int64_t>(1 + random.below(3));
   config.head_dim = static_cast<int64_t>(4 * (1 + random.below(6)));
@@ -101,22 +101,25 @@ LlamaConfig random_config(Random& random) {
   config.num_hidden_layers = static_cast<int64_t>(1 + random.below(3));
   config.vocab_size = static_cast<int64_t>(33 + random.below(300));
   config.tie_word_embeddings = random.below(2) == 0;
-  config.rms_norm_eps = random.below(2) == 0 ? 1e-5 : 1e-6;
-  config.rope_theta = random.below(2) == 0 ? 10000 : 500000;
-  if (random.below(3) == 0) config.rope_scaling = Llama3RopeScaling{8, 1, 4, 64};
+  LlamaFields own;
+  own.rms_norm_eps = random.below(2) == 0 ? 1e-5 : 1e-6;
+  own.rope.theta = random.below(2) == 0 ? 10000 : 500000;
+  if (random.below(3) == 0) own.rope.scaling = Llama3RopeScaling{8, 1, 4, 64};
+  config.own = own;
   return config;
 }
 
-void fill_random(TorchLlama& model, Random& random) {
+void fill_random(TorchModel& model, Random& random) {
   for (const auto& p : model.parameters()) {
-    const double deviation = p.shape.size() == 1 ? 0.2 : 1.0 / std::sqrt(static_cast<double>(p.shape[1]));
+    const double deviation =
+        p.spec.shape.size() == 1 ? 0.2 : 1.0 / std::sqrt(static_cast<double>(p.spec.shape[1]));
     for (float& x : p.values)
-      x = static_cast<float>((p.shape.size() == 1 ? 1.0 : 0.0) + deviation * random.normal());
+      x = static_cast<float>((p.spec.shape.size() == 1 ? 1.0 : 0.0) + deviation * random.normal());
   }
   model.weights_changed();
 }
 
-Packed random_batch(const LlamaConfig& config, Random& random) {
+Packed random_batch(const ModelConfig& config, Random& random) {
   Packed batch;
   for (uint64_t n = 1 + random.below(4); n > 0; --n) {
     std::vector<int32_t> ids(2 + random.below(70));
@@ -126,27 +129,27 @@ Packed random_batch(const LlamaConfig& config, Random& random) {
   return batch;
 }
 
-void write_folder(const Path& folder, const TorchLlama& model) {
+void write_folder(const Path& folder, const TorchModel& model) {
   std::map<std::string, SafetensorsEntry> tensors;
   for (const auto& p : model.parameters())
-    tensors[p.name] = {"F32", p.shape, std::as_bytes(std::span<const float>(p.values))};
+    tensors[p.spec.name] = {"F32", p.spec.shape, std::as_bytes(std::span<const float>(p.values))};
   ASSERT_TRUE(write_safetensors(folder / "model.safetensors", tensors));
   ASSERT_TRUE(write_file_atomic(folder / "config.json", dump_json(model.config().to_json())));
 }
 
-TEST(TorchLlama, RandomArchitecturesGiveTheLogitsOfTheNativeModel) {
+TEST(TorchModel, RandomArchitecturesGiveTheLogitsOfTheNativeModel) {
   for (uint64_t seed = 1; seed <= 24; ++seed) {
     Random random(seed);
-    const LlamaConfig config = random_config(random);
+    const ModelConfig config = random_config(random);
     SCOPED_TRACE("seed " + std::to_string(seed) + ": " + dump_json(config.to_json()));
-    TorchLlama model = TorchLlama::create(config, false).value();
+    TorchModel model = TorchModel::create(config, {}).value();
     fill_random(model, random);
     const Packed batch = random_batch(config, random);
-    const std::vector<float> got = model.logits(batch.view()).value();
+    const std::vector<float> got = model.output(batch.view()).value();
 
     const testing::ScratchDir scratch;
     write_folder(scratch.path(), model);
-    const auto native = NativeLlama::load(Checkpoint::open(scratch.path()).value(), {.n_threads = 1}).value();
+    const auto native = NativeModel::load(Checkpoint::open(scratch.path()).value(), {.n_threads = 1}).value();
     const auto expected = native->logits(batch.view());
     ASSERT_EQ(got.size(), expected.size());
     float largest = 1;
@@ -156,10 +159,10 @@ TEST(TorchLlama, RandomArchitecturesGiveTheLogitsOfTheNativeModel) {
   }
 }
 
-TEST(TorchLlama, PackedDocumentsEqualSeparateOnes) {
+TEST(TorchModel, PackedDocumentsEqualSeparateOnes) {
   Random random(7);
-  LlamaConfig config = random_config(random);
-  TorchLlama model = TorchLlama::create(config, false).value();
+  ModelConfig config = random_config(random);
+  TorchModel model = TorchModel::create(config, {}).value();
   fill_random(model, random);
   Packed together;
   std::vector<float> apart;
@@ -171,14 +174,14 @@ TEST(TorchLlama, PackedDocumentsEqualSeparateOnes) {
     one = {};
     one.add(ids);
     together.add(ids);
-    const std::vector<float> logits = model.logits(one.view()).value();
+    const std::vector<float> logits = model.output(one.view()).value();
     apart.insert(apart.end(), logits.begin(), logits.end());
     apart_loss += model.loss_and_gradient(one.view(), one.targets, one.weights, 1).value();
   }
   for (size_t i = 0; i < apart_gradients.size(); ++i)
     apart_gradients[i].assign(model.parameters()[i].gradient.begin(), model.parameters()[i].gradient.end());
   model.zero_gradients();
-  const std::vector<float> logits = model.logits(together.view()).value();
+  const std::vector<float> logits = model.output(together.view()).value();
   ASSERT_EQ(logits.size(), apart.size());
   for (size_t i = 0; i < apart.size(); ++i) ASSERT_NEAR(logits[i], apart[i], 1e-4);
   EXPECT_NEAR(model.loss_and_gradient(together.view(), together.targets, together.weights, 1).value(),
@@ -187,15 +190,15 @@ TEST(TorchLlama, PackedDocumentsEqualSeparateOnes) {
     for (size_t j = 0; j < apart_gradients[i].size(); ++j)
       ASSERT_NEAR(model.parameters()[i].gradient[j], apart_gradients[i][j],
                   2e-3 + 1e-3 * std::abs(static_cast<double>(apart_gradients[i][j])))
-          << model.parameters()[i].name << " " << j;
+          << model.parameters()[i].spec.name << " " << j;
 }
 
 // The whole model's gradient against a difference of its loss along random directions.
-TEST(TorchLlama, GradientOfTheWholeModelMatchesDifferences) {
+TEST(TorchModel, GradientOfTheWholeModelMatchesDifferences) {
   for (const uint64_t seed : {3, 4, 5}) {
     Random random(seed);
-    const LlamaConfig config = random_config(random);
-    TorchLlama model = TorchLlama::create(config, false).value();
+    const ModelConfig config = random_config(random);
+    TorchModel model = TorchModel::create(config, {}).value();
     fill_random(model, random);
     const Packed batch = random_batch(config, random);
     ASSERT_TRUE(model.loss_and_gradient(batch.view(), batch.targets, batch.weights, 1));
@@ -216,21 +219,21 @@ TEST(TorchLlama, GradientOfTheWholeModelMatchesDifferences) {
       loss_at(0);
       double norm = 0;
       for (const float g : p.gradient) norm += static_cast<double>(g) * static_cast<double>(g);
-      EXPECT_NEAR(got, expected, 0.02 * std::sqrt(norm) + 0.3) << "seed " << seed << " " << p.name;
+      EXPECT_NEAR(got, expected, 0.02 * std::sqrt(norm) + 0.3) << "seed " << seed << " " << p.spec.name;
     }
   }
 }
 
-TEST(TorchLlama, IdsOutOfRangeAreErrors) {
+TEST(TorchModel, IdsOutOfRangeAreErrors) {
   Random random(1);
-  const LlamaConfig config = random_config(random);
-  TorchLlama model = TorchLlama::create(config, false).value();
+  const ModelConfig config = random_config(random);
+  TorchModel model = TorchModel::create(config, {}).value();
   Packed batch;
   batch.add({0, 1, static_cast<int32_t>(config.vocab_size), 2});
   EXPECT_EQ(model.loss(batch.view(), batch.targets, batch.weights).error().code, ErrorCode::kInvalidArgument);
   Packed negative;
   negative.add({0, -1, 2});
-  EXPECT_EQ(model.logits(negative.view()).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(model.output(negative.view()).error().code, ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -71,6 +71,22 @@ TorchOps::Act TorchOps::make_act(std::span<const float> values, int64_t rows, bo
   return {x};
 }
 
+std::vector<float> TorchOps::numbers(const Act& x) {
+  std::vector<float> numbers(static_cast<size_t>(x.x.numel()));
+  const Tensor plain = x.x.detach();
+  kernels().convert(in(plain), plain.numel(), {numbers.data(), false});
+  return numbers;
+}
+
+Tensor TorchOps::with_gradient(const Act& x, std::span<const float> gradient) {
+  Tensor grad_x = at::empty(x.x.sizes(), at::kFloat);
+  CHECK(grad_x.numel() == static_cast<int64_t>(gradient.size()));
+  std::copy(gradient.begin(), gradient.end(), grad_x.data_ptr<float>());
+  return with_backward(at::zeros({1}, at::kFloat), {x.x}, [grad_x, bf16 = is_bf16(x.x)](const Tensor&) {
+    return Gradients{converted(grad_x, bf16)};
+  });
+}
+
 TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
   const auto rows = static_cast<int64_t>(ids.size());
   const int64_t columns = w->master.size(1);

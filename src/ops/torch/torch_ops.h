@@ -40,6 +40,12 @@ class TorchOps {
   // Activations from f32 numbers, that gradients can be asked of: for tests.
   static Act make_act(std::span<const float> values, int64_t rows, bool needs_grad);
 
+  // All numbers of an activation, outside the graph.
+  static std::vector<float> numbers(const Act& x);
+  // A number of the graph whose gradient by `x` is `gradient` (as many numbers): where a loss was formed
+  // outside.
+  static at::Tensor with_gradient(const Act& x, std::span<const float> gradient);
+
   Act embed(const Weight& w, std::span<const int32_t> ids);
   Act linear(const Act& x, const Weight& w);
   Act rms_norm(const Act& x, const Weight& w, float eps);

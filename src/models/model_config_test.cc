@@ -1,4 +1,4 @@
-#include "models/llama_config.h"
+#include "models/model_config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,16 +25,18 @@ JsonObject small_config() {
           {"rope_theta", 10000.0}};
 }
 
+const RopeConfig& rope_of(const ModelConfig& c) { return std::get<LlamaFields>(c.own).rope; }
+
 std::string refusal(const char* key, const Json& value) {
   JsonObject json = small_config();
   json[key] = value;
-  const Result<LlamaConfig> config = LlamaConfig::from_json(json);
+  const Result<ModelConfig> config = ModelConfig::from_json(json);
   EXPECT_FALSE(config) << key;
   return config ? std::string() : config.error().message;
 }
 
-TEST(LlamaConfig, ReadsFieldsAndFillsInWhatMayBeMissing) {
-  const LlamaConfig c = LlamaConfig::from_json(small_config()).value();
+TEST(ModelConfig, ReadsFieldsAndFillsInWhatMayBeMissing) {
+  const ModelConfig c = ModelConfig::from_json(small_config()).value();
   EXPECT_EQ(c.hidden_size, 64);
   EXPECT_EQ(c.head_dim, 16);
   EXPECT_EQ(c.max_position_embeddings, 2048);
@@ -42,12 +44,12 @@ TEST(LlamaConfig, ReadsFieldsAndFillsInWhatMayBeMissing) {
   EXPECT_THAT(c.eos_token_ids, ::testing::ElementsAre(1, 2));
   JsonObject no_kv = small_config();
   no_kv.erase("num_key_value_heads");
-  EXPECT_EQ(LlamaConfig::from_json(no_kv).value().num_key_value_heads, 4);
+  EXPECT_EQ(ModelConfig::from_json(no_kv).value().num_key_value_heads, 4);
 }
 
-TEST(LlamaConfig, OptionsThatAreNotDoneAreRefusedByName) {
-  EXPECT_EQ(refusal("architectures", {"MistralForCausalLM"}),
-            "MistralForCausalLM is not supported: supported are LlamaForCausalLM");
+TEST(ModelConfig, OptionsThatAreNotDoneAreRefusedByName) {
+  EXPECT_EQ(refusal("architectures", {"MambaForCausalLM"}),
+            "MambaForCausalLM is not supported: supported are LlamaForCausalLM");
   EXPECT_THAT(refusal("attention_bias", true), HasSubstr("attention_bias"));
   EXPECT_THAT(refusal("mlp_bias", true), HasSubstr("mlp_bias"));
   EXPECT_THAT(refusal("hidden_act", "gelu"), HasSubstr("gelu"));
@@ -57,7 +59,7 @@ TEST(LlamaConfig, OptionsThatAreNotDoneAreRefusedByName) {
   EXPECT_THAT(refusal("rope_scaling", {{"rope_type", "llama3"}}), HasSubstr("factor"));
 }
 
-TEST(LlamaConfig, SizesThatCannotBeAreRefusedByName) {
+TEST(ModelConfig, SizesThatCannotBeAreRefusedByName) {
   EXPECT_THAT(refusal("vocab_size", 0), HasSubstr("vocab_size"));
   EXPECT_THAT(refusal("hidden_size", -64), HasSubstr("hidden_size"));
   EXPECT_THAT(refusal("num_hidden_layers", 1e9), HasSubstr("num_hidden_layers"));
@@ -69,11 +71,11 @@ TEST(LlamaConfig, SizesThatCannotBeAreRefusedByName) {
   EXPECT_THAT(refusal("rms_norm_eps", 0), HasSubstr("rms_norm_eps"));
   EXPECT_THAT(refusal("rope_theta", -1), HasSubstr("rope_theta"));
   EXPECT_THAT(refusal("vocab_size", "many"), HasSubstr("vocab_size"));
-  EXPECT_FALSE(LlamaConfig::from_json(Json(nullptr)));
-  EXPECT_FALSE(LlamaConfig::from_json(JsonArray{1}));
+  EXPECT_FALSE(ModelConfig::from_json(Json(nullptr)));
+  EXPECT_FALSE(ModelConfig::from_json(JsonArray{1}));
 }
 
-TEST(LlamaConfig, SurvivesAWayThroughJson) {
+TEST(ModelConfig, SurvivesAWayThroughJson) {
   JsonObject json = small_config();
   json["rope_scaling"] = {{"rope_type", "llama3"},
                           {"factor", 8.0},
@@ -82,17 +84,17 @@ TEST(LlamaConfig, SurvivesAWayThroughJson) {
                           {"original_max_position_embeddings", 64}};
   json["bos_token_id"] = 1;
   json["tie_word_embeddings"] = true;
-  const LlamaConfig c = LlamaConfig::from_json(json).value();
-  const LlamaConfig again = LlamaConfig::from_json(c.to_json()).value();
+  const ModelConfig c = ModelConfig::from_json(json).value();
+  const ModelConfig again = ModelConfig::from_json(c.to_json()).value();
   EXPECT_EQ(dump_json(again.to_json()), dump_json(c.to_json()));
-  EXPECT_EQ(again.rope_inv_freq(), c.rope_inv_freq());
+  EXPECT_EQ(rope_of(again).inv_freq(c.head_dim), rope_of(c).inv_freq(c.head_dim));
   EXPECT_EQ(again.n_parameters(), c.n_parameters());
 }
 
-TEST(LlamaConfig, ParametersAreCountedAsInTheRealModels) {
+TEST(ModelConfig, ParametersAreCountedAsInTheRealModels) {
   VOLANT_DATA_OR_SKIP(models, "models");
   const auto count = [&](const char* name) {
-    return LlamaConfig::from_json(parse_json(read_file(models / name / "config.json").value()).value())
+    return ModelConfig::from_json(parse_json(read_file(models / name / "config.json").value()).value())
         .value()
         .n_parameters();
   };
@@ -100,13 +102,14 @@ TEST(LlamaConfig, ParametersAreCountedAsInTheRealModels) {
   EXPECT_EQ(count("minimind2-small"), 25829888);
 }
 
-TEST(LlamaConfig, FrequenciesFollowThetaAndTheLlama3Rule) {
-  LlamaConfig c = LlamaConfig::from_json(small_config()).value();
-  const std::vector<float> plain = c.rope_inv_freq();
+TEST(ModelConfig, FrequenciesFollowThetaAndTheLlama3Rule) {
+  const ModelConfig c = ModelConfig::from_json(small_config()).value();
+  const std::vector<float> plain = rope_of(c).inv_freq(c.head_dim);
   ASSERT_EQ(plain.size(), 8U);
   for (size_t i = 0; i < 8; ++i) EXPECT_NEAR(plain[i], std::pow(10000.0, -static_cast<double>(i) / 8), 1e-7);
-  c.rope_scaling = Llama3RopeScaling{8, 1, 4, 64};
-  const std::vector<float> scaled = c.rope_inv_freq();
+  RopeConfig stretched = rope_of(c);
+  stretched.scaling = Llama3RopeScaling{8, 1, 4, 64};
+  const std::vector<float> scaled = stretched.inv_freq(c.head_dim);
   EXPECT_EQ(scaled[0], plain[0]);            // wave of 6 positions: short
   EXPECT_FLOAT_EQ(scaled[7], plain[7] / 8);  // wave of 19,869 positions: long
   EXPECT_LT(scaled[1], plain[1]);            // wave of 20: between

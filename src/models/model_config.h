@@ -1,0 +1,57 @@
+// What defines a model: the fields of Hugging Face's config.json, the same from GGUF metadata. What every
+// family has stands here under Hugging Face's names; what one family alone has is in its own struct.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/json.h"
+#include "io/gguf.h"
+#include "models/llama_fields.h"
+#include "models/tensor_spec.h"
+
+namespace volant {
+
+struct ModelFamily;
+extern const ModelFamily kLlamaFamily;
+
+// What a model gives for the rows that are read out.
+enum class ModelOutput {
+  kNextToken,  // logits [R, n_vocab]
+  kHidden,     // hidden states [R, D]: an encoder for embeddings
+  kLabels,     // one score per label [R, n_label]: of sequences (their first or last row) or of tokens
+};
+
+struct ModelConfig {
+  const ModelFamily* family = &kLlamaFamily;  // never null
+  std::string architecture = "LlamaForCausalLM";
+  ModelOutput output = ModelOutput::kNextToken;
+  std::vector<std::string> labels;  // names, by id; of kLabels
+
+  int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0;
+  int64_t num_hidden_layers = 0, num_attention_heads = 0, num_key_value_heads = 0, head_dim = 0;
+  int64_t max_position_embeddings = 2048;
+  double initializer_range = 0.02;
+  bool tie_word_embeddings = false;
+  std::optional<int64_t> bos_token_id, pad_token_id;
+  std::vector<int64_t> eos_token_ids;
+
+  std::variant<LlamaFields> own;  // of the family
+
+  // kUnsupported names an architecture or option that is not done here; it is never ignored.
+  static Result<ModelConfig> from_json(const Json& config);
+  static Result<ModelConfig> from_gguf(const GgufFile& file);
+  // config.json of a Hugging Face folder.
+  Json to_json() const;
+  int64_t n_parameters() const;
+  // Floating point operations of a forward pass over one row, without attention to other rows; `read_out`:
+  // whether the row goes through the head.
+  double row_flops(bool read_out) const;
+};
+
+// Every tensor of the model, in the order of the model text.
+std::vector<TensorSpec> tensor_specs(const ModelConfig& config);
+
+}  // namespace volant

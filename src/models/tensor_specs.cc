@@ -1,0 +1,29 @@
+// The tensors of a model without any backend: an Ops that computes nothing lets the model text name them.
+#include "models/make_model.h"
+
+namespace volant {
+namespace {
+
+struct NamesOnly {
+  struct Act {};
+  struct Weight {};
+  Act embed(const Weight&, std::span<const int32_t>) { return {}; }
+  Act linear(const Act&, const Weight&) { return {}; }
+  Act rms_norm(const Act&, const Weight&, float) { return {}; }
+  Act rope(const Act&, const Batch&, const RopeSpec&) { return {}; }
+  Act attention(const Act&, const Act&, const Act&, const Batch&, const AttentionSpec&) { return {}; }
+  Act silu_mul(const Act&, const Act&) { return {}; }
+  Act add(const Act&, const Act&) { return {}; }
+  Act take_rows(const Act&, std::span<const int32_t>) { return {}; }
+};
+
+}  // namespace
+
+std::vector<TensorSpec> tensor_specs(const ModelConfig& config) {
+  std::vector<TensorSpec> specs;
+  make_model<NamesOnly>(config)->visit(
+      [&](const TensorSpec& spec, NamesOnly::Weight&) { specs.push_back(spec); });
+  return specs;
+}
+
+}  // namespace volant

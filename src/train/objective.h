@@ -1,0 +1,72 @@
+// What a run learns: its data, the loss on it, and how both are measured. The trainer owns steps, rates,
+// optimiser, checkpoints and events, and knows nothing of tokens; an objective owns the rest.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "models/instances/torch.h"
+#include "text/tokenizer.h"
+#include "train/job.h"
+
+namespace volant {
+
+struct StepLoss {
+  double loss = 0;     // mean over what the step learned from
+  int64_t tokens = 0;  // rows that are no padding
+  double flops = 0;    // forward and backward
+  JsonObject metrics;  // besides the loss, for the event: {"accuracy": 0.71, "margin": 0.2}
+};
+
+struct Evaluation {
+  double loss = 0;           // what "best" is judged by: lower is better
+  double bits_per_byte = 0;  // of language models; 0: none
+  JsonObject metrics;        // each a number, or {"value":, "ci95": [low, high]}
+};
+
+class Objective {
+ public:
+  virtual ~Objective() = default;
+
+  // Examples, and what is learned from in one pass over them (target tokens, pairs...).
+  virtual uint64_t n_examples() const = 0;
+  virtual uint64_t n_targets() const = 0;
+  // Of one pass; the cursor comes back to where it was.
+  virtual int64_t steps_of_an_epoch() = 0;
+
+  // Adds the gradient of the next step's mean loss to the model's gradients. kInvalidArgument when there is
+  // nothing to learn in the data.
+  virtual Result<StepLoss> step(TorchModel& model) = 0;
+  // Absent data: no evaluation.
+  virtual bool can_evaluate() const = 0;
+  virtual uint64_t n_validation_targets() const { return 0; }
+  virtual Result<Evaluation> evaluate(TorchModel& model) = 0;
+
+  // Where in the data the next step starts, for an exact resume; whatever step() depends on besides the
+  // model.
+  virtual Json state() const = 0;
+  virtual Status restore(const Json& state) = 0;
+
+  // A few examples as a person would read them, before the run starts: pieces of text and whether each is
+  // learned from.
+  struct Piece {
+    std::string text;
+    bool trained = false;
+  };
+  virtual std::vector<std::vector<Piece>> preview(int n_examples) const = 0;
+
+  // Bytes that one step needs besides the model, its gradients and the optimiser: activations.
+  virtual uint64_t activation_bytes(const ModelConfig& config) const = 0;
+};
+
+// What every objective is made from.
+struct ObjectiveContext {
+  const TrainJob& job;
+  const Tokenizer* tokenizer = nullptr;  // null for what has none
+  const ModelConfig& config;
+};
+
+// The objective that the job names; one file for each in train/objectives/.
+Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& context);
+
+}  // namespace volant

@@ -1,0 +1,220 @@
+#include "train/objectives/language.h"
+
+#include <algorithm>
+#include <numbers>
+
+#include "base/log.h"
+#include "train/model_folder.h"
+
+namespace volant {
+namespace {
+
+// Batches in a row that may hold nothing to learn before the run gives up.
+constexpr int kMaxEmptySteps = 1000;
+
+class LanguageObjective final : public Objective {
+ public:
+  static Result<std::unique_ptr<Objective>> make(const ObjectiveContext& context);
+
+  uint64_t n_examples() const override { return train_->size(); }
+  uint64_t n_targets() const override { return train_->n_targets(); }
+  int64_t steps_of_an_epoch() override;
+  Result<StepLoss> step(TorchModel& model) override;
+  bool can_evaluate() const override { return validation_ != nullptr; }
+  uint64_t n_validation_targets() const override { return validation_ ? validation_->n_targets() : 0; }
+  Result<Evaluation> evaluate(TorchModel& model) override;
+  Json state() const override { return to_json(batches_->cursor()); }
+  Status restore(const Json& state) override {
+    batches_->seek(TRY(cursor_from_json(state)));
+    return {};
+  }
+  std::vector<std::vector<Piece>> preview(int n_examples) const override;
+  uint64_t activation_bytes(const ModelConfig& config) const override;
+
+ private:
+  LanguageObjective(const TrainJob& job, const Tokenizer& tokenizer) : job_(job), tokenizer_(tokenizer) {}
+  Status load(const ModelConfig& config);
+  BatchOptions options() const;
+  std::vector<TrainBatch> next_batches();
+
+  const TrainJob& job_;
+  const Tokenizer& tokenizer_;
+  std::unique_ptr<Examples> train_, validation_;
+  std::vector<int32_t> token_bytes_;
+  std::unique_ptr<Batches> batches_;
+};
+
+Result<std::unique_ptr<Objective>> LanguageObjective::make(const ObjectiveContext& context) {
+  if (context.tokenizer == nullptr || context.config.output != ModelOutput::kNextToken)
+    return fail(ErrorCode::kInvalidArgument, "expected a language model with a tokenizer, got {}",
+                context.config.architecture);
+  std::unique_ptr<LanguageObjective> objective(new LanguageObjective(context.job, *context.tokenizer));
+  TRY(objective->load(context.config));
+  return std::unique_ptr<Objective>(std::move(objective));
+}
+
+Status LanguageObjective::load(const ModelConfig& config) {
+  for (int32_t id = 0; id < tokenizer_.n_vocab(); ++id)
+    token_bytes_.push_back(
+        tokenizer_.is_special(id) ? 0 : static_cast<int32_t>(tokenizer_.token_bytes(id).size()));
+  if (!job_.train_shard.empty()) {
+    train_ = TRY(shard_examples(job_.train_shard, config.vocab_size));
+    if (!job_.validation_shard.empty())
+      validation_ = TRY(shard_examples(job_.validation_shard, config.vocab_size));
+  } else {
+    const ChatTemplate chat_template = TRY(chat_template_of(job_));
+    train_ = TRY(row_examples(job_.train_rows, tokenizer_, chat_template));
+    if (!job_.validation_rows.empty())
+      validation_ = TRY(row_examples(job_.validation_rows, tokenizer_, chat_template));
+  }
+  if (train_->n_targets() == 0)
+    return fail(ErrorCode::kInvalidArgument,
+                "expected something to learn (documents of two ids or more, answers of the assistant), got "
+                "none")
+        .at((job_.train_shard.empty() ? job_.train_rows : job_.train_shard).string());
+  if (validation_ && validation_->n_targets() == 0) {
+    log_warning("the validation set is empty: training without evaluation");
+    validation_.reset();
+  }
+  batches_ = std::make_unique<Batches>(*train_, options());
+  return {};
+}
+
+// Micro batches of one size that together are a step.
+BatchOptions LanguageObjective::options() const {
+  const int64_t parts = (job_.tokens_per_step + job_.micro_batch_tokens - 1) / job_.micro_batch_tokens;
+  int64_t rows = (job_.tokens_per_step + parts - 1) / parts;
+  if (!train_->may_cut()) rows = std::max(rows, job_.max_seq_len);
+  return {job_.max_seq_len, rows, true, job_.seed};
+}
+
+int64_t LanguageObjective::steps_of_an_epoch() {
+  if (train_->may_cut()) return (static_cast<int64_t>(train_->n_targets()) - 1) / job_.tokens_per_step + 1;
+  const Cursor here = batches_->cursor();
+  batches_->seek({});
+  int64_t steps = 0;
+  do {
+    next_batches();
+    ++steps;
+  } while (batches_->cursor().index < train_->size());
+  batches_->seek(here);
+  return steps;
+}
+
+std::vector<TrainBatch> LanguageObjective::next_batches() {
+  std::vector<TrainBatch> parts;
+  int64_t rows = 0;
+  do {
+    parts.push_back(batches_->next());
+    rows += parts.back().n_real;
+    if (!train_->may_cut() && batches_->cursor().index == train_->size())
+      break;  // a step ends with the epoch
+  } while (rows < job_.tokens_per_step);
+  return parts;
+}
+
+Result<StepLoss> LanguageObjective::step(TorchModel& model) {
+  StepLoss result;
+  std::vector<TrainBatch> parts;
+  double weight = 0;
+  for (int tries = 0; weight <= 0; ++tries) {
+    if (tries == kMaxEmptySteps)
+      return fail(ErrorCode::kInvalidArgument,
+                  "nothing to learn within max_seq_len {}: the answers come later than that in every row",
+                  job_.max_seq_len);
+    parts = next_batches();
+    for (const TrainBatch& part : parts) weight += part.weight();
+  }
+  for (const TrainBatch& part : parts) {
+    if (part.out_rows.empty()) continue;
+    result.loss += TRY(
+        model.loss_and_gradient(part.view(), part.targets, part.weights, static_cast<float>(1.0 / weight)));
+    result.tokens += part.n_real;
+    result.flops += batch_flops(model.config(), part);
+  }
+  result.loss /= weight;
+  return result;
+}
+
+Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
+  Batches batches(*validation_,
+                  {job_.max_seq_len, std::max(job_.micro_batch_tokens, job_.max_seq_len), false, 0});
+  double loss = 0, weight = 0, bytes = 0;
+  for (int64_t rows = 0; rows < job_.evaluate_tokens;) {
+    const TrainBatch batch = batches.next();
+    if (batch.n_real == 0) break;
+    rows += batch.n_real;
+    if (batch.out_rows.empty()) continue;
+    loss += TRY(model.loss(batch.view(), batch.targets, batch.weights));
+    weight += batch.weight();
+    for (size_t i = 0; i < batch.targets.size(); ++i) {
+      const auto id = static_cast<size_t>(batch.targets[i]);
+      if (id < token_bytes_.size()) bytes += static_cast<double>(batch.weights[i]) * token_bytes_[id];
+    }
+  }
+  if (weight <= 0)
+    return fail(ErrorCode::kInvalidArgument, "nothing to evaluate within max_seq_len {}", job_.max_seq_len);
+  return Evaluation{loss / weight, bytes > 0 ? loss / std::numbers::ln2 / bytes : 0, {}};
+}
+
+std::vector<std::vector<Objective::Piece>> LanguageObjective::preview(int n_examples) const {
+  std::vector<std::vector<Piece>> examples;
+  for (uint64_t i = 0; i < train_->size() && std::cmp_less(i, n_examples); ++i) {
+    const Example example = train_->get(i);
+    std::vector<Piece> pieces;
+    for (size_t begin = 0; begin < example.ids.size();) {
+      const auto trained = [&](size_t at) {
+        return at > 0 && (example.weights.empty() || example.weights[at] > 0);
+      };
+      size_t end = begin + 1;
+      while (end < example.ids.size() && trained(end) == trained(begin)) ++end;
+      pieces.push_back(
+          {tokenizer_.decode(std::span(example.ids).subspan(begin, end - begin), false), trained(begin)});
+      begin = end;
+    }
+    examples.push_back(std::move(pieces));
+  }
+  return examples;
+}
+
+// What a layer keeps of each row for its backward pass: about ten vectors as wide as the hidden state and
+// three as wide as the inner one, two or four bytes a number.
+uint64_t LanguageObjective::activation_bytes(const ModelConfig& config) const {
+  const double row =
+      static_cast<double>(config.num_hidden_layers) *
+      (10.0 * static_cast<double>(config.hidden_size) + 3.0 * static_cast<double>(config.intermediate_size));
+  return static_cast<uint64_t>(4.0 * row * static_cast<double>(options().tokens));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Objective>> make_language_objective(const ObjectiveContext& context) {
+  return LanguageObjective::make(context);
+}
+
+double batch_flops(const ModelConfig& c, const TrainBatch& batch) {
+  const double row = 3 * c.row_flops(false), head = 3 * c.row_flops(true) - row;
+  double flops =
+      row * static_cast<double>(batch.tokens.size()) + head * static_cast<double>(batch.out_rows.size());
+  for (size_t s = 0; s + 1 < batch.seq_begin.size(); ++s) {
+    const double n = batch.seq_begin[s + 1] - batch.seq_begin[s];
+    flops +=
+        6.0 * static_cast<double>(c.num_hidden_layers * c.num_attention_heads * c.head_dim) * n * (n + 1);
+  }
+  return flops;
+}
+
+Json to_json(const Cursor& cursor) {
+  return JsonObject{{"epoch", cursor.epoch}, {"index", cursor.index}, {"offset", cursor.offset}};
+}
+
+Result<Cursor> cursor_from_json(const Json& json) {
+  const auto count = [&](std::string_view key) -> Result<uint64_t> {
+    const int64_t n = TRY(json_int(json, key));
+    if (n < 0) return fail(ErrorCode::kParse, "'{}': expected a count, got {}", key, n);
+    return static_cast<uint64_t>(n);
+  };
+  return Cursor{TRY(count("epoch")), TRY(count("index")), TRY(count("offset"))};
+}
+
+}  // namespace volant

@@ -1,0 +1,18 @@
+// Predicting the next token: pretraining on documents and fine-tuning on conversations, where only the
+// answers count.
+#pragma once
+#include "train/batches.h"
+#include "train/objective.h"
+
+namespace volant {
+
+Result<std::unique_ptr<Objective>> make_language_objective(const ObjectiveContext& context);
+
+// Forward and backward pass of a batch: three times the forward products, and attention (two products
+// forward, four backward).
+double batch_flops(const ModelConfig& config, const TrainBatch& batch);
+
+Json to_json(const Cursor& cursor);
+Result<Cursor> cursor_from_json(const Json& json);
+
+}  // namespace volant
