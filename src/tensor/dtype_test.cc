@@ -34,10 +34,13 @@ TEST(DType, NamesOfEveryFormatAreKnown) {
   EXPECT_EQ(dtype_from_name("q8_0").value(), DType::kQ8_0);
   EXPECT_EQ(dtype_from_safetensors("BF16").value(), DType::kBF16);
   EXPECT_EQ(dtype_from_ggml(30).value(), DType::kBF16);
-  EXPECT_EQ(dtype_from_ggml(12).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(dtype_from_ggml(12).value(), DType::kQ4_K);
+  EXPECT_EQ(dtype_from_ggml(9).error().code, ErrorCode::kUnsupported);
   EXPECT_EQ(dtype_from_safetensors("F8_E4M3").error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(dtype_from_name("fp4").error().message,
-            "expected a number type f32, f16, bf16, q8_0 or i32, got 'fp4'");
+  EXPECT_EQ(
+      dtype_from_name("fp4").error().message,
+      "expected a number type f32, f16, bf16, q8_0, i32, q4_0, q4_1, q5_0, q5_1, q2_K, q3_K, q4_K, q5_K, q6_K, "
+      "iq4_nl or iq2_xxs, got 'fp4'");
   EXPECT_EQ(row_bytes(DType::kQ8_0, 64), 68U);
   EXPECT_EQ(row_bytes(DType::kBF16, 3), 6U);
 }
