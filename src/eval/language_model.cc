@@ -94,10 +94,6 @@ Result<EvalSample> continue_prompt(Engine& engine, const std::string& prompt, in
   return EvalSample{prompt, result.text};
 }
 
-Json to_json(const Estimate& estimate) {
-  return JsonObject{{"value", estimate.value}, {"ci95", JsonArray{estimate.low, estimate.high}}};
-}
-
 JsonObject to_json(const EvalGroup& group) {
   return {{"bits_per_byte", to_json(group.bits_per_byte)},
           {"next_token_accuracy", to_json(group.next_token_accuracy)},

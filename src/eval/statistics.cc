@@ -10,13 +10,7 @@
 namespace volant {
 namespace {
 
-// The `share` quantile of sorted values, linear between neighbours.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
@@ -47,6 +41,35 @@ Estimate bootstrap(const std::vector<double>& numerator, const std::vector<doubl
 }
 
 }  // namespace
+
+Json to_json(const Estimate& estimate) {
+  return JsonObject{{"value", number_or_null(estimate.value)},
+                    {"ci95", JsonArray{number_or_null(estimate.low), number_or_null(estimate.high)}}};
+}
+
+Result<Estimate> estimate_from_json(const Json& json) {
+  Estimate estimate{.value = TRY(json_number(json, "value"))};
+  const Json* interval = json_find(json, "ci95");
+  if (interval == nullptr || !interval->is_array() || interval->get_array().size() != 2 ||
+      !interval->get_array()[0].is_number() || !interval->get_array()[1].is_number())
+    return fail(ErrorCode::kParse, "expected a field \"ci95\" with two numbers beside \"value\"");
+  estimate.low = interval->get_array()[0].to_number<double>();
+  estimate.high = interval->get_array()[1].to_number<double>();
+  return estimate;
+}
+
+std::string to_text(const Estimate& estimate, int digits) {
+  return fmt::format("{:.{}f} ({:.{}f} to {:.{}f})", estimate.value, digits, estimate.low, digits,
+                     estimate.high, digits);
+}
+
+double quantile(const std::vector<double>& sorted, double share) {
+  CHECK(!sorted.empty());
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(at);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
 
 Estimate bootstrap_ratio(const std::vector<double>& numerator, const std::vector<double>& denominator,
                          int samples, uint64_t seed) {
