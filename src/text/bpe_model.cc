@@ -1,17 +1,24 @@
 #include "text/bpe_model.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
+#include <climits>
 #include <cstring>
 #include <queue>
 
 #include "text/byte_level.h"
+#include "text/spm_model.h"
+#include "text/unicode.h"
+#include "text/word_cache.h"
 
 namespace volant {
 namespace {
 
-constexpr size_t kMaxShortWord = 48;  // bytes; up to here a scan for the best pair beats a heap
+constexpr size_t kMaxShortWord = 48;  // symbols; up to here a scan for the best pair beats a heap
 constexpr int32_t kNoId = -1;
+constexpr size_t kTableCodePoints = 0x10000;
+constexpr size_t kFilterBitsPerMerge = 8;
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
@@ -20,104 +27,234 @@ uint64_t mix(uint64_t key) {
   key *= 0x9E3779B97F4A7C15ULL;
   return key ^ (key >> 29);
 }
-
-// Words seen before, per thread: natural text repeats them. Direct mapped, so it never grows.
-struct WordCache {
-  static constexpr size_t kSlots = 1U << 14;
-  static constexpr size_t kMaxBytes = 24, kMaxIds = 6;
-  struct Slot {
-    uint64_t serial = 0;
-    uint8_t n_bytes = 0, n_ids = 0;
-    char bytes[kMaxBytes] = {};
-    int32_t ids[kMaxIds] = {};
-  };
-  std::vector<Slot> slots{kSlots};
-  Slot& slot(uint64_t serial, std::string_view word) {
-    uint64_t hash = serial + word.size();
-    for (size_t i = 0; i < word.size(); i += 8) {
-      uint64_t part = 0;
-      std::memcpy(&part, word.data() + i, std::min<size_t>(8, word.size() - i));
-      hash = mix(hash ^ part);
-    }
-    return slots[(hash >> 13) & (kSlots - 1)];
-  }
-};
+bool is_inner(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 }  // namespace
 
-Result<BpeModel> BpeModel::build(const std::vector<std::string>& tokens, std::vector<MergePair> merges,
-                                 bool ignore_merges, std::optional<int32_t> unk) {
+Result<BpeModel> BpeModel::build(Parts parts) {
   static std::atomic<uint64_t> next_serial{1};
   BpeModel model;
   model.serial_ = next_serial.fetch_add(1);
-  model.ignore_merges_ = ignore_merges;
-  model.unk_ = unk;
-  model.byte_ids_.fill(kNoId);
+  model.characters_ = parts.characters;
+  model.ignore_merges_ = parts.ignore_merges;
+  model.byte_fallback_ = parts.characters && parts.byte_fallback;
+  model.fuse_unk_ = parts.fuse_unk;
+  model.unk_ = parts.unk;
+  model.n_real_ = std::min(parts.n_real, parts.tokens.size());
+  std::vector<std::string> texts(parts.tokens.size());
+  for (size_t id = 0; id < texts.size(); ++id)
+    texts[id] = parts.characters ? parts.tokens[id] : alphabet_to_bytes(parts.tokens[id]).value_or("");
+  model.index_tokens(texts);
+  if (Status status = model.add_merges(parts); !status) return std::move(status).error();
+  if (!model.characters_) model.find_whole_characters(texts);
+  model.merges_ = std::move(parts.merges);
+  return model;
+}
+
+void BpeModel::index_tokens(const std::vector<std::string>& texts) {
+  byte_ids_.fill(kNoId);
+  whole_.assign(kTableCodePoints, kNoId);
+  n_bytes_.resize(texts.size());
+  std::vector<std::pair<std::string_view, int32_t>> keys;
+  for (size_t id = 0; id < texts.size(); ++id) {
+    const std::string_view text = texts[id];
+    if (text.empty()) continue;
+    n_bytes_[id] = static_cast<uint32_t>(text.size());
+    const auto number = static_cast<int32_t>(id);
+    if (ignore_merges_ || characters_) keys.emplace_back(text, number);
+    if (!characters_) {
+      if (text.size() == 1) byte_ids_[static_cast<unsigned char>(text[0])] = number;
+      continue;
+    }
+    if (const int byte = byte_piece_value(text); byte_fallback_ && byte >= 0) {
+      byte_ids_[static_cast<size_t>(byte)] = number;
+      n_bytes_[id] = 1;
+    }
+    size_t pos = 0;
+    const char32_t c = next_code_point(text, pos);
+    if (pos == text.size() && c < kTableCodePoints && whole_[c] == kNoId) whole_[c] = number;
+  }
+  words_ = ByteTrie(std::move(keys));
+  if (byte_fallback_)
+    byte_fallback_ = std::none_of(byte_ids_.begin(), byte_ids_.end(), [](int32_t id) { return id == kNoId; });
+}
+
+Status BpeModel::add_merges(const Parts& parts) {
+  const auto& tokens = parts.tokens;
+  const auto& merges = parts.merges;
   std::unordered_map<std::string_view, int32_t> ids;
   ids.reserve(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id)
     if (!tokens[id].empty()) ids.emplace(tokens[id], static_cast<int32_t>(id));
-  for (size_t byte = 0; byte < 256; ++byte) {
-    const auto found = ids.find(byte_character(static_cast<unsigned char>(byte)));
-    if (found != ids.end()) model.byte_ids_[byte] = found->second;
-  }
-  if (ignore_merges) {
-    for (const auto& [text, id] : ids)
-      if (auto bytes = alphabet_to_bytes(text)) model.words_.emplace(std::move(*bytes), id);
-  }
-  model.table_.resize(std::bit_ceil(std::max<size_t>(16, merges.size() * 2)));
+  table_.resize(std::bit_ceil(std::max<size_t>(16, merges.size() * 2)));
+  filter_.resize(std::bit_ceil(std::max<size_t>(64, merges.size() * kFilterBitsPerMerge)) / 64);
+  filter_mask_ = filter_.size() * 64 - 1;
   std::string joined;
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const MergePair& merge = merges[rank];
-    joined = tokens[static_cast<size_t>(merge.left)];
-    joined += tokens[static_cast<size_t>(merge.right)];
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const MergePair& pair = merges[i];
+    joined = tokens[static_cast<size_t>(pair.left)];
+    joined += tokens[static_cast<size_t>(pair.right)];
     const auto found = ids.find(joined);
     if (found == ids.end())
-      return fail(ErrorCode::kParse, "merge {} gives '{}', which is not in the vocabulary", rank, joined);
-    model.insert({pair_key(merge.left, merge.right), static_cast<int32_t>(rank), found->second});
+      return fail(ErrorCode::kParse, "merge {} makes '{}', which is not in the vocabulary", i, joined);
+    const int32_t rank = parts.ranks.empty() ? static_cast<int32_t>(i) : parts.ranks[i];
+    insert({pair_key(pair.left, pair.right), rank, found->second});
   }
-  model.merges_ = std::move(merges);
-  return model;
+  return {};
 }
 
 void BpeModel::insert(const Merge& merge) {
+  const uint64_t hash = mix(merge.pair);
+  filter_[(hash & filter_mask_) / 64] |= 1ULL << (hash % 64);
   const size_t mask = table_.size() - 1;
-  size_t at = mix(merge.pair) & mask;
-  while (table_[at].pair != kNoPair && table_[at].pair != merge.pair) at = (at + 1) & mask;
-  table_[at] = merge;  // a pair listed twice: the last one counts, as in the original library
+  for (size_t at = hash & mask;; at = (at + 1) & mask) {
+    if (table_[at].pair == merge.pair) return;  // the first one has the lower rank
+    if (table_[at].pair != kNoPair) continue;
+    table_[at] = merge;
+    return;
+  }
 }
 
 const BpeModel::Merge* BpeModel::find(int32_t left, int32_t right) const {
-  const uint64_t key = pair_key(left, right);
+  const uint64_t key = pair_key(left, right), hash = mix(key);
+  if ((filter_[(hash & filter_mask_) / 64] >> (hash % 64) & 1) == 0) return nullptr;
   const size_t mask = table_.size() - 1;
-  for (size_t at = mix(key) & mask; table_[at].pair != kNoPair; at = (at + 1) & mask)
+  for (size_t at = hash & mask; table_[at].pair != kNoPair; at = (at + 1) & mask)
     if (table_[at].pair == key) return &table_[at];
   return nullptr;
 }
 
-void BpeModel::merge_short(std::vector<int32_t>& symbols) const {
-  // The merge of each pair of neighbours, kept up to date: a merge changes only the pairs beside it.
-  const Merge* pairs[kMaxShortWord] = {};
-  size_t n = symbols.size();
-  for (size_t i = 0; i + 1 < n; ++i) pairs[i] = find(symbols[i], symbols[i + 1]);
-  while (n > 1) {
-    const Merge* best = nullptr;
-    size_t where = 0;
-    for (size_t i = 0; i + 1 < n; ++i) {
-      if (pairs[i] != nullptr && (best == nullptr || pairs[i]->rank < best->rank)) {
-        best = pairs[i];
-        where = i;
-      }
+// Merging can begin with a whole character where that changes nothing: its bytes become one token by
+// themselves, no merge joins a part of it to a neighbour, and each merge of that token comes after those that
+// make it (so that having the token early puts nothing forward).
+void BpeModel::find_whole_characters(const std::vector<std::string>& bytes) {
+  std::vector<int32_t> made_at(bytes.size(), -1);  // highest rank among the merges that make a character
+  std::vector<char32_t> character(bytes.size(), 0);
+  std::vector<int32_t> symbols;
+  for (size_t id = 0; id < bytes.size(); ++id) {
+    const std::string& text = bytes[id];
+    if (text.size() < 2 || text.size() > 3 || !is_valid_utf8(text)) continue;
+    size_t pos = 0;
+    const char32_t c = next_code_point(text, pos);
+    if (pos != text.size() || c >= kTableCodePoints) continue;
+    symbols.clear();
+    for (const char byte : text) symbols.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
+    int32_t highest = -1;
+    while (symbols.size() > 1) {
+      const Merge* first = find(symbols[0], symbols[1]);
+      const Merge* second = symbols.size() == 3 ? find(symbols[1], symbols[2]) : nullptr;
+      const bool take_second = second != nullptr && (first == nullptr || second->rank < first->rank);
+      const Merge* best = take_second ? second : first;
+      if (best == nullptr) break;
+      highest = std::max(highest, best->rank);
+      symbols[take_second ? 1 : 0] = best->id;
+      symbols.erase(symbols.begin() + (take_second ? 2 : 1));
     }
-    if (best == nullptr) break;
-    symbols[where] = best->id;
+    if (symbols.size() != 1 || symbols[0] != static_cast<int32_t>(id)) continue;
+    whole_[c] = static_cast<int32_t>(id);
+    made_at[id] = highest;
+    character[id] = c;
+  }
+  torn_.assign(256 * 256 / 64, 0);
+  for (const Merge& merge : table_) {
+    if (merge.pair == kNoPair) continue;
+    const auto left = static_cast<size_t>(merge.pair >> 32),
+               right = static_cast<size_t>(merge.pair & 0xFFFFFFFFU);
+    for (const size_t id : {left, right})
+      if (made_at[id] >= merge.rank) whole_[character[id]] = kNoId;
+    const std::string &a = bytes[left], &b = bytes[right];
+    if (a.empty() || b.empty() || is_inner(b[0])) continue;
+    if (!is_inner(a[0]) && incomplete_utf8_tail(b) == 0) continue;
+    const size_t bit =
+        static_cast<size_t>(static_cast<unsigned char>(a.back())) * 256 + static_cast<unsigned char>(b[0]);
+    torn_[bit / 64] |= 1ULL << (bit % 64);
+  }
+}
+
+bool BpeModel::is_torn(char before, char after) const {
+  const size_t bit =
+      static_cast<size_t>(static_cast<unsigned char>(before)) * 256 + static_cast<unsigned char>(after);
+  return (torn_[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+void BpeModel::begin_symbols(std::string_view word, std::vector<int32_t>& symbols) const {
+  if (characters_) return begin_characters(word, symbols);
+  const auto push_byte = [&](char c) {
+    const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+    if (id != kNoId)
+      symbols.push_back(id);
+    else if (unk_)
+      symbols.push_back(*unk_);
+  };
+  for (size_t pos = 0; pos < word.size();) {
+    const auto lead = static_cast<unsigned char>(word[pos]);
+    const size_t n = lead < 0xC0 || lead >= 0xF0 ? 1 : lead < 0xE0 ? 2 : 3;
+    if (n > 1 && pos + n <= word.size()) {
+      size_t end = pos;
+      const char32_t c = next_code_point(word, end);
+      const int32_t id = c < kTableCodePoints ? whole_[c] : kNoId;
+      if (id != kNoId && end == pos + n && (pos == 0 || !is_torn(word[pos - 1], word[pos])) &&
+          (end == word.size() || !is_torn(word[end - 1], word[end]))) {
+        symbols.push_back(id);
+        pos = end;
+        continue;
+      }
+      for (; pos < end; ++pos) push_byte(word[pos]);
+      continue;
+    }
+    push_byte(word[pos++]);
+  }
+}
+
+void BpeModel::push_unknown(std::string_view character, std::vector<int32_t>& ids) const {
+  if (byte_fallback_) {
+    for (const char c : character) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
+  } else if (unk_ && !(fuse_unk_ && !ids.empty() && ids.back() == *unk_)) {
+    ids.push_back(*unk_);
+  }
+}
+
+void BpeModel::begin_characters(std::string_view word, std::vector<int32_t>& symbols) const {
+  for (size_t pos = 0; pos < word.size();) {
+    const size_t begin = pos;
+    const char32_t c = next_code_point(word, pos);
+    const std::string_view character = word.substr(begin, pos - begin);
+    int32_t id = kNoId;
+    if (c < kTableCodePoints) {
+      id = whole_[c];
+    } else if (const auto found = words_.longest(character); found && found->n_bytes == character.size()) {
+      id = found->value;
+    }
+    if (id != kNoId)
+      symbols.push_back(id);
+    else
+      push_unknown(character, symbols);
+  }
+}
+
+void BpeModel::merge_short(std::vector<int32_t>& symbols) const {
+  // Rank and result of the merge of each symbol with the next one: a merge changes only those beside it.
+  int32_t ranks[kMaxShortWord], results[kMaxShortWord];
+  size_t n = symbols.size();
+  const auto look = [&](size_t i) {
+    const Merge* merge = find(symbols[i], symbols[i + 1]);
+    ranks[i] = merge == nullptr ? INT_MAX : merge->rank;
+    results[i] = merge == nullptr ? kNoId : merge->id;
+  };
+  for (size_t i = 0; i + 1 < n; ++i) look(i);
+  while (n > 1) {
+    size_t where = 0;
+    for (size_t i = 1; i + 1 < n; ++i) where = ranks[i] < ranks[where] ? i : where;
+    if (ranks[where] == INT_MAX) break;
+    symbols[where] = results[where];
     --n;
     for (size_t i = where + 1; i < n; ++i) {
       symbols[i] = symbols[i + 1];
-      pairs[i] = pairs[i + 1];
+      ranks[i] = ranks[i + 1];
+      results[i] = results[i + 1];
     }
-    if (where > 0) pairs[where - 1] = find(symbols[where - 1], symbols[where]);
-    if (where + 1 < n) pairs[where] = find(symbols[where], symbols[where + 1]);
+    if (where > 0) look(where - 1);
+    if (where + 1 < n) look(where);
   }
   symbols.resize(n);
 }
@@ -163,47 +300,82 @@ void BpeModel::merge_long(std::vector<int32_t>& symbols) const {
   std::erase(symbols, kNoId);
 }
 
-void BpeModel::encode_uncached(std::string_view bytes, std::vector<int32_t>& ids) const {
+void BpeModel::replace_stand_ins(std::string_view word, std::vector<int32_t>& ids) const {
+  const auto is_real = [this](int32_t id) { return static_cast<size_t>(id) < n_real_; };
+  if (std::all_of(ids.begin(), ids.end(), is_real)) return;
+  std::vector<int32_t> made;
+  size_t pos = 0;
+  for (const int32_t id : ids) {
+    const size_t n = unk_ && id == *unk_ ? unknown_bytes(word, pos) : n_bytes_[static_cast<size_t>(id)];
+    if (is_real(id))
+      made.push_back(id);
+    else
+      push_unknown(word.substr(pos, n), made);
+    pos += n;
+  }
+  ids = std::move(made);
+}
+
+void BpeModel::encode_uncached(std::string_view word, std::vector<int32_t>& ids) const {
   if (ignore_merges_) {
-    if (const auto found = words_.find(std::string(bytes)); found != words_.end()) {
-      ids.push_back(found->second);
+    if (const auto found = words_.longest(word); found && found->n_bytes == word.size()) {
+      ids.push_back(found->value);
       return;
     }
   }
-  std::vector<int32_t> symbols;
-  symbols.reserve(bytes.size());
-  for (const char c : bytes) {
-    const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
-    if (id != kNoId)
-      symbols.push_back(id);
-    else if (unk_)
-      symbols.push_back(*unk_);
-  }
+  thread_local std::vector<int32_t> symbols;
+  symbols.clear();
+  begin_symbols(word, symbols);
   if (symbols.size() <= kMaxShortWord)
     merge_short(symbols);
   else
     merge_long(symbols);
+  if (n_real_ < n_bytes_.size()) replace_stand_ins(word, symbols);
   ids.insert(ids.end(), symbols.begin(), symbols.end());
 }
 
-void BpeModel::encode_word(std::string_view bytes, std::vector<int32_t>& ids) const {
-  if (bytes.size() > WordCache::kMaxBytes) return encode_uncached(bytes, ids);
+void BpeModel::encode(std::string_view word, std::vector<int32_t>& ids) const {
+  if (word.size() > WordCache::kMaxBytes) return encode_uncached(word, ids);
   thread_local WordCache cache;
-  WordCache::Slot& slot = cache.slot(serial_, bytes);
-  if (slot.serial == serial_ && slot.n_bytes == bytes.size() &&
-      std::memcmp(slot.bytes, bytes.data(), bytes.size()) == 0) {
+  WordCache::Slot& slot = cache.slot(serial_, word);
+  if (slot.holds(serial_, word)) {
     ids.insert(ids.end(), slot.ids, slot.ids + slot.n_ids);
     return;
   }
   const size_t before = ids.size();
-  encode_uncached(bytes, ids);
-  const size_t n = ids.size() - before;
-  if (n > WordCache::kMaxIds) return;
-  slot.serial = serial_;
-  slot.n_bytes = static_cast<uint8_t>(bytes.size());
-  slot.n_ids = static_cast<uint8_t>(n);
-  std::memcpy(slot.bytes, bytes.data(), bytes.size());
-  if (n > 0) std::memcpy(slot.ids, ids.data() + before, n * sizeof(int32_t));
+  encode_uncached(word, ids);
+  slot.keep(serial_, word, ids.data() + before, ids.size() - before);
+}
+
+// Bytes of the characters from `pos` that one unknown token stands for.
+size_t BpeModel::unknown_bytes(std::string_view word, size_t pos) const {
+  if (!characters_) return 1;
+  size_t end = pos;
+  std::vector<int32_t> symbols;
+  while (end < word.size()) {
+    size_t after = end;
+    next_code_point(word, after);
+    symbols.clear();
+    begin_characters(word.substr(end, after - end), symbols);
+    const bool known = symbols.empty() || !unk_ || symbols[0] != *unk_;
+    const bool stands_in = !symbols.empty() && static_cast<size_t>(symbols[0]) >= n_real_;
+    if (known && !stands_in) break;
+    end = after;
+    if (!fuse_unk_) break;
+  }
+  return end == pos ? word.size() - pos : end - pos;
+}
+
+void BpeModel::locate(std::string_view word, std::vector<WordToken>& tokens) const {
+  std::vector<int32_t> ids;
+  encode(word, ids);
+  size_t pos = 0;
+  for (const int32_t id : ids) {
+    const size_t n = unk_ && id == *unk_ ? unknown_bytes(word, pos) : n_bytes_[static_cast<size_t>(id)];
+    const size_t end = std::min(word.size(), pos + n);
+    tokens.push_back({id, pos, end});
+    pos = end;
+  }
 }
 
 }  // namespace volant

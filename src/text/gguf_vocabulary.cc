@@ -2,13 +2,15 @@
 
 #include <unordered_map>
 
-#include "text/byte_bpe_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/spm_tokenizer.h"
+#include "text/vocabulary_files.h"
 
 namespace volant {
 namespace {
 
 // llama.cpp's token types are SentencePiece's.
+constexpr std::string_view kBlankMark = "\xE2\x96\x81";  // U+2581
 constexpr auto kPrefixFirstOnly = "volant.tokenizer.prefix_first_only";
 
 // Typed look-ups in the metadata of a file.
@@ -139,6 +141,21 @@ Result<std::vector<MergePair>> merges_of(const Keys& keys, const std::vector<std
   return merges;
 }
 
+// Tokens that are found in a text before the model sees it.
+std::vector<AddedToken> added_tokens(const std::vector<std::string>& tokens,
+                                     const std::vector<PieceType>& types) {
+  std::vector<AddedToken> added;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const bool user = types[i] == PieceType::kUserDefined;
+    if (tokens[i].empty() || !(user || types[i] == PieceType::kControl || types[i] == PieceType::kUnknown))
+      continue;
+    added.push_back({static_cast<int32_t>(i), tokens[i], !user, false, false, false, false});
+  }
+  return added;
+}
+
+bool is_bracketed(std::string_view token) { return token.starts_with('[') && token.ends_with(']'); }
+
 Result<std::unique_ptr<Tokenizer>> make_bpe(const Keys& keys) {
   const std::vector<std::string>& tokens = *TRY(tokens_of(keys));
   const std::vector<PieceType> types = TRY(types_of(keys, tokens.size()));
@@ -149,36 +166,68 @@ Result<std::unique_ptr<Tokenizer>> make_bpe(const Keys& keys) {
   const bool add_bos = keys.flag("tokenizer.ggml.add_bos_token", llama3) && bos;
   const bool add_eos = keys.flag("tokenizer.ggml.add_eos_token", false) && eos;
   const JsonObject config = config_of(keys, "PreTrainedTokenizerFast", tokens, add_bos, add_eos);
-  if (const std::string text = keys.text("tokenizer.huggingface.json"); !text.empty()) {
-    TokenizerConfig around;
-    around.json = config;
-    if (bos) around.bos = tokens[static_cast<size_t>(*bos)];
-    if (eos) around.eos = tokens[static_cast<size_t>(*eos)];
-    Result<Json> json = parse_json(text);
-    if (!json) return std::move(json).error().at("tokenizer.huggingface.json");
-    return make_byte_bpe_tokenizer(*json, around);
-  }
-  ByteBpeTokenizer::Parts parts;
+  PipelineTokenizer::Parts parts;
   parts.config = config;
   parts.bos = bos;
   parts.eos = eos;
-  parts.ignore_merges = llama3;
+  parts.byte_level = true;
+  parts.decoder = TokenDecoder::byte_level();
   if (pre == "qwen2" || pre == "deepseek-r1-qwen") parts.normalizer = TextNormalizer::nfc();
   parts.pre_tokenizer = TRY(PreTokenizer::named(pre, keys.flag("tokenizer.ggml.add_space_prefix", false)));
-  parts.merges = TRY(merges_of(keys, tokens));
-  if (add_bos) parts.prefix.push_back(*bos);
-  if (add_eos) parts.suffix.push_back(*eos);
+  const std::vector<int32_t> prefix = add_bos ? std::vector{*bos} : std::vector<int32_t>();
+  const std::vector<int32_t> suffix = add_eos ? std::vector{*eos} : std::vector<int32_t>();
+  parts.post_processor =
+      PostProcessor::around(prefix, suffix, [&](int32_t id) { return tokens[static_cast<size_t>(id)]; });
   parts.tokens = tokens;
-  for (size_t i = 0; i < tokens.size(); ++i) {
+  for (size_t i = 0; i < tokens.size(); ++i)
     if (types[i] == PieceType::kUnused) parts.tokens[i].clear();
-    if (types[i] != PieceType::kControl && types[i] != PieceType::kUserDefined &&
-        types[i] != PieceType::kUnknown)
-      continue;
-    if (tokens[i].empty()) continue;
-    const bool special = types[i] != PieceType::kUserDefined;
-    parts.added.push_back({static_cast<int32_t>(i), tokens[i], special, false, false, false, false});
+  BpeModel::Parts bpe;
+  bpe.tokens = parts.tokens;
+  bpe.merges = TRY(merges_of(keys, tokens));
+  bpe.ignore_merges = llama3;
+  parts.bpe = std::make_unique<BpeModel>(TRY(BpeModel::build(std::move(bpe))));
+  parts.added = added_tokens(tokens, types);
+  return std::unique_ptr<Tokenizer>(TRY(PipelineTokenizer::build(std::move(parts))));
+}
+
+// WordPiece as llama.cpp writes it: "▁word" begins a word, what goes on has no "##".
+Result<std::unique_ptr<Tokenizer>> make_bert(const Keys& keys) {
+  std::vector<std::string> tokens = *TRY(tokens_of(keys));
+  const std::vector<PieceType> types = TRY(types_of(keys, tokens.size()));
+  TokenizerConfig config;
+  config.json = config_of(keys, "BertTokenizer", tokens, false, false);
+  for (const auto& [name, key] :
+       {std::pair{"cls_token", "cls"}, {"sep_token", "seperator"}, {"mask_token", "mask"}})
+    if (const auto id = keys.id(std::string("tokenizer.ggml.") + key + "_token_id", tokens.size()))
+      config.json[name] = tokens[static_cast<size_t>(*id)];
+  for (const char* name : {"add_bos_token", "add_eos_token", "bos_token", "eos_token"})
+    config.json.erase(name);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    std::string& token = tokens[i];
+    if (types[i] != PieceType::kNormal || is_bracketed(token)) continue;
+    if (token.starts_with(kBlankMark))
+      token.erase(0, kBlankMark.size());
+    else
+      token.insert(0, "##");
   }
-  return std::unique_ptr<Tokenizer>(TRY(ByteBpeTokenizer::build(std::move(parts))));
+  return make_bert_tokenizer(std::move(tokens), config);
+}
+
+// Everything as tokenizer.json, where the other keys cannot say it.
+Result<std::unique_ptr<Tokenizer>> make_from_json(const Keys& keys, const std::string& text) {
+  const std::vector<std::string>& tokens = *TRY(tokens_of(keys));
+  TokenizerConfig config;
+  config.json = config_of(keys, "PreTrainedTokenizerFast", tokens, false, false);
+  for (const char* name : {"add_bos_token", "add_eos_token"}) config.json.erase(name);
+  const auto named = [&](const char* key) -> std::optional<std::string> {
+    const auto id = keys.id(std::string("tokenizer.ggml.") + key + "_token_id", tokens.size());
+    return id ? std::optional(tokens[static_cast<size_t>(*id)]) : std::nullopt;
+  };
+  config.bos = named("bos");
+  config.eos = named("eos");
+  Result<Json> json = parse_json(text);
+  if (!json) return std::move(json).error().at("tokenizer.huggingface.json");
+  return make_pipeline_tokenizer(*json, config);
 }
 
 // Fields for writing.
@@ -187,6 +236,11 @@ GgufField text_field(std::string key, std::string value) {
 }
 GgufField flag_field(std::string key, bool value) {
   return {std::move(key), GgufField::Type::kBool, value, false};
+}
+GgufField bytes_field(std::string key, std::string_view value) {
+  std::vector<int64_t> bytes;
+  for (const char c : value) bytes.push_back(static_cast<unsigned char>(c));
+  return {std::move(key), GgufField::Type::kU8, std::move(bytes), true};
 }
 void push_id(std::vector<GgufField>& fields, const std::string& name, std::optional<int32_t> id) {
   if (!id) return;
@@ -212,10 +266,14 @@ std::optional<int32_t> configured_id(const Tokenizer& tokenizer, const JsonObjec
 Result<std::unique_ptr<Tokenizer>> make_gguf_tokenizer(const GgufFile& file) {
   const Keys keys(file.metadata());
   const std::string model = TRY(file.get_string("tokenizer.ggml.model"));
+  const bool known = model == "llama" || model == "t5" || model == "gpt2" || model == "bert";
+  if (const std::string text = keys.text("tokenizer.huggingface.json"); known && !text.empty())
+    return make_from_json(keys, text);
   if (model == "llama") return make_spm(keys, false);
   if (model == "t5") return make_spm(keys, true);
   if (model == "gpt2") return make_bpe(keys);
-  return fail(ErrorCode::kUnsupported, "vocabulary kind '{}'; known are llama, t5 and gpt2", model)
+  if (model == "bert") return make_bert(keys);
+  return fail(ErrorCode::kUnsupported, "vocabulary kind '{}'; known are llama, t5, gpt2 and bert", model)
       .at("tokenizer.ggml.model");
 }
 
@@ -243,55 +301,94 @@ std::vector<GgufField> SpmTokenizer::gguf_fields() const {
   fields.push_back(flag_field("tokenizer.ggml.add_eos_token", parts_.add_eos));
   fields.push_back(flag_field("tokenizer.ggml.add_space_prefix", model.add_dummy_prefix));
   fields.push_back(flag_field("tokenizer.ggml.remove_extra_whitespaces", model.remove_extra_whitespaces));
-  if (!model.precompiled_charsmap.empty()) {
-    std::vector<int64_t> bytes;
-    for (const char c : model.precompiled_charsmap) bytes.push_back(static_cast<unsigned char>(c));
-    fields.push_back({"tokenizer.ggml.precompiled_charsmap", GgufField::Type::kU8, std::move(bytes), true});
-  }
+  if (!model.precompiled_charsmap.empty())
+    fields.push_back(bytes_field("tokenizer.ggml.precompiled_charsmap", model.precompiled_charsmap));
   if (parts_.prefix_first_only) fields.push_back(flag_field(kPrefixFirstOnly, true));
   return fields;
 }
 
-bool ByteBpeTokenizer::gguf_says_all() const {
+bool PipelineTokenizer::gguf_says_all() const {
+  for (const AddedToken& token : parts_.added)
+    if (token.lstrip || token.rstrip || token.single_word || token.normalized) return false;
+  if (parts_.wordpiece) {
+    const BertCleaning* cleaning = parts_.normalizer.bert();
+    return cleaning != nullptr && cleaning->clean_text && cleaning->handle_chinese_chars &&
+           cleaning->strip_accents && cleaning->lowercase && parts_.pre_tokenizer.is_bert() &&
+           parts_.wordpiece->prefix() == "##" && parts_.wordpiece->max_characters() == 100 &&
+           parts_.post_processor.n_added(false) == 2 && parts_.post_processor.n_added(true) == 3;
+  }
+  if (!parts_.bpe || !parts_.byte_level) return false;
   const auto pre = parts_.pre_tokenizer.name();
   if (!pre || parts_.unk) return false;
-  if (parts_.ignore_merges != (*pre == "llama-bpe")) return false;
+  if (parts_.bpe->ignore_merges() != (*pre == "llama-bpe")) return false;
   if (*pre == "qwen2" ? !parts_.normalizer.is_nfc() : !parts_.normalizer.is_identity()) return false;
   const auto is_only = [](const std::vector<int32_t>& ids, std::optional<int32_t> id) {
     return ids.empty() || (ids.size() == 1 && id && ids[0] == *id);
   };
-  if (!is_only(parts_.prefix, parts_.bos) || !is_only(parts_.suffix, parts_.eos)) return false;
-  for (const AddedToken& token : parts_.added)
-    if (token.lstrip || token.rstrip || token.single_word || token.normalized) return false;
-  return true;
+  return is_only(parts_.post_processor.prefix(), parts_.bos) &&
+         is_only(parts_.post_processor.suffix(), parts_.eos);
 }
 
-std::vector<GgufField> ByteBpeTokenizer::gguf_fields() const {
+// Tokens and types as llama.cpp has them for the kind of model; with what that kind alone needs.
+std::vector<GgufField> PipelineTokenizer::vocabulary_fields() const {
   std::vector<GgufField> fields{
-      text_field("tokenizer.ggml.model", "gpt2"),
+      text_field("tokenizer.ggml.model", parts_.wordpiece ? "bert"
+                                         : parts_.unigram ? "t5"
+                                                          : "gpt2"),
       text_field("tokenizer.ggml.pre", parts_.pre_tokenizer.name().value_or("default"))};
   std::vector<int64_t> types(texts_.size(), static_cast<int64_t>(PieceType::kNormal));
   std::vector<std::string> tokens = texts_;
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (!tokens[id].empty()) continue;
-    tokens[id] = "[PAD" + std::to_string(id) + "]";
-    types[id] = static_cast<int64_t>(PieceType::kUnused);
-  }
+  if (parts_.unigram && parts_.unk)
+    types[static_cast<size_t>(*parts_.unk)] = static_cast<int64_t>(PieceType::kUnknown);
   for (const AddedToken& token : parts_.added)
-    types[static_cast<size_t>(token.id)] =
-        static_cast<int64_t>(token.special ? PieceType::kControl : PieceType::kUserDefined);
+    if (!parts_.unigram || token.id != *parts_.unk)
+      types[static_cast<size_t>(token.id)] =
+          static_cast<int64_t>(token.special ? PieceType::kControl : PieceType::kUserDefined);
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    std::string& token = tokens[id];
+    if (token.empty()) {
+      token = "[PAD" + std::to_string(id) + "]";
+      types[id] = static_cast<int64_t>(PieceType::kUnused);
+    } else if (parts_.wordpiece && types[id] == static_cast<int64_t>(PieceType::kNormal) &&
+               !is_bracketed(token)) {
+      token = token.starts_with("##") ? token.substr(2) : std::string(kBlankMark) + token;
+    }
+  }
   push_tokens(fields, std::move(tokens), std::move(types));
-  std::vector<std::string> merges;
-  for (const MergePair& pair : model_->merges())
-    merges.push_back(parts_.tokens[static_cast<size_t>(pair.left)] + " " +
-                     parts_.tokens[static_cast<size_t>(pair.right)]);
-  fields.push_back({"tokenizer.ggml.merges", GgufField::Type::kString, std::move(merges), true});
+  if (parts_.bpe) {
+    std::vector<std::string> merges;
+    for (const MergePair& pair : parts_.bpe->merges())
+      merges.push_back(parts_.tokens[static_cast<size_t>(pair.left)] + " " +
+                       parts_.tokens[static_cast<size_t>(pair.right)]);
+    fields.push_back({"tokenizer.ggml.merges", GgufField::Type::kString, std::move(merges), true});
+  }
+  if (parts_.unigram) {
+    std::vector<double> scores = parts_.scores;
+    scores.resize(texts_.size(), -1000.0);
+    fields.push_back({"tokenizer.ggml.scores", GgufField::Type::kF32, std::move(scores), true});
+    fields.push_back(flag_field("tokenizer.ggml.add_space_prefix", true));
+    fields.push_back(flag_field("tokenizer.ggml.remove_extra_whitespaces", true));
+    if (const CharacterMap* map = parts_.normalizer.character_map())
+      fields.push_back(bytes_field("tokenizer.ggml.precompiled_charsmap", map->bytes()));
+  }
+  return fields;
+}
+
+std::vector<GgufField> PipelineTokenizer::gguf_fields() const {
+  std::vector<GgufField> fields = vocabulary_fields();
   push_id(fields, "bos", parts_.bos);
   push_id(fields, "eos", parts_.eos);
   push_id(fields, "padding", configured_id(*this, parts_.config, "pad_token"));
   push_id(fields, "unknown", configured_id(*this, parts_.config, "unk_token"));
-  fields.push_back(flag_field("tokenizer.ggml.add_bos_token", !parts_.prefix.empty()));
-  fields.push_back(flag_field("tokenizer.ggml.add_eos_token", !parts_.suffix.empty()));
+  const std::vector<int32_t> prefix = parts_.post_processor.prefix(), suffix = parts_.post_processor.suffix();
+  if (parts_.wordpiece) {
+    if (prefix.size() == 1) push_id(fields, "cls", prefix[0]);
+    if (suffix.size() == 1) push_id(fields, "seperator", suffix[0]);  // llama.cpp's spelling
+    push_id(fields, "mask", configured_id(*this, parts_.config, "mask_token"));
+  } else {
+    fields.push_back(flag_field("tokenizer.ggml.add_bos_token", !prefix.empty()));
+    fields.push_back(flag_field("tokenizer.ggml.add_eos_token", !suffix.empty()));
+  }
   if (parts_.pre_tokenizer.adds_prefix_space())
     fields.push_back(flag_field("tokenizer.ggml.add_space_prefix", true));
   if (!gguf_says_all())

@@ -1,6 +1,6 @@
 // The vocabulary inside a GGUF file ("tokenizer.ggml.*"), as llama.cpp's converters write it: "llama"
-// (SentencePiece BPE), "t5" (unigram), "gpt2" (byte-level BPE). What these keys cannot say goes into
-// "tokenizer.huggingface.json".
+// (SentencePiece BPE), "t5" (unigram), "gpt2" (byte-level BPE), "bert" (WordPiece). What these keys cannot
+// say goes into "tokenizer.huggingface.json".
 #pragma once
 #include "text/tokenizer.h"
 

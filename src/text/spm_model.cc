@@ -7,6 +7,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "text/character_map.h"
 #include "text/unicode.h"
 
 namespace volant {
@@ -186,31 +187,6 @@ Status read_normalizer(std::string_view bytes, SpmModel& model) {
   return {};
 }
 
-// The character map is a double array trie (darts-clone) that the library walks without looking where it
-// steps. Every unit's children must lie inside the array, and every value inside the texts.
-Status check_charsmap(std::string_view map) {
-  if (map.empty()) return {};
-  const Error bad = fail(ErrorCode::kParse, "the model's precompiled_charsmap is broken");
-  uint32_t trie_bytes = 0;
-  if (map.size() <= 4) return bad;
-  std::memcpy(&trie_bytes, map.data(), 4);
-  if (trie_bytes % 4 != 0 || trie_bytes < 1024 || trie_bytes > map.size() - 4) return bad;
-  const std::string_view texts = map.substr(4 + trie_bytes);
-  if (texts.empty() || texts.back() != '\0') return bad;
-  const size_t n = trie_bytes / 4;
-  for (size_t i = 0; i < n; ++i) {
-    uint32_t unit = 0;
-    std::memcpy(&unit, map.data() + 4 + 4 * i, 4);
-    if (unit >> 31 != 0) {
-      if ((unit & 0x7FFFFFFFU) >= texts.size()) return bad;
-      continue;
-    }
-    const size_t offset = static_cast<size_t>(unit >> 10) << ((unit & (1U << 9)) >> 6);
-    if (((i ^ offset) | 0xFF) >= n) return bad;
-  }
-  return {};
-}
-
 }  // namespace
 
 int byte_piece_value(std::string_view piece) {
@@ -251,7 +227,8 @@ Status check_spm_model(const SpmModel& model) {
   if (n_normal == 0) return fail(ErrorCode::kParse, "the model has no normal piece");
   if (model.byte_fallback ? n_bytes != 256 : n_bytes != 0)
     return fail(ErrorCode::kParse, "expected {} byte pieces, got {}", model.byte_fallback ? 256 : 0, n_bytes);
-  return check_charsmap(model.precompiled_charsmap);
+  if (auto map = CharacterMap::parse(model.precompiled_charsmap); !map) return std::move(map).error();
+  return {};
 }
 
 Result<SpmModel> parse_spm_model(std::string_view bytes) {

@@ -1,5 +1,5 @@
-// SentencePiece vocabularies (BPE and unigram, byte fallback). The library encodes; decoding and special
-// tokens follow the Hugging Face tokenizers made from such models.
+// SentencePiece vocabularies (BPE and unigram, byte fallback): the ids of SentencePiece's library, several
+// times faster; decoding and special tokens follow the Hugging Face tokenizers made from such models.
 #pragma once
 #include <functional>
 #include <optional>
@@ -7,6 +7,7 @@
 
 #include "text/added_tokens.h"
 #include "text/spm_model.h"
+#include "text/spm_normalizer.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
 
@@ -25,8 +26,6 @@ class SpmTokenizer : public Tokenizer {
     JsonObject config;
   };
   static Result<std::unique_ptr<SpmTokenizer>> build(Parts parts);
-  ~SpmTokenizer() override;
-
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options) const override;
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override;
   std::string token_bytes(int32_t id) const override;
@@ -43,21 +42,36 @@ class SpmTokenizer : public Tokenizer {
   std::vector<GgufField> gguf_fields() const override;
   Status save(const Path& folder) const override;
 
+ protected:
+  void locate(std::string_view text, bool parse_special, std::vector<WordToken>& tokens) const override;
+  const PostProcessor& post_processor() const override { return post_processor_; }
+
  private:
-  struct Library;
   struct Token {
     std::string text;
     PieceType type = PieceType::kUnused;
     bool special = false;
   };
-  explicit SpmTokenizer(Parts parts);
-  void encode_plain(std::string_view text, bool first, std::vector<int32_t>& ids) const;
+  SpmTokenizer(Parts parts, SpmNormalizer normalizer)
+      : parts_(std::move(parts)), normalizer_(std::move(normalizer)) {}
+  Status make_model();
+  Status index_tokens();
+  // Calls segment(text, id, first) for the plain parts (id -1) and the added tokens of a text.
+  template <class Segment>
+  void each_segment(std::string_view text, bool parse_special, const Segment& segment) const;
+  // Calls word(begin, end) for the parts of a normalised text that no merge joins, and piece(begin, end, id)
+  // for user-defined pieces.
+  template <class OnWord, class OnPiece>
+  void each_word(std::string_view text, const OnWord& word, const OnPiece& piece) const;
+  bool wants_prefix(bool first) const { return first || !parts_.prefix_first_only; }
   // "▁" as a blank.
   std::string surface(int32_t id) const;
 
   Parts parts_;
-  std::unique_ptr<Library> library_;
-  bool own_prefix_ = false;  // the blank in front is put here, not by the library
+  SpmNormalizer normalizer_;
+  std::unique_ptr<WordModel> model_;
+  bool cuts_at_blanks_ = false;  // no piece goes on over a blank
+  PostProcessor post_processor_;
   AddedTokens added_;
   std::vector<Token> tokens_;
   std::unordered_map<std::string, int32_t> ids_;

@@ -1,55 +1,73 @@
 #include "text/tokenizer.h"
 
-#include "text/byte_bpe_tokenizer.h"
 #include "text/gguf_vocabulary.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/spm_tokenizer.h"
 #include "text/spm_vocabulary.h"
 #include "text/tokenizer_config.h"
 #include "text/unicode.h"
+#include "text/vocabulary_files.h"
 
 namespace volant {
 namespace {
 
-// The model of a tokenizer.json: byte-level BPE, or one that SentencePiece made.
-enum class JsonKind { kByteLevel, kSentencePieceBpe, kOther };
+bool is_there(const Path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
 
-JsonKind kind_of(const Json& json, std::string& type) {
+// A tokenizer.json that was made from a SentencePiece model of the BPE kind.
+bool is_spm_bpe(const Json& json) {
   const Json* model = json_find(json, "model");
-  if (model == nullptr) return JsonKind::kOther;
-  type = json_string_or(*model, "type", "BPE").value_or("");  // old files leave it out
-  if (type != "BPE") return JsonKind::kOther;
-  const Json* fallback = json_find(*model, "byte_fallback");
-  if (fallback != nullptr && fallback->is_bool() && fallback->get_bool()) return JsonKind::kSentencePieceBpe;
-  return JsonKind::kByteLevel;
+  const Json* type = model == nullptr ? nullptr : json_find(*model, "type");
+  const Json* fallback = model == nullptr ? nullptr : json_find(*model, "byte_fallback");
+  return (type == nullptr || *type == "BPE") && fallback != nullptr && fallback->is_bool() &&
+         fallback->get_bool();
+}
+
+Result<std::unique_ptr<Tokenizer>> load_json(const Path& file, const Path& spm_model,
+                                             const TokenizerConfig& config) {
+  const std::string text = TRY(read_file(file));
+  Result<Json> json = parse_json(text);
+  if (!json) return std::move(json).error().at(file.string());
+  if (is_spm_bpe(*json)) {
+    if (!spm_model.empty()) return load_spm_tokenizer(spm_model, &*json, config);
+    // With scores, as SentencePiece has them, where the merges allow it: then GGUF can hold it.
+    auto made = make_spm_tokenizer(*json, config);
+    if (made || made.error().code != ErrorCode::kUnsupported) {
+      if (!made) return std::move(made).error().at(file.string());
+      return made;
+    }
+  }
+  auto made = make_pipeline_tokenizer(*json, config);
+  if (!made) return std::move(made).error().at(file.string());
+  return made;
+}
+
+// tokenizer.model, or as T5 calls it; empty when there is none.
+Path spm_model_in(const Path& folder) {
+  for (const char* name : {"tokenizer.model", "spiece.model"})
+    if (is_there(folder / name)) return folder / name;
+  return {};
 }
 
 Result<std::unique_ptr<Tokenizer>> load_from(const Path& folder) {
-  const Path json_path = folder / "tokenizer.json", model_path = folder / "tokenizer.model";
-  const bool has_model = std::filesystem::exists(model_path);
   if (!std::filesystem::is_directory(folder))
     return fail(ErrorCode::kNotFound, "expected a folder with tokenizer.json or tokenizer.model");
   const TokenizerConfig config = TRY(load_tokenizer_config(folder));
-  if (!std::filesystem::exists(json_path)) {
-    if (!has_model)
-      return fail(ErrorCode::kNotFound, "expected tokenizer.json or tokenizer.model, found neither");
-    return load_spm_tokenizer(model_path, nullptr, config);
-  }
-  const std::string text = TRY(read_file(json_path));
-  Result<Json> json = parse_json(text);
-  if (!json) return std::move(json).error().at(json_path.string());
-  std::string type;
-  const JsonKind kind = kind_of(*json, type);
-  if (has_model && kind != JsonKind::kByteLevel) return load_spm_tokenizer(model_path, &*json, config);
-  auto made =
-      kind == JsonKind::kByteLevel ? make_byte_bpe_tokenizer(*json, config)
-      : kind == JsonKind::kSentencePieceBpe
-          ? make_spm_tokenizer(*json, config)
-          : Result<std::unique_ptr<Tokenizer>>(fail(ErrorCode::kUnsupported,
-                                                    "tokenizer model '{}'; known are byte-level BPE and "
-                                                    "SentencePiece (with its tokenizer.model)",
-                                                    type));
-  if (!made) return std::move(made).error().at(json_path.string());
-  return made;
+  const Path spm_model = spm_model_in(folder);
+  if (is_there(folder / "tokenizer.json")) return load_json(folder / "tokenizer.json", spm_model, config);
+  if (!spm_model.empty()) return load_spm_tokenizer(spm_model, nullptr, config);
+  if (is_there(folder / "vocab.txt")) return load_vocab_txt(folder / "vocab.txt", config);
+  const std::vector<Path> ranks = TRY(glob((folder / "*.tiktoken").string()));
+  if (ranks.size() == 1) return load_tiktoken(ranks[0], config);
+  return fail(ErrorCode::kNotFound,
+              "expected tokenizer.json, tokenizer.model, vocab.txt or one .tiktoken file, found none");
+}
+
+bool has_tokenizer(const Path& folder) {
+  return is_there(folder / "tokenizer.json") || !spm_model_in(folder).empty() ||
+         is_there(folder / "vocab.txt");
 }
 
 }  // namespace
@@ -76,13 +94,12 @@ Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Path& path) {
   std::error_code ignored;
   Path file = path;
   if (std::filesystem::is_directory(path, ignored)) {
-    if (std::filesystem::exists(path / "tokenizer.json", ignored) ||
-        std::filesystem::exists(path / "tokenizer.model", ignored))
-      return load_tokenizer(path);
+    if (has_tokenizer(path)) return load_tokenizer(path);
     const std::vector<Path> found = TRY(glob((path / "*.gguf").string()));
     if (found.size() != 1) return load_tokenizer(path);  // says what was expected
     file = found[0];
   }
+  if (path.extension() == ".tiktoken") return load_tiktoken(path, {});
   const GgufFile gguf = TRY(GgufFile::open(file));
   auto made = load_tokenizer(gguf);
   if (!made) return std::move(made).error().at(file.string());

@@ -96,6 +96,10 @@ std::string map_case(std::string_view utf8, Case to) {
   return U_SUCCESS(status) ? out : std::string(utf8);
 }
 
+bool has_category(char32_t code_point, uint32_t mask) {
+  return (U_GET_GC_MASK(static_cast<UChar32>(code_point)) & mask) != 0;
+}
+
 struct TextCloser {
   void operator()(UText* text) const { utext_close(text); }
 };
@@ -202,19 +206,53 @@ std::vector<std::string> split_words(std::string_view utf8) {
   return words;
 }
 
+std::vector<size_t> grapheme_ends(std::string_view utf8) {
+  std::vector<size_t> ends;
+  UErrorCode status = U_ZERO_ERROR;
+  thread_local std::unique_ptr<icu::BreakIterator> breaks(
+      icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
+  if (U_SUCCESS(status) && breaks != nullptr && utf8.size() <= kMaxIcuBytes) {
+    std::unique_ptr<UText, TextCloser> text(
+        utext_openUTF8(nullptr, utf8.data(), static_cast<int64_t>(utf8.size()), &status));
+    breaks->setText(text.get(), status);
+    if (U_SUCCESS(status)) {
+      breaks->first();
+      for (int32_t end; (end = breaks->next()) != icu::BreakIterator::DONE;)
+        ends.push_back(static_cast<size_t>(end));
+    }
+  }
+  if (!utf8.empty() && (ends.empty() || ends.back() != utf8.size())) ends.push_back(utf8.size());
+  return ends;
+}
+
 bool is_han(char32_t code_point) {
   return u_hasBinaryProperty(static_cast<UChar32>(code_point), UCHAR_IDEOGRAPHIC) != 0;
 }
-bool is_letter(char32_t code_point) {
-  return (U_GET_GC_MASK(static_cast<UChar32>(code_point)) & U_GC_L_MASK) != 0;
+bool is_letter(char32_t code_point) { return has_category(code_point, U_GC_L_MASK); }
+bool is_number(char32_t code_point) { return has_category(code_point, U_GC_N_MASK); }
+bool is_mark(char32_t code_point) { return has_category(code_point, U_GC_M_MASK); }
+bool is_nonspacing_mark(char32_t code_point) { return has_category(code_point, U_GC_MN_MASK); }
+bool is_punctuation(char32_t code_point) { return has_category(code_point, U_GC_P_MASK); }
+bool is_other(char32_t code_point) {
+  return has_category(code_point, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK);
 }
-bool is_number(char32_t code_point) {
-  return (U_GET_GC_MASK(static_cast<UChar32>(code_point)) & U_GC_N_MASK) != 0;
+bool is_upper_or_uncased(char32_t code_point) {
+  return has_category(code_point, U_GC_LU_MASK | U_GC_LT_MASK | U_GC_LM_MASK | U_GC_LO_MASK | U_GC_M_MASK);
+}
+bool is_lower_or_uncased(char32_t code_point) {
+  return has_category(code_point, U_GC_LL_MASK | U_GC_LM_MASK | U_GC_LO_MASK | U_GC_M_MASK);
 }
 bool is_white_space(char32_t code_point) { return u_isUWhiteSpace(static_cast<UChar32>(code_point)) != 0; }
 
 std::string to_upper(std::string_view utf8) { return map_case(utf8, Case::kUpper); }
 std::string to_lower(std::string_view utf8) { return map_case(utf8, Case::kLower); }
+void append_lower(std::string& out, char32_t code_point) {
+  if (code_point == 0x130) {
+    out += "i\xCC\x87";
+    return;
+  }
+  append_utf8(out, static_cast<char32_t>(u_tolower(static_cast<UChar32>(code_point))));
+}
 std::string to_title(std::string_view utf8) { return map_case(utf8, Case::kTitle); }
 
 size_t incomplete_utf8_tail(std::string_view bytes) {

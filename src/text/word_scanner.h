@@ -1,4 +1,4 @@
-// The three patterns that most byte-level vocabularies split text with, as scanners: the same pieces as the
+// The patterns that most byte-level vocabularies split text with, as scanners: the same pieces as the
 // regular expression gives, several times faster.
 #pragma once
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace volant {
 
-enum class WordPattern { kNone, kGpt2, kQwen2, kLlama3 };
+enum class WordPattern { kNone, kGpt2, kQwen2, kLlama3, kO200k };
 
 // The regular expression that `pattern` stands for.
 std::string_view word_regex(WordPattern pattern);
