@@ -159,6 +159,28 @@ Result<double> TorchModel::log_prob_loss_and_gradient(const Batch& batch, std::s
   });
 }
 
+Result<TorchModel::DistilLoss> TorchModel::distil_loss_and_gradient(const Batch& batch,
+                                                                    const TorchModel& teacher,
+                                                                    std::span<const int32_t> targets,
+                                                                    std::span<const float> weights,
+                                                                    const Distil& how, float scale) {
+  const auto head = TRY(state_->head_for(batch, targets));
+  const auto his_head = TRY(teacher.state_->head_for(batch, targets));
+  if (config().vocab_size != teacher.config().vocab_size)
+    return fail(ErrorCode::kInvalidArgument, "expected a teacher with the student's {} tokens, got {}",
+                config().vocab_size, teacher.config().vocab_size);
+  return guarded([&] {
+    TorchOps ops(state_->bf16, /*record=*/true), plain(teacher.state_->bf16, /*record=*/false);
+    const TorchOps::Act his = teacher.state_->model->hidden(plain, batch);
+    const TorchOps::Distil spec{static_cast<float>(how.temperature), static_cast<float>(how.alpha),
+                                how.top_k};
+    const TorchOps::DistilLoss loss = ops.distil_loss(state_->model->hidden(ops, batch), head, his, his_head,
+                                                      targets, weights, spec, scale);
+    torch_ops::run_backward(loss.node);
+    return DistilLoss{how.alpha * loss.soft + (1 - how.alpha) * loss.hard, loss.hard, loss.soft};
+  });
+}
+
 Result<std::vector<float>> TorchModel::output(const Batch& batch) const {
   TRY(state_->check(batch));
   return guarded([&] {

@@ -64,6 +64,21 @@ class TorchModel {
   Result<double> log_prob_loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
                                             const LogProbLoss& loss, float scale);
 
+  // A student's loss: alpha * T^2 KL(teacher || student), both softened by the temperature T, and 1 - alpha
+  // of the plain loss on the targets (Hinton, Vinyals, Dean 2015). By chunks of rows: never all logits at
+  // once.
+  struct Distil {
+    double temperature = 1, alpha = 0.5;
+    int64_t top_k = 0;  // of the teacher's words the best k alone, as if it knew no others; 0: all
+  };
+  struct DistilLoss {
+    double loss = 0, hard = 0, soft = 0;  // sums over the rows read out, times weight; `soft` with T^2
+  };
+  // Adds the gradient of scale * loss. kInvalidArgument when the vocabularies differ in size.
+  Result<DistilLoss> distil_loss_and_gradient(const Batch& batch, const TorchModel& teacher,
+                                              std::span<const int32_t> targets,
+                                              std::span<const float> weights, const Distil& how, float scale);
+
   // Any model: what it gives for the rows read out [R, C] (logits, hidden states or scores), and a loss on
   // it.
   Result<std::vector<float>> output(const Batch& batch) const;

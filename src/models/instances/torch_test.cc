@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -222,6 +223,103 @@ TEST(TorchModel, GradientOfTheWholeModelMatchesDifferences) {
       EXPECT_NEAR(got, expected, 0.02 * std::sqrt(norm) + 0.3) << "seed " << seed << " " << p.spec.name;
     }
   }
+}
+
+// Hinton, Vinyals, Dean 2015, in plain doubles: {hard, soft} summed over rows with their weights.
+std::array<double, 2> distil_reference(const std::vector<float>& student, const std::vector<float>& teacher,
+                                       const Packed& batch, double heat, size_t top_k) {
+  const size_t n = student.size() / batch.targets.size();
+  std::array<double, 2> sums{};
+  const auto log_softmax = [](std::vector<double> x) {
+    double total = 0;
+    for (const double each : x) total += std::exp(each);
+    for (double& each : x) each -= std::log(total);
+    return x;
+  };
+  for (size_t r = 0; r < batch.targets.size(); ++r) {
+    std::vector<double> z(n), cool(n), his(n);
+    for (size_t i = 0; i < n; ++i) {
+      z[i] = static_cast<double>(student[r * n + i]);
+      cool[i] = z[i] / heat;
+      his[i] = static_cast<double>(teacher[r * n + i]) / heat;
+    }
+    std::vector<double> sorted = his;
+    std::sort(sorted.rbegin(), sorted.rend());
+    for (double& each : his)
+      if (top_k > 0 && each < sorted[top_k - 1]) each = -1e300;
+    const std::vector<double> hard = log_softmax(z), q = log_softmax(cool), p = log_softmax(his);
+    const auto weight = static_cast<double>(batch.weights[r]);
+    sums[0] -= weight * hard[static_cast<size_t>(batch.targets[r])];
+    for (size_t i = 0; i < n; ++i)
+      if (std::exp(p[i]) > 0) sums[1] += weight * heat * heat * std::exp(p[i]) * (p[i] - q[i]);
+  }
+  return sums;
+}
+
+TEST(TorchModel, DistillationGivesTheLossOfThePaperAndItsGradient) {
+  struct Case {
+    double temperature, alpha;
+    size_t top_k;
+  };
+  for (const Case& c : {Case{1, 0.5, 0}, Case{2.5, 0.7, 0}, Case{2, 1, 5}, Case{3, 0, 0}}) {
+    SCOPED_TRACE(fmt::format("T {} alpha {} top_k {}", c.temperature, c.alpha, c.top_k));
+    Random random(11);
+    const ModelConfig config = random_config(random);
+    ModelConfig larger = config;
+    larger.num_hidden_layers += 1;
+    TorchModel student = TorchModel::create(config, {}).value(),
+               teacher = TorchModel::create(larger, {}).value();
+    fill_random(student, random);
+    fill_random(teacher, random);
+    Packed batch = random_batch(config, random);
+    for (float& w : batch.weights) w = static_cast<float>(0.5 + random.uniform());
+    const TorchModel::Distil how{c.temperature, c.alpha, static_cast<int64_t>(c.top_k)};
+    const auto reference = [&] {
+      const auto sums = distil_reference(student.output(batch.view()).value(),
+                                         teacher.output(batch.view()).value(), batch, c.temperature, c.top_k);
+      return std::array{sums[0], sums[1], c.alpha * sums[1] + (1 - c.alpha) * sums[0]};
+    };
+    const auto got =
+        student.distil_loss_and_gradient(batch.view(), teacher, batch.targets, batch.weights, how, 1).value();
+    const auto expected = reference();
+    EXPECT_NEAR(got.hard, expected[0], 1e-4 * expected[0] + 1e-3);
+    EXPECT_NEAR(got.soft, expected[1], 1e-4 * expected[1] + 1e-3);
+    EXPECT_NEAR(got.loss, expected[2], 1e-4 * expected[2] + 1e-3);
+    for (const auto& p : student.parameters()) {
+      std::vector<float> direction(p.values.size()), old(p.values.begin(), p.values.end());
+      double along = 0, norm = 0;
+      for (size_t i = 0; i < direction.size(); ++i) {
+        direction[i] = static_cast<float>(random.normal());
+        along += static_cast<double>(direction[i]) * static_cast<double>(p.gradient[i]);
+        norm += static_cast<double>(p.gradient[i]) * static_cast<double>(p.gradient[i]);
+      }
+      const auto loss_at = [&](float step) {
+        for (size_t i = 0; i < old.size(); ++i) p.values[i] = old[i] + step * direction[i];
+        student.weights_changed();
+        return reference()[2];
+      };
+      const float step = 5e-3F / std::sqrt(static_cast<float>(old.size()));
+      const double slope = (loss_at(step) - loss_at(-step)) / (2 * static_cast<double>(step));
+      loss_at(0);
+      EXPECT_NEAR(slope, along, 0.02 * std::sqrt(norm) + 0.1) << p.spec.name;
+    }
+    for (const auto& p : teacher.parameters())
+      for (const float g : p.gradient) ASSERT_EQ(g, 0.0F) << "the teacher learns nothing";
+  }
+}
+
+TEST(TorchModel, ATeacherWithAnotherVocabularyIsRefused) {
+  Random random(2);
+  ModelConfig config = random_config(random);
+  TorchModel student = TorchModel::create(config, {}).value();
+  ++config.vocab_size;
+  const TorchModel teacher = TorchModel::create(config, {}).value();
+  Packed batch;
+  batch.add({1, 2, 3});
+  EXPECT_EQ(student.distil_loss_and_gradient(batch.view(), teacher, batch.targets, batch.weights, {}, 1)
+                .error()
+                .code,
+            ErrorCode::kInvalidArgument);
 }
 
 TEST(TorchModel, IdsOutOfRangeAreErrors) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -278,6 +279,83 @@ void loss_rows(const LossRows& rows) {
   });
 }
 
+// Leaves the best k; the others become so unlikely that they count for nothing.
+void keep_best(float* logits, int64_t n, int64_t k, float temperature, std::vector<float>& scratch) {
+  if (k <= 0 || k >= n) return;
+  scratch.assign(logits, logits + n);
+  std::nth_element(scratch.begin(), scratch.begin() + (k - 1), scratch.end(), std::greater<>());
+  const float least = scratch[static_cast<size_t>(k - 1)], never = least - 200 * temperature;
+  for (int64_t i = 0; i < n; ++i)
+    if (logits[i] < least) logits[i] = never;
+}
+
+float largest_of(const float* x, int64_t n) {
+  V top = broadcast(-std::numeric_limits<float>::infinity());
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) top = maximum(top, load(x + i));
+  float largest = maximum_of(top);
+  for (; i < n; ++i) largest = std::max(largest, x[i]);
+  return largest;
+}
+
+// One row: q the student's probabilities, soft at temperature T and hard at 1, p the teacher's at T.
+template <class G>
+void distil_row(const DistilRows& rows, int64_t t, G* grad) {
+  const int64_t n = rows.n_vocab;
+  const float *z = rows.logits + t * n, *teacher = rows.teacher + t * n;
+  const float z_top = largest_of(z, n), p_top = largest_of(teacher, n), cool = 1 / rows.temperature;
+  V hard_sums{}, soft_sums{}, p_sums{}, gaps{};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const V own = load(z + i) - z_top, his = load(teacher + i) - p_top, p = exp_of(his * cool);
+    hard_sums += exp_of(own);
+    soft_sums += exp_of(own * cool);
+    p_sums += p;
+    gaps += p * (his - own);
+  }
+  float hard_sum = sum(hard_sums), soft_sum = sum(soft_sums), p_sum = sum(p_sums), gap = sum(gaps);
+  for (; i < n; ++i) {
+    const float own = z[i] - z_top, his = teacher[i] - p_top, p = std::exp(his * cool);
+    hard_sum += std::exp(own);
+    soft_sum += std::exp(own * cool);
+    p_sum += p;
+    gap += p * (his - own);
+  }
+  const int32_t target = rows.targets[t];
+  const double weight = static_cast<double>(rows.weights[t]), heat = static_cast<double>(rows.temperature);
+  rows.hard[t] = weight * static_cast<double>(std::log(hard_sum) - (z[target] - z_top));
+  rows.soft[t] = weight * heat *
+                 (static_cast<double>(gap / p_sum) + heat * static_cast<double>(std::log(soft_sum / p_sum)));
+  if (grad == nullptr) return;
+  const float all = rows.weights[t] * rows.scale, hard_share = all * (1 - rows.alpha);
+  const float hard = hard_share / hard_sum, soft_share = all * rows.alpha * rows.temperature;
+  const float soft = soft_share / soft_sum, p_factor = soft_share / p_sum;
+  for (i = 0; i + kLanes <= n; i += kLanes) {
+    const V own = load(z + i) - z_top, p = exp_of((load(teacher + i) - p_top) * cool);
+    store(grad + i, exp_of(own) * hard + exp_of(own * cool) * soft - p * p_factor);
+  }
+  const auto one = [&](int64_t at) {
+    const float own = z[at] - z_top, p = std::exp((teacher[at] - p_top) * cool);
+    return std::exp(own) * hard + std::exp(own * cool) * soft - p * p_factor;
+  };
+  for (; i < n; ++i) store_one(grad + i, one(i));
+  store_one(grad + target, one(target) - hard_share);
+}
+
+void distil_rows(const DistilRows& rows) {
+  typed(rows.grad.bf16, [&](auto* type) {
+    using G = TypeOf<decltype(type)>;
+    split(rows.rows, rows.n_vocab * 32, [&](int64_t begin, int64_t end, int) {
+      std::vector<float> scratch;
+      for (int64_t t = begin; t < end; ++t) {
+        keep_best(rows.teacher + t * rows.n_vocab, rows.n_vocab, rows.top_k, rows.temperature, scratch);
+        distil_row(rows, t,
+                   rows.grad.data == nullptr ? nullptr : static_cast<G*>(rows.grad.data) + t * rows.n_vocab);
+      }
+    });
+  });
+}
+
 void adamw(const AdamWStep& s) {
   split_lanes(s.n, [&s](int64_t begin, int64_t end) {
     const float scale = s.gradient_scale, b1 = s.beta1, b2 = s.beta2, eps = s.eps, size = s.step_size,
@@ -338,6 +416,7 @@ const Kernels kTable = {VOLANT_TEXT(VOLANT_ISA),
                         silu_mul,
                         silu_mul_backward,
                         loss_rows,
+                        distil_rows,
                         attention,
                         attention_backward,
                         adamw,

@@ -36,6 +36,21 @@ struct LossRows {
   float scale = 1;
 };
 
+// What a student takes from one chunk of its own and of its teacher's logits (Hinton, Vinyals, Dean 2015), at
+// temperature T: soft = T^2 KL(softmax(teacher / T) || softmax(logits / T)), hard = -log p(target), and the
+// gradient of weight * scale * (alpha * soft + (1 - alpha) * hard).
+struct DistilRows {
+  float* logits = nullptr;   // [rows, n_vocab]
+  float* teacher = nullptr;  // [rows, n_vocab]; what top_k leaves out is overwritten
+  int64_t rows = 0, n_vocab = 0;
+  const int32_t* targets = nullptr;
+  const float* weights = nullptr;
+  double *hard = nullptr, *soft = nullptr;  // [rows]: times weight
+  Out grad;                                 // [rows, n_vocab]; null data: not wanted
+  float scale = 1, temperature = 1, alpha = 0.5F;
+  int64_t top_k = 0;  // the teacher's distribution is that of its best k words alone; 0: of all
+};
+
 // One AdamW step: w = keep * w - step_size * m / (sqrt(v * second_scale) + eps); gradients become zeros.
 struct AdamWStep {
   int64_t n = 0;
@@ -61,6 +76,7 @@ struct Kernels {
   void (*silu_mul)(In gate, In up, int64_t n, Out y);
   void (*silu_mul_backward)(In gate, In up, In g, int64_t n, Out grad_gate, Out grad_up);
   void (*loss_rows)(const LossRows& rows);
+  void (*distil_rows)(const DistilRows& rows);
   // log_sum: [T, H], natural logarithm of the softmax's denominator.
   void (*attention)(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum);
   void (*attention_backward)(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,

@@ -30,6 +30,12 @@ In in(const Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
 Out out(Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
 Tensor empty(int64_t rows, int64_t columns, bool bf16) { return at::empty({rows, columns}, type_of(bf16)); }
 
+// `x` from row `first` on.
+In rows_from(const Tensor& x, int64_t first) {
+  const int64_t number_bytes = is_bf16(x) ? 2 : 4;
+  return {static_cast<const char*>(x.data_ptr()) + first * x.size(1) * number_bytes, is_bf16(x)};
+}
+
 // The same numbers as f32 or bf16, outside the graph.
 Tensor converted(const Tensor& x, bool bf16) {
   if (is_bf16(x) == bf16) return x;
@@ -216,9 +222,7 @@ TorchOps::Act TorchOps::take_rows(const Act& x, std::span<const int32_t> ids) {
       })};
 }
 
-TorchOps::Loss TorchOps::head_loss(const Act& x_in, const Weight& head, std::span<const int32_t> targets,
-                                   std::span<const float> weights, float scale,
-                                   std::span<double> row_losses) {
+Tensor TorchOps::through_head(const Act& x_in, const Weight& head, const OnLogits& f) {
   const Tensor x = converted(x_in.x.detach(), bf16_);
   const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->master.size(0);
   const int64_t number_bytes = bf16_ ? 2 : 4, chunk = std::min(kLossChunk, rows);
@@ -227,34 +231,71 @@ TorchOps::Loss TorchOps::head_loss(const Act& x_in, const Weight& head, std::spa
     grad_logits = empty(chunk, n_vocab, bf16_);
     grad_x = empty(rows, columns, bf16_);
   }
-  std::vector<double> losses(static_cast<size_t>(rows));
   for (int64_t begin = 0; begin < rows; begin += chunk) {
     const int64_t count = std::min(chunk, rows - begin);
-    const In x_chunk{static_cast<const char*>(x.data_ptr()) + begin * columns * number_bytes, bf16_};
+    const In x_chunk = rows_from(x, begin);
     head->packed->forward(x_chunk, count, out(logits));
-    torch_ops::LossRows part{.logits = logits.data_ptr<float>(),
-                             .rows = count,
-                             .n_vocab = n_vocab,
-                             .targets = targets.data() + begin,
-                             .weights = weights.data() + begin,
-                             .loss = losses.data() + begin,
-                             .grad = {},
-                             .scale = scale};
-    if (record_) part.grad = out(grad_logits);
-    kernels().loss_rows(part);
+    f(begin, count, logits.data_ptr<float>(), record_ ? out(grad_logits) : Out{});
     if (!record_) continue;
     head->packed->backward(in(grad_logits), count,
                            {static_cast<char*>(grad_x.data_ptr()) + begin * columns * number_bytes, bf16_});
     torch_ops::add_weight_gradient(in(grad_logits), x_chunk, count, n_vocab, columns, head->gradient());
   }
-  Loss loss;
-  for (const double l : losses) loss.sum += l;
-  std::copy_n(losses.begin(), std::min(losses.size(), row_losses.size()), row_losses.begin());
-  if (!record_) return loss;
+  if (!record_) return {};
   Tensor node = at::zeros({1}, at::kFloat);
-  loss.node = with_backward(node, {x_in.x}, [grad_x, bf16 = is_bf16(x_in.x)](const Tensor&) {
+  return with_backward(node, {x_in.x}, [grad_x, bf16 = is_bf16(x_in.x)](const Tensor&) {
     return Gradients{converted(grad_x, bf16)};
   });
+}
+
+TorchOps::Loss TorchOps::head_loss(const Act& x, const Weight& head, std::span<const int32_t> targets,
+                                   std::span<const float> weights, float scale,
+                                   std::span<double> row_losses) {
+  const int64_t n_vocab = head->master.size(0);
+  std::vector<double> losses(static_cast<size_t>(x.x.size(0)));
+  Loss loss;
+  loss.node = through_head(x, head, [&](int64_t begin, int64_t count, float* logits, Out grad) {
+    kernels().loss_rows({.logits = logits,
+                         .rows = count,
+                         .n_vocab = n_vocab,
+                         .targets = targets.data() + begin,
+                         .weights = weights.data() + begin,
+                         .loss = losses.data() + begin,
+                         .grad = grad,
+                         .scale = scale});
+  });
+  for (const double l : losses) loss.sum += l;
+  std::copy_n(losses.begin(), std::min(losses.size(), row_losses.size()), row_losses.begin());
+  return loss;
+}
+
+TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const Weight& head, const Act& teacher_x,
+                                           const Weight& teacher_head, std::span<const int32_t> targets,
+                                           std::span<const float> weights, const Distil& how, float scale) {
+  const int64_t n_vocab = head->master.size(0), rows = x.x.size(0);
+  CHECK(teacher_head->master.size(0) == n_vocab && teacher_x.x.size(0) == rows);
+  const Tensor his_x = converted(teacher_x.x.detach(), bf16_);
+  Tensor his_logits = empty(std::min(kLossChunk, rows), n_vocab, false);
+  std::vector<double> hard(static_cast<size_t>(rows)), soft(hard.size());
+  DistilLoss loss;
+  loss.node = through_head(x, head, [&](int64_t begin, int64_t count, float* logits, Out grad) {
+    teacher_head->packed->forward(rows_from(his_x, begin), count, out(his_logits));
+    kernels().distil_rows({.logits = logits,
+                           .teacher = his_logits.data_ptr<float>(),
+                           .rows = count,
+                           .n_vocab = n_vocab,
+                           .targets = targets.data() + begin,
+                           .weights = weights.data() + begin,
+                           .hard = hard.data() + begin,
+                           .soft = soft.data() + begin,
+                           .grad = grad,
+                           .scale = scale,
+                           .temperature = how.temperature,
+                           .alpha = how.alpha,
+                           .top_k = how.top_k});
+  });
+  for (const double each : hard) loss.hard += each;
+  for (const double each : soft) loss.soft += each;
   return loss;
 }
 

@@ -4,6 +4,7 @@
 // to bf16. Gradients of weights are added up in f32 beside the weights. Exceptions of
 // libtorch and oneDNN pass through: models/instances/torch.cc is the edge that catches them.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,7 +65,28 @@ class TorchOps {
   Loss head_loss(const Act& x, const Weight& head, std::span<const int32_t> targets,
                  std::span<const float> weights, float scale, std::span<double> row_losses = {});
 
+  // How a student learns from its teacher; see DistilRows in ops/torch/kernels.h.
+  struct Distil {
+    float temperature = 1, alpha = 0.5F;
+    int64_t top_k = 0;
+  };
+  struct DistilLoss {
+    double hard = 0, soft = 0;  // sums over rows, times weight
+    at::Tensor node;            // its gradient is scale * (alpha * soft + (1 - alpha) * hard)
+  };
+  // The same by chunks of rows with the logits of a teacher beside them. `teacher_x`: the same rows of the
+  // teacher before its head; both heads have as many rows.
+  DistilLoss distil_loss(const Act& x, const Weight& head, const Act& teacher_x, const Weight& teacher_head,
+                         std::span<const int32_t> targets, std::span<const float> weights, const Distil& how,
+                         float scale);
+
  private:
+  // Logits [rows, V] of a chunk from row `first` on, to be overwritten; the gradient of the loss by them goes
+  // to `grad`, whose data is null when not recording.
+  using OnLogits = std::function<void(int64_t first, int64_t rows, float* logits, torch_ops::Out grad)>;
+  // Calls `f` chunk by chunk, never with all logits at once. What it gives is undefined when not recording.
+  at::Tensor through_head(const Act& x, const Weight& head, const OnLogits& f);
+
   bool bf16_, record_;
 };
 
