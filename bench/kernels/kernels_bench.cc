@@ -1,98 +1,229 @@
-// Arithmetic and bandwidth of single kernels on one thread, beside oneDNN on the same thread: GFLOP/s (a
-// multiply and an add are two) and GB/s of weights, medians.
-//   bench_kernels [n_rows n_in n_out]
+// Products with every type of weights, beside what the machine gives: GB/s of weights with one row (decode)
+// against a plain read of the same memory, GOP/s with many rows (prefill; a multiply and an add are two)
+// against oneDNN's large int8 and bf16 products.
+//   bench_kernels [--isa NAME] [--threads N] [--rows N] [--json FILE]
+// Rounds go over all cases in turns; a figure is the best round, and in brackets the median. Wall clock: on a
+// machine with other work look at the best.
 #include <fmt/core.h>
 #include <omp.h>
-#include <time.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstring>
 #include <dnnl.hpp>
+#include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
+#include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "kernels/pack.h"
 
 namespace volant {
 namespace {
 
-// Processor time of this thread: what others do on the machine counts less than on the wall clock.
-double thread_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
+constexpr size_t kDecodeBytes = size_t{192} << 20;  // well over any cache
+constexpr int64_t kIn = 2048, kPrefillOut = 1024;
+constexpr int kRounds = 7;
 
-template <class Run>
-double median_seconds(const Run& run) {
-  run();
-  std::vector<double> times;
-  const double end = thread_seconds() + 0.3;
-  while (times.size() < 5 || thread_seconds() < end) {
-    const double begin = thread_seconds();
-    run();
-    times.push_back(thread_seconds() - begin);
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
+constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0,   DType::kQ4_0,
+                            DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ2_K,   DType::kQ3_K,
+                            DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ2_XXS};
 
-struct Shape {
-  int64_t n_rows, n_in, n_out;
+struct Options {
+  std::string isa, json;
+  int threads = 0;
+  int64_t rows = 256;
 };
 
-void report(const char* what, const char* dtype, const Shape& s, double seconds, double weight_bytes) {
-  const double flops = 2.0 * static_cast<double>(s.n_rows * s.n_in * s.n_out);
-  fmt::print("{:<14} {:<6} {:>5} x {:>5} -> {:>6} {:>10.1f} us {:>9.1f} GFLOP/s {:>8.1f} GB/s\n", what, dtype,
-             s.n_rows, s.n_in, s.n_out, seconds * 1e6, flops / seconds * 1e-9, weight_bytes / seconds * 1e-9);
+// One thing to measure: `amount` (bytes or operations) each run.
+struct Case {
+  std::string group, name;
+  double amount;
+  std::function<void()> run;
+  std::vector<double> seconds = {};
+
+  double best() const { return amount / *std::min_element(seconds.begin(), seconds.end()) * 1e-9; }
+  double median() const {
+    std::vector<double> sorted = seconds;
+    std::sort(sorted.begin(), sorted.end());
+    return amount / sorted[sorted.size() / 2] * 1e-9;
+  }
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void measure_ours(const Kernels& k, DType dtype, const Shape& s) {
-  const size_t bytes = packed_bytes(dtype, s.n_out, s.n_in);
-  std::vector<std::byte> packed(bytes + 64), x(static_cast<size_t>(s.n_rows * s.n_in) * 4 + 64);
-  std::vector<uint16_t> scales(packed_scale_bytes(dtype, s.n_out, s.n_in) / 2 + 1, 0x2000);
-  std::vector<float> x_scales(static_cast<size_t>(s.n_rows * s.n_in / kQ8Block) + 1, 0.01F);
-  std::vector<int32_t> x_sums(x_scales.size());
-  std::vector<float> y(static_cast<size_t>(s.n_rows * s.n_out));
-  const auto aligned = [](std::vector<std::byte>& v) {
-    return v.data() + (64 - reinterpret_cast<uintptr_t>(v.data()) % 64) % 64;
-  };
-  const MatmulArgs args{.x = aligned(x),
-                        .x_scales = x_scales.data(),
-                        .x_sums = x_sums.data(),
-                        .x_stride = s.n_in,
-                        .n_rows = s.n_rows,
-                        .w = aligned(packed),
-                        .w_scales = scales.data(),
-                        .n_in = s.n_in,
-                        .n_out = s.n_out,
-                        .panel_begin = 0,
-                        .panel_end = panel_count(s.n_out),
-                        .y = y.data(),
-                        .y_stride = s.n_out};
-  const auto matmul = dtype == DType::kF32    ? k.matmul_f32
-                      : dtype == DType::kF16  ? k.matmul_f16
-                      : dtype == DType::kBF16 ? k.matmul_bf16
-                                              : k.matmul_q8_0;
-  report(k.name, dtype_info(dtype).name, s, median_seconds([&] { matmul(args); }),
-         static_cast<double>(bytes));
+void measure(std::vector<Case>& cases) {
+  for (int round = 0; round < kRounds + 1; ++round) {
+    for (Case& each : cases) {
+      const double begin = now();
+      each.run();
+      if (round > 0) each.seconds.push_back(now() - begin);  // the first one warms up
+    }
+  }
 }
 
-void measure_dnnl(dnnl::memory::data_type type, const char* name, const Shape& s) {
+#if defined(__x86_64__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+uint64_t
+read_all(const uint64_t* p, size_t n) {
+  uint64_t sum[32] = {};
+  for (size_t i = 0; i + 32 <= n; i += 32) {
+    for (size_t j = 0; j < 32; ++j) sum[j] ^= p[i + j];
+  }
+  uint64_t all = 0;
+  for (const uint64_t each : sum) all ^= each;
+  return all;
+}
+
+// Memory for the largest case; every case takes its part. Bytes that make small finite scales.
+struct Memory {
+  Memory() : bytes(kDecodeBytes + kDecodeBytes / 2 + 64, std::byte{0x20}) {}
+  std::byte* data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
+  std::vector<std::byte> bytes;
+};
+
+struct Input {
+  explicit Input(int64_t rows)
+      : numbers(static_cast<size_t>(rows * kIn) + 16, 0.01F),
+        scales(static_cast<size_t>(rows * kIn / kQ8Block), 0.01F),
+        sums(static_cast<size_t>(rows * kIn / kSumBlock), 1) {}
+  std::vector<float> numbers, scales;
+  std::vector<int32_t> sums;
+};
+
+// A product of `rows` rows with weights that lie in `memory`, over all threads.
+struct Product {
+  const Kernels* kernels;
+  DType dtype;
+  MatmulArgs args;
+  std::vector<float> y;
+
+  Product(const Kernels& k, DType type, int64_t rows, int64_t n_out, Memory& memory, const Input& input)
+      : kernels(&k), dtype(type), y(static_cast<size_t>(rows * n_out)) {
+    args = {.x = input.numbers.data(),
+            .x_scales = input.scales.data(),
+            .x_sums = input.sums.data(),
+            .x_stride = kIn,
+            .n_rows = rows,
+            .w = memory.data(),
+            .w_scales = memory.data() + (packed_bytes(type, n_out, kIn) + 63) / 64 * 64,
+            .n_in = kIn,
+            .n_out = n_out,
+            .panel_begin = 0,
+            .panel_end = panel_count(n_out),
+            .y = y.data(),
+            .y_stride = n_out};
+  }
+  void run(ThreadPool& pool) const {
+    pool.parallel_for((args.panel_end + 3) / 4, 1, [&](int64_t begin, int64_t end) {
+      MatmulArgs part = args;
+      part.panel_begin = 4 * begin;
+      part.panel_end = std::min(4 * end, args.panel_end);
+      kernels->matmul[dtype](part);
+    });
+  }
+};
+
+double bytes_of(DType dtype, int64_t n_out) {
+  return static_cast<double>(packed_bytes(dtype, n_out, kIn) + packed_scale_bytes(dtype, n_out, kIn));
+}
+
+void add_products(const Options& options, ThreadPool& pool, Memory& memory, const Input& input,
+                  std::vector<Case>& cases) {
+  for (const Kernels* k : host_kernels()) {
+    if (options.isa.empty() ? k != &kernels() : options.isa != k->name) continue;
+    for (const DType dtype : kTypes) {
+      const int64_t n_out =
+          static_cast<int64_t>(static_cast<double>(kDecodeBytes) / bytes_of(dtype, 4096) * 4096) / 64 * 64;
+      const auto decode = std::make_shared<Product>(*k, dtype, 1, n_out, memory, input);
+      cases.push_back({fmt::format("{} decode", k->name), dtype_info(dtype).name, bytes_of(dtype, n_out),
+                       [decode, &pool] { decode->run(pool); }});
+      const auto prefill = std::make_shared<Product>(*k, dtype, options.rows, kPrefillOut, memory, input);
+      cases.push_back({fmt::format("{} prefill", k->name), dtype_info(dtype).name,
+                       2.0 * static_cast<double>(options.rows * kIn * kPrefillOut),
+                       [prefill, &pool] { prefill->run(pool); }});
+    }
+  }
+}
+
+// oneDNN's product of large square matrices, on all threads.
+std::function<void()> dnnl_product(dnnl::memory::data_type x_type, dnnl::memory::data_type w_type,
+                                   dnnl::memory::data_type y_type, int64_t n) {
   using dnnl::memory;
-  dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  dnnl::stream stream(engine);
-  const memory::desc x({s.n_rows, s.n_in}, type, memory::format_tag::ab);
-  const memory::desc any({s.n_in, s.n_out}, type, memory::format_tag::any);
-  const memory::desc y({s.n_rows, s.n_out}, memory::data_type::f32, memory::format_tag::ab);
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const memory::desc x({n, n}, x_type, memory::format_tag::ab), any({n, n}, w_type, memory::format_tag::any),
+      y({n, n}, y_type, memory::format_tag::ab);
   const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, any, y), engine);
-  memory mx(x, engine), mw(pd.weights_desc(), engine), my(y, engine);
-  dnnl::matmul primitive(pd);
-  const double seconds = median_seconds([&] {
+  const memory mx(x, engine), mw(pd.weights_desc(), engine), my(y, engine);
+  return [primitive = dnnl::matmul(pd), stream = dnnl::stream(engine), mx, mw, my]() mutable {
     primitive.execute(stream, {{DNNL_ARG_SRC, mx}, {DNNL_ARG_WEIGHTS, mw}, {DNNL_ARG_DST, my}});
     stream.wait();
-  });
-  report("onednn", name, s, seconds, static_cast<double>(pd.weights_desc().get_size()));
+  };
+}
+
+void add_limits(ThreadPool& pool, Memory& memory, std::vector<Case>& cases) {
+  cases.push_back(
+      {"limit", "read", static_cast<double>(kDecodeBytes), [&pool, &memory] {
+         const size_t part = kDecodeBytes / 64;
+         pool.parallel_for(64, 1, [&](int64_t begin, int64_t end) {
+           volatile uint64_t keep =
+               read_all(reinterpret_cast<const uint64_t*>(memory.data() + static_cast<size_t>(begin) * part),
+                        part * static_cast<size_t>(end - begin) / 8);
+           (void)keep;
+         });
+       }});
+  using Type = dnnl::memory::data_type;
+  const int64_t n = 1536;
+  const double operations = 2.0 * static_cast<double>(n * n * n);
+  cases.push_back({"limit", "onednn int8", operations, dnnl_product(Type::u8, Type::s8, Type::s32, n)});
+  cases.push_back({"limit", "onednn bf16", operations, dnnl_product(Type::bf16, Type::bf16, Type::f32, n)});
+  cases.push_back({"limit", "onednn f32", operations, dnnl_product(Type::f32, Type::f32, Type::f32, n)});
+}
+
+double limit_of(const std::vector<Case>& cases, const Case& each) {
+  const bool decode = each.group.ends_with("decode");
+  const char* name = decode                                     ? "read"
+                     : each.name == "bf16"                      ? "onednn bf16"
+                     : each.name == "f32" || each.name == "f16" ? "onednn f32"
+                                                                : "onednn int8";
+  for (const Case& limit : cases) {
+    if (limit.group == "limit" && limit.name == name) return limit.best();
+  }
+  return 0;
+}
+
+void print(const std::vector<Case>& cases) {
+  std::string group;
+  std::vector<const Case*> sorted;
+  for (const Case& each : cases) sorted.push_back(&each);
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const Case* a, const Case* b) { return a->group < b->group; });
+  for (const Case* each : sorted) {
+    if (group != each->group) fmt::print("\n{}\n", group = each->group);
+    const char* unit = each->group.ends_with("decode") || each->name == "read" ? "GB/s" : "GOP/s";
+    fmt::print("  {:<12} {:>8.1f} ({:>8.1f}) {}", each->name, each->best(), each->median(), unit);
+    if (each->group != "limit") fmt::print("  {:>4.0f} %", 100 * each->best() / limit_of(cases, *each));
+    fmt::print("\n");
+  }
+}
+
+void write_json(const std::vector<Case>& cases, const std::string& path) {
+  JsonArray rows;
+  for (const Case& each : cases) {
+    rows.push_back(
+        JsonObject{{"group", each.group},
+                   {"name", each.name},
+                   {"best", each.best()},
+                   {"median", each.median()},
+                   {"unit", each.group.ends_with("decode") || each.name == "read" ? "GB/s" : "GOP/s"}});
+  }
+  std::ofstream(path) << dump_json_pretty(Json(rows));
 }
 
 }  // namespace
@@ -100,19 +231,24 @@ void measure_dnnl(dnnl::memory::data_type type, const char* name, const Shape& s
 
 int main(int argc, char** argv) {
   using namespace volant;
-  omp_set_num_threads(1);
-  std::vector<Shape> shapes{
-      {1, 288, 32000}, {1, 768, 2048}, {8, 768, 2048}, {256, 288, 768}, {256, 768, 2048}};
-  if (argc == 4) shapes = {{std::stol(argv[1]), std::stol(argv[2]), std::stol(argv[3])}};
-  for (const Shape& s : shapes) {
-    for (const Kernels* k : host_kernels()) {
-      if (k->name == std::string("generic")) continue;
-      for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0})
-        measure_ours(*k, dtype, s);
-    }
-    measure_dnnl(dnnl::memory::data_type::f32, "f32", s);
-    measure_dnnl(dnnl::memory::data_type::bf16, "bf16", s);
-    fmt::print("\n");
+  Options options;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string word = argv[i];
+    if (word == "--isa") options.isa = argv[i + 1];
+    if (word == "--json") options.json = argv[i + 1];
+    if (word == "--threads") options.threads = std::stoi(argv[i + 1]);
+    if (word == "--rows") options.rows = std::stol(argv[i + 1]);
   }
+  ThreadPool pool(options.threads);
+  omp_set_num_threads(pool.size());
+  Memory memory;
+  const Input input(std::max<int64_t>(1, options.rows));
+  std::vector<Case> cases;
+  add_limits(pool, memory, cases);
+  add_products(options, pool, memory, input, cases);
+  measure(cases);
+  fmt::print("{} threads; best round, in brackets the median; share of the limit\n", pool.size());
+  print(cases);
+  if (!options.json.empty()) write_json(cases, options.json);
   return 0;
 }

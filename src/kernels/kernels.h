@@ -11,22 +11,24 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "tensor/dtype.h"
 
 namespace volant {
 
-inline constexpr int64_t kPanel = 16;    // outputs in a panel of weights, positions in a panel of keys
-inline constexpr int64_t kQ8Block = 32;  // inputs that share a scale
+inline constexpr int64_t kPanel = 16;     // outputs in a panel of weights, positions in a panel of keys
+inline constexpr int64_t kQ8Block = 32;   // activations that share a scale
+inline constexpr int64_t kSumBlock = 16;  // activations of a sum
 inline constexpr int64_t kMaxHeadDim = 256;
 
 // y[m, n] = sum over k of x[m, k] w[n, k], for all rows m and the panels [panel_begin, panel_end) of n.
 struct MatmulArgs {
   const void* x = nullptr;          // rows as the kernel wants them: f32, bf16 or int8
-  const float* x_scales = nullptr;  // int8: one per block of a row
-  const int32_t* x_sums = nullptr;  // int8: sum of the block's numbers, times -128
+  const float* x_scales = nullptr;  // int8: one per 32 numbers of a row
+  const int32_t* x_sums = nullptr;  // int8: the sum of each 16 numbers of a row
   int64_t x_stride = 0;             // numbers between rows of x
   int64_t n_rows = 0;
-  const void* w = nullptr;             // packed panels
-  const uint16_t* w_scales = nullptr;  // q8_0: f16 [panel, block, 16]
+  const void* w = nullptr;         // packed panels
+  const void* w_scales = nullptr;  // quantised: records of scales
   int64_t n_in = 0, n_out = 0;
   int64_t panel_begin = 0, panel_end = 0;
   float* y = nullptr;
@@ -50,17 +52,27 @@ struct AttentionArgs {
   int64_t out_stride = 0;
 };
 
+class MatmulTable {
+ public:
+  using Matmul = void (*)(const MatmulArgs&);
+  constexpr Matmul operator[](DType dtype) const { return each_[static_cast<size_t>(dtype)]; }
+  constexpr Matmul& operator[](DType dtype) { return each_[static_cast<size_t>(dtype)]; }
+
+ private:
+  Matmul each_[kDTypes] = {};
+};
+
 struct Kernels {
   const char* name;
 
-  void (*matmul_f32)(const MatmulArgs&);
-  void (*matmul_f16)(const MatmulArgs&);   // x is f32
-  void (*matmul_bf16)(const MatmulArgs&);  // x is bf16, n_in padded to even
-  void (*matmul_q8_0)(const MatmulArgs&);  // x is int8, n_in a multiple of 32
+  // By type of the weights; null for i32. x is f32 for f32 and f16; bf16 for bf16, n_in padded to even; int8
+  // for the quantised types, n_in a multiple of their block.
+  MatmulTable matmul;
 
   // n numbers to bf16 (round to nearest even); an odd end is padded with a zero.
   void (*to_bf16)(const float* x, int64_t n, uint16_t* out);
-  // n numbers, a multiple of 32, to int8 with one scale per block (largest magnitude / 127).
+  // n numbers, a multiple of 32, to int8 with a scale for each 32 (largest magnitude / 127) and a sum for
+  // each 16.
   void (*quantize_q8)(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums);
 
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);  // one row

@@ -153,9 +153,10 @@ void unpack_scales(DType dtype, const uint8_t* record, int64_t lane, Block& bloc
   if (!shape.has_scales) return;
   for (int s = 0; s < layout.block / shape.sub; ++s) {
     const int64_t at = s * kPanel + lane;
-    const uint8_t scale = record[layout.small_scales_at + at], min = record[layout.small_mins_at + at];
+    const uint8_t scale = record[layout.small_scales_at + at];
     block.scales[s] = static_cast<int8_t>(layout.small_halves ? scale & 0xF : scale);
-    block.mins[s] = static_cast<int8_t>(layout.small_halves ? scale >> 4 : min);
+    if (!shape.has_min) continue;
+    block.mins[s] = static_cast<int8_t>(layout.small_halves ? scale >> 4 : record[layout.small_mins_at + at]);
   }
 }
 

@@ -56,18 +56,56 @@ struct Simd {
     return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
   }
 
-  // Products of bytes: 4 weights (value + 128) per lane with the same 4 activations in every lane.
+  // Bytes in bulk.
   static I load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static I set1_byte(int byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
+  static I set1_int(int32_t x) { return _mm256_set1_epi32(x); }
+  static I bit_and(I a, I b) { return _mm256_and_si256(a, b); }
+  static I bit_or(I a, I b) { return _mm256_or_si256(a, b); }
+  template <int n>  // of 16-bit lanes, to the left
+  static I shift(I v) {
+    if constexpr (n == 0) return v;
+    if constexpr (n > 0) return _mm256_slli_epi16(v, n);
+    return _mm256_srli_epi16(v, n < 0 ? -n : 0);
+  }
+  static I load_table(const uint8_t* p) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static I lookup(I table, I codes) { return _mm256_shuffle_epi8(table, codes); }
+  static V load_int8(const int8_t* p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  template <bool high>
+  static V load_halves(const uint8_t* p) {
+    const __m256i both = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_cvtepi32_ps(high ? _mm256_srli_epi32(both, 4)
+                                   : _mm256_and_si256(both, _mm256_set1_epi32(0xF)));
+  }
+
+  // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
+  // They are added in 16 bits as long as none can overflow.
+  static constexpr bool kTakesOffset = false;  // of weights above 127: they are made signed first
+  template <int most>
+  static constexpr int kFolds = most > 127                     ? 1
+                                : 32767 / (most * 2 * 127) > 8 ? 8
+                                                               : 32767 / (most * 2 * 127);
   static I set1_bytes(const int8_t* p) {
     int32_t four = 0;
     __builtin_memcpy(&four, p, 4);
     return _mm256_set1_epi32(four);
   }
-  static I dot_start(int32_t) { return _mm256_setzero_si256(); }  // the +128 is taken off first
-  static I dot(I sum, I w, I x) {
-    const __m256i value = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(value), _mm256_sign_epi8(x, value));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  static I dot_begin(I) { return _mm256_setzero_si256(); }
+  template <int most>
+  static I dot(I part, I w, I x) {
+    if constexpr (most > 127) {
+      const __m256i value = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+      return _mm256_maddubs_epi16(_mm256_abs_epi8(value), _mm256_sign_epi8(x, value));
+    }
+    return _mm256_add_epi16(part, _mm256_maddubs_epi16(w, x));
+  }
+  template <int most>
+  static I dot_end(I sum, I part) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(part, _mm256_set1_epi16(1)));
   }
   static V to_float(I v) { return _mm256_cvtepi32_ps(v); }
 

@@ -46,15 +46,50 @@ struct Simd {
   static float sum(V v) { return _mm512_reduce_add_ps(v); }
   static float largest(V v) { return _mm512_reduce_max_ps(v); }
 
-  // Products of bytes: 4 weights (value + 128) per lane with the same 4 activations in every lane.
+  // Bytes in bulk.
   static I load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static I set1_byte(int byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
+  static I set1_int(int32_t x) { return _mm512_set1_epi32(x); }
+  static I bit_and(I a, I b) { return _mm512_and_si512(a, b); }
+  static I bit_or(I a, I b) { return _mm512_or_si512(a, b); }
+  template <int n>  // of 16-bit lanes, to the left
+  static I shift(I v) {
+    if constexpr (n == 0) return v;
+    if constexpr (n > 0) return _mm512_slli_epi16(v, n);
+    return _mm512_srli_epi16(v, n < 0 ? -n : 0);
+  }
+  static I load_table(const uint8_t* p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static I lookup(I table, I codes) { return _mm512_shuffle_epi8(table, codes); }
+  static V load_int8(const int8_t* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+  template <bool high>
+  static V load_halves(const uint8_t* p) {
+    const __m512i both = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm512_cvtepi32_ps(high ? _mm512_srli_epi32(both, 4)
+                                   : _mm512_and_si512(both, _mm512_set1_epi32(0xF)));
+  }
+
+  // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
+  static constexpr bool kTakesOffset = true;
+  template <int most>
+  static constexpr int kFolds = 8;
   static I set1_bytes(const int8_t* p) {
     int32_t four = 0;
     __builtin_memcpy(&four, p, 4);
     return _mm512_set1_epi32(four);
   }
-  static I dot_start(int32_t sum) { return _mm512_set1_epi32(sum); }  // takes the +128 off
-  static I dot(I sum, I w, I x) { return _mm512_dpbusd_epi32(sum, w, x); }
+  static I dot_begin(I sum) { return sum; }
+  template <int most>
+  static I dot(I part, I w, I x) {
+    return _mm512_dpbusd_epi32(part, w, x);
+  }
+  template <int most>
+  static I dot_end(I, I part) {
+    return part;
+  }
   static V to_float(I v) { return _mm512_cvtepi32_ps(v); }
 
   // Products of pairs of bf16.

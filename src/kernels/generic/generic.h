@@ -3,10 +3,7 @@
 #include "kernels/kernels.h"
 
 namespace volant::generic {
-void matmul_f32(const MatmulArgs& args);
-void matmul_f16(const MatmulArgs& args);
-void matmul_bf16(const MatmulArgs& args);
-void matmul_q8_0(const MatmulArgs& args);
+MatmulTable matmuls();
 void to_bf16(const float* x, int64_t n, uint16_t* out);
 void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums);
 void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out);

@@ -18,16 +18,15 @@ void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t*
     float largest = 0;
     for (int64_t i = 0; i < kQ8Block; ++i) largest = std::max(largest, std::fabs(block[i]));
     const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
-    int32_t sum = 0;
+    sums[2 * b] = sums[2 * b + 1] = 0;
     for (int64_t i = 0; i < kQ8Block; ++i) {
       // The clamp keeps NaN and infinity, which a broken model may produce, out of the conversion.
       const float value = std::clamp(std::nearbyint(block[i] * inverse), -127.0F, 127.0F);
       const int whole = value == value ? static_cast<int>(value) : 0;
       out[b * kQ8Block + i] = static_cast<int8_t>(whole);
-      sum += whole;
+      sums[2 * b + i / kSumBlock] += whole;
     }
     scales[b] = largest / 127.0F;
-    sums[b] = -128 * sum;
   }
 }
 

@@ -4,12 +4,9 @@
 namespace volant {
 
 const Kernels& generic_kernels() {
-  static constexpr Kernels kTable{
+  static const Kernels kTable{
       .name = "generic",
-      .matmul_f32 = generic::matmul_f32,
-      .matmul_f16 = generic::matmul_f16,
-      .matmul_bf16 = generic::matmul_bf16,
-      .matmul_q8_0 = generic::matmul_q8_0,
+      .matmul = generic::matmuls(),
       .to_bf16 = generic::to_bf16,
       .quantize_q8 = generic::quantize_q8,
       .rms_norm = generic::rms_norm,

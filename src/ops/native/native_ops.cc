@@ -32,8 +32,8 @@ NativeOps::Act NativeOps::embed(const Weight& w, std::span<const int32_t> ids) {
 
 void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
   const int64_t rows = x.rows(), n = x.columns();
-  using Input = WeightFormat::Input;
-  const Input input = w.format().input;
+  using Input = MatmulInput;
+  const Input input = w.input();
   if (input == Input::kF32) {
     args.x = x.row(0);
     args.x_stride = n;
@@ -56,11 +56,11 @@ void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
       p.stride = n;
       p.rows = pool_.take(static_cast<size_t>(rows * n));
       p.scales = pool_.take(static_cast<size_t>(rows * n_block) * sizeof(float));
-      p.sums = pool_.take(static_cast<size_t>(rows * n_block) * sizeof(int32_t));
+      p.sums = pool_.take(static_cast<size_t>(rows * n_block) * 2 * sizeof(int32_t));
       threads_.parallel_for(rows, grain_for(kGrainNumbers, n), [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
           k.quantize_q8(x.row(r), n, p.rows.as<int8_t>() + r * n, p.scales.as<float>() + r * n_block,
-                        p.sums.as<int32_t>() + r * n_block);
+                        p.sums.as<int32_t>() + 2 * r * n_block);
         }
       });
     }
@@ -84,7 +84,7 @@ NativeOps::Act NativeOps::linear(const Act& x, const Weight& w) {
   args.n_out = w.n_out();
   args.y = out.row(0);
   args.y_stride = w.n_out();
-  const auto matmul = kernels().*w.format().matmul;
+  const auto matmul = kernels().matmul[w.dtype()];
   const int64_t n_panel = panel_count(w.n_out()), n_step = (n_panel + kPanelStep - 1) / kPanelStep;
   const int64_t products = kPanelStep * kPanel * w.n_in() * x.rows();
   threads_.parallel_for(n_step, grain_for(kGrainProducts, products), [&](int64_t begin, int64_t end) {

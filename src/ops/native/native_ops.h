@@ -58,7 +58,7 @@ class NativeOps {
   // The rows of an activation as a weight's kernel wants them; kept for the next weight that wants the same.
   struct Prepared {
     uint64_t id = 0;
-    WeightFormat::Input input = WeightFormat::Input::kF32;
+    MatmulInput input = MatmulInput::kF32;
     BufferPool::Buffer rows, scales, sums;
     int64_t stride = 0;
   };

@@ -8,25 +8,21 @@
 
 namespace volant {
 
-// How a number type is multiplied: the form its activations take and the kernel.
-struct WeightFormat {
-  enum class Input { kF32, kBF16, kQ8 };
-  DType dtype;
-  Input input;
-  void (*Kernels::*matmul)(const MatmulArgs&);
-};
+// The form that activations take for the products of a number type.
+enum class MatmulInput { kF32, kBF16, kQ8 };
 
 class NativeWeight {
  public:
   NativeWeight() = default;
-  // f32, f16, bf16 or q8_0, with one dimension or two. kLimit when there is no memory for it.
+  // Any type but i32, with one dimension or two. kLimit when there is no memory for it.
   static Result<NativeWeight> load(const TensorView& view, ThreadPool& pool);
 
   int64_t n_out() const { return n_out_; }
   int64_t n_in() const { return n_in_; }
-  const WeightFormat& format() const { return *format_; }
+  DType dtype() const { return dtype_; }
+  MatmulInput input() const;
   const void* data() const { return data_.data(); }
-  const uint16_t* scales() const { return reinterpret_cast<const uint16_t*>(data_.data() + scales_at_); }
+  const void* scales() const { return data_.data() + scales_at_; }
   // Of a weight with one dimension.
   const float* vector() const { return reinterpret_cast<const float*>(data_.data()); }
   size_t bytes() const { return data_.bytes(); }
@@ -34,7 +30,7 @@ class NativeWeight {
   void read_row(int64_t row, float* out) const;
 
  private:
-  const WeightFormat* format_ = nullptr;
+  DType dtype_ = DType::kF32;
   int64_t n_out_ = 0, n_in_ = 0;
   size_t scales_at_ = 0;
   Pages data_;
