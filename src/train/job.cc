@@ -2,58 +2,26 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <span>
 #include <vector>
 
 #include "base/digest.h"
-#include "base/nearest.h"
+#include "train/job_fields.h"
 
 namespace volant {
 namespace {
 
-Status check_keys(const JsonObject& object, std::span<const std::string> known, std::string_view inside) {
-  for (const auto& field : object) {
-    const std::string key(field.key());
-    if (std::find(known.begin(), known.end(), key) == known.end())
-      return fail(ErrorCode::kInvalidArgument, "unknown key '{}'{}{}", key, inside, did_you_mean(key, known));
-  }
-  return {};
-}
+struct ObjectiveName {
+  std::string_view name;
+  TrainJob::Objective objective;
+};
+constexpr std::array kObjectives = {ObjectiveName{"pretrain", TrainJob::Objective::kPretrain},
+                                    ObjectiveName{"sft", TrainJob::Objective::kSft}};
 
-// The field as a Json: a JsonObject given to json_find would be copied.
-Result<const Json*> object_of(const Json& json, std::string_view key) {
-  const Json* found = json_find(json, key);
-  if (found == nullptr || !found->is_object())
-    return fail(ErrorCode::kInvalidArgument, "expected an object '{}'", key);
-  return found;
-}
-
-Status in_range(std::string_view key, double value, double low, double high) {
-  if (std::isfinite(value) && value >= low && value <= high) return {};
-  return fail(ErrorCode::kInvalidArgument, "'{}': expected {} to {}, got {}", key, low, high, value);
-}
-
-Status read_int(const Json& json, std::string_view key, int64_t low, int64_t high, int64_t& value) {
-  value = TRY(json_int_or(json, key, value));
-  return in_range(key, static_cast<double>(value), static_cast<double>(low), static_cast<double>(high));
-}
-Status read_number(const Json& json, std::string_view key, double low, double high, double& value) {
-  value = TRY(json_number_or(json, key, value));
-  return in_range(key, value, low, high);
-}
-Status read_word(const Json& json, std::string_view key, std::span<const std::string> words,
-                 std::string& value) {
-  value = TRY(json_string_or(json, key, value));
-  if (std::find(words.begin(), words.end(), value) != words.end()) return {};
-  std::string list;
-  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
-  return fail(ErrorCode::kInvalidArgument, "'{}': expected one of {}, got '{}'", key, list, value);
-}
-Status read_path(const Json& json, std::string_view key, const Path& folder, Path& path) {
-  const std::string text = TRY(json_string_or(json, key, ""));
-  if (!text.empty()) path = (folder / text).lexically_normal();
-  return {};
+std::vector<std::string> objective_names() {
+  std::vector<std::string> names;
+  for (const ObjectiveName& each : kObjectives) names.emplace_back(each.name);
+  return names;
 }
 
 Status read_model(const Json& json, const Path& folder, TrainJob& job) {
@@ -120,13 +88,7 @@ Status read_schedule(const Json& json, TrainJob& job) {
 }  // namespace
 
 std::string TrainJob::objective_name() const {
-  switch (objective) {
-    case Objective::kPretrain:
-      return "pretrain";
-    case Objective::kSft:
-      break;
-  }
-  return "sft";
+  return std::string(std::ranges::find(kObjectives, objective, &ObjectiveName::objective)->name);
 }
 
 std::string TrainJob::digest() const {
@@ -163,16 +125,17 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "epochs",
                                                  "finish_with",
                                                  "n_threads"};
-  static const std::array<std::string, 2> kObjectives = {"pretrain", "sft"}, kFinish = {"best", "last"};
+  static const std::array<std::string, 2> kFinish = {"best", "last"};
   static const std::array<std::string, 3> kTypes = {"auto", "bf16", "f32"},
                                           kSaveTypes = {"f32", "bf16", "f16"};
   if (!json.is_object()) return fail(ErrorCode::kParse, "expected a JSON object");
   TrainJob job;
   job.source = json.as_object();
+  job.folder = folder;
   TRY(check_keys(job.source, kKeys, ""));
   std::string objective = "pretrain";
-  TRY(read_word(json, "objective", kObjectives, objective));
-  job.objective = objective == "sft" ? TrainJob::Objective::kSft : TrainJob::Objective::kPretrain;
+  TRY(read_word(json, "objective", objective_names(), objective));
+  job.objective = std::ranges::find(kObjectives, objective, &ObjectiveName::name)->objective;
   TRY(read_word(json, "dtype", kTypes, job.dtype));
   TRY(read_word(json, "save_dtype", kSaveTypes, job.save_dtype));
   TRY(read_word(json, "finish_with", kFinish, job.finish_with));

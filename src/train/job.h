@@ -38,6 +38,7 @@ struct TrainJob {
   int n_threads = 0;                 // 0: one for each core
 
   JsonObject source;  // as it was read
+  Path folder;        // where it lies: that of the run
 
   // "sft"
   std::string objective_name() const;
