@@ -162,6 +162,10 @@ Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids) {
   return all;
 }
 
+Status Engine::set_weights(const TensorSource& source) {
+  return impl_->scheduler.change_model([&] { return impl_->model->set_weights(source); });
+}
+
 Result<std::vector<int32_t>> Engine::encode_chat(const JsonArray& messages) const {
   return impl_->chat.encode(messages);
 }

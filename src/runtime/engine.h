@@ -93,6 +93,12 @@ class Engine {
   // All logits [ids.size(), n_vocab], row-major: for parity checks.
   Result<std::vector<float>> logits(std::span<const int32_t> ids);
 
+  // Other weights for the same model, for one that is in training: waits for the requests that run, holds
+  // back those that wait, and forgets what was read with the old weights. `source` as in
+  // NativeModel::set_weights.
+  using TensorSource = std::function<Result<TensorView>(const TensorSpec&)>;
+  Status set_weights(const TensorSource& source);
+
   // Prompt ids of a conversation, through the model's chat template.
   Result<std::vector<int32_t>> encode_chat(const JsonArray& messages) const;
 

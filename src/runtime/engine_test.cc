@@ -359,5 +359,41 @@ TEST(Engine, WhatCannotBeServedIsRefusedByName) {
   EXPECT_THAT(refuse("nowhere"), HasSubstr("nowhere"));
 }
 
+// A model whose head looks one word further: another answer, and the old one again with the old weights.
+TEST(Engine, WeightsCanBeChangedBetweenAnswersAndOldPositionsAreForgotten) {
+  ENGINE_OR_SKIP(engine, {});
+  const GenerateRequest request = greedy_request(*engine, "Once upon a time", 24);
+  const std::vector<int32_t> before = engine->generate(request).value().ids;
+  const auto own = [&](const TensorSpec& spec) { return engine->checkpoint().tensor(spec.name); };
+  std::vector<std::vector<float>> kept;
+  const auto halved = [&](const TensorSpec& spec) -> Result<TensorView> {
+    kept.push_back(to_f32(TRY(own(spec))));
+    if (spec.name.find("mlp.down_proj") != std::string::npos)
+      for (float& x : kept.back()) x *= 0.5F;
+    return TensorView{DType::kF32, spec.shape, std::as_bytes(std::span(kept.back()))};
+  };
+  ASSERT_TRUE(engine->set_weights(halved));
+  EXPECT_NE(engine->generate(request).value().ids, before);
+  ASSERT_TRUE(engine->set_weights(own));
+  EXPECT_EQ(engine->generate(request).value().ids, before);
+  const auto broken = [&](const TensorSpec&) -> Result<TensorView> {
+    return fail(ErrorCode::kNotFound, "no such tensor");
+  };
+  EXPECT_EQ(engine->set_weights(broken).error().code, ErrorCode::kNotFound);
+}
+
+// Each answer is wholly of one set of weights, whatever runs while they change.
+TEST(Engine, WeightsDoNotChangeInsideAnAnswer) {
+  ENGINE_OR_SKIP(engine, {});
+  const GenerateRequest request = greedy_request(*engine, "Once upon a time", 40);
+  const std::vector<int32_t> expected = engine->generate(request).value().ids;
+  std::vector<std::future<std::vector<int32_t>>> answers;
+  for (int i = 0; i < 6; ++i)
+    answers.push_back(std::async(std::launch::async, [&] { return engine->generate(request).value().ids; }));
+  const auto own = [&](const TensorSpec& spec) { return engine->checkpoint().tensor(spec.name); };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(engine->set_weights(own));
+  for (auto& answer : answers) EXPECT_EQ(answer.get(), expected);
+}
+
 }  // namespace
 }  // namespace volant

@@ -68,6 +68,16 @@ Status Scheduler::read_through(std::span<const int32_t> ids, const OnRows& on_ro
   return reading.status;
 }
 
+Status Scheduler::change_model(const std::function<Status()>& run) {
+  Change change{.run = &run, .status = {}};
+  std::unique_lock lock(mutex_);
+  if (stop_) return fail(ErrorCode::kUnavailable, "the engine is closing");
+  changes_.push_back(&change);
+  work_came_.notify_one();
+  change_done_.wait(lock, [&] { return change.done; });
+  return change.status;
+}
+
 EngineStats Scheduler::stats() const {
   const std::lock_guard lock(mutex_);
   EngineStats stats = stats_;
@@ -76,23 +86,40 @@ EngineStats Scheduler::stats() const {
   return stats;
 }
 
+bool Scheduler::live() const {
+  return std::ranges::any_of(slots_, [](const Slot& slot) { return slot.answer != nullptr; });
+}
+
 bool Scheduler::wait_for_work() {
-  const auto live = [&] {
-    return std::ranges::any_of(slots_, [](const Slot& slot) { return slot.answer != nullptr; });
-  };
   std::unique_lock lock(mutex_);
-  if (!stop_ && waiting_.empty() && readings_.empty() && !live()) {
+  const auto none = [&] { return waiting_.empty() && readings_.empty() && changes_.empty(); };
+  if (!stop_ && none() && !live()) {
     model_.set_busy(false);
-    work_came_.wait(lock, [&] { return stop_ || !waiting_.empty() || !readings_.empty(); });
+    work_came_.wait(lock, [&] { return stop_ || !none(); });
   }
   return !stop_;
+}
+
+bool Scheduler::change_models() {
+  while (true) {
+    const Change* change = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (changes_.empty()) return true;
+      if (live() || !readings_.empty()) return false;
+      change = changes_.front();
+    }
+    Status status = (*change->run)();
+    for (Slot& slot : slots_) slot.cached.clear();
+    finish_change(std::move(status));
+  }
 }
 
 void Scheduler::work() {
   while (wait_for_work()) {
     model_.set_busy(true);
     end_cancelled();
-    admit();
+    if (change_models()) admit();
     plan();
     if (tokens_.empty()) continue;
     const double begin = steady_seconds();
@@ -263,6 +290,17 @@ void Scheduler::finish_reading(Status status) {
   reading_done_.notify_all();
 }
 
+void Scheduler::finish_change(Status status) {
+  {
+    const std::lock_guard lock(mutex_);
+    Change* change = changes_.front();
+    changes_.pop_front();
+    change->status = std::move(status);
+    change->done = true;
+  }
+  change_done_.notify_all();
+}
+
 void Scheduler::cancel_all() {
   for (Slot& slot : slots_) {
     if (slot.answer) release(slot, FinishReason::kCancelled);
@@ -275,6 +313,7 @@ void Scheduler::cancel_all() {
   }
   for (const auto& [id, answer] : waiting) answer->finish(FinishReason::kCancelled);
   while (!readings_.empty()) finish_reading(fail(ErrorCode::kCancelled, "the engine is closing"));
+  while (!changes_.empty()) finish_change(fail(ErrorCode::kCancelled, "the engine is closing"));
 }
 
 }  // namespace volant

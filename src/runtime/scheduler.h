@@ -27,6 +27,9 @@ class Scheduler {
   // thread, and waits for the end. kCancelled when the engine is closed meanwhile.
   using OnRows = std::function<void(int64_t first_row, std::span<const float> logits)>;
   Status read_through(std::span<const int32_t> ids, const OnRows& on_rows);
+  // Runs `change` on the worker's thread when no answer is live and no text is read, forgets all kept
+  // positions, and waits for the end. Answers that wait do not start before. kCancelled as above.
+  Status change_model(const std::function<Status()>& change);
   EngineStats stats() const;
 
  private:
@@ -43,6 +46,11 @@ class Scheduler {
     bool done = false;
     Status status;
   };
+  struct Change {
+    const std::function<Status()>* run;
+    bool done = false;
+    Status status;
+  };
   // Rows of one sequence in the batch of this step.
   struct Part {
     Slot* slot = nullptr;  // null: the text that is read through
@@ -52,6 +60,9 @@ class Scheduler {
   void work();
   bool wait_for_work();  // false: stop
   void admit();
+  bool live() const;
+  // False: a change waits for what is live.
+  bool change_models();
   void end_cancelled();
   void release(Slot& slot, FinishReason reason);
   void plan();
@@ -60,6 +71,7 @@ class Scheduler {
                  bool all_out);
   void use_logits(std::span<const float> logits);
   void finish_reading(Status status);
+  void finish_change(Status status);
   void cancel_all();
 
   NativeModel& model_;
@@ -70,12 +82,13 @@ class Scheduler {
   double seconds_per_row_ = 0;  // of the last large step; 0: not known yet
 
   mutable std::mutex mutex_;
-  std::condition_variable work_came_, reading_done_;
+  std::condition_variable work_came_, reading_done_, change_done_;
   bool stop_ = false;
   uint64_t last_id_ = 0;
   std::unordered_map<uint64_t, Answer*> jobs_;  // waiting and live
   std::deque<std::pair<uint64_t, std::unique_ptr<Answer>>> waiting_;
   std::deque<Reading*> readings_;
+  std::deque<Change*> changes_;
   EngineStats stats_;
 
   // the batch of this step

@@ -27,7 +27,10 @@ Result<TensorView> convert(const TensorView& view, DType dtype, std::vector<std:
 
 struct NativeModel::State {
   State(const ModelConfig& config_in, const NativeOptions& options)
-      : config(config_in), threads(options.n_threads), model(make_model<NativeOps>(config_in)) {}
+      : config(config_in),
+        threads(options.n_threads),
+        model(make_model<NativeOps>(config_in)),
+        dtype(options.dtype) {}
   ModelConfig config;
   ThreadPool threads;
   KvCache cache;
@@ -36,7 +39,30 @@ struct NativeModel::State {
   NativeAct last;  // what logits() gave out
   std::optional<ThreadPool::Busy> busy;
   uint64_t weight_bytes = 0;
+  std::optional<DType> dtype;  // of matrices; none: the source's own
+
+  Status fill(const TensorSource& source);
 };
+
+Status NativeModel::State::fill(const TensorSource& source) {
+  Status status;
+  weight_bytes = 0;
+  model->visit([&](const TensorSpec& spec, NativeWeight& weight) {
+    if (!status) return;
+    status = [&]() -> Status {
+      TensorView view = TRY(source(spec));
+      if (view.shape != spec.shape)
+        return fail(ErrorCode::kInvalidArgument, "expected {} numbers in another shape", view.count());
+      std::vector<std::byte> converted;
+      if (dtype && view.shape.size() == 2) view = TRY(convert(view, *dtype, converted));
+      weight = TRY(NativeWeight::load(view, threads));
+      return {};
+    }();
+    if (!status) status = std::move(status).error().at(fmt::format("tensor '{}'", spec.name));
+    weight_bytes += weight.bytes();
+  });
+  return status;
+}
 
 NativeModel::NativeModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
 NativeModel::~NativeModel() = default;
@@ -45,19 +71,7 @@ Result<std::unique_ptr<NativeModel>> NativeModel::load(const Checkpoint& checkpo
                                                        const NativeOptions& options) {
   const ModelConfig& config = checkpoint.config();
   auto state = std::make_unique<State>(config, options);
-  Status status;
-  state->model->visit([&](const TensorSpec& spec, NativeWeight& weight) {
-    if (!status) return;
-    status = [&]() -> Status {
-      TensorView view = TRY(checkpoint.tensor(spec.name));
-      std::vector<std::byte> converted;
-      if (options.dtype && view.shape.size() == 2) view = TRY(convert(view, *options.dtype, converted));
-      weight = TRY(NativeWeight::load(view, state->threads));
-      return {};
-    }();
-    if (!status) status = std::move(status).error().at(fmt::format("tensor '{}'", spec.name));
-    state->weight_bytes += weight.bytes();
-  });
+  Status status = state->fill([&](const TensorSpec& spec) { return checkpoint.tensor(spec.name); });
   if (!status) return std::move(status).error().at(checkpoint.path().string());
   checkpoint.forget_pages();
   if (options.n_slot > 0) {
@@ -69,6 +83,8 @@ Result<std::unique_ptr<NativeModel>> NativeModel::load(const Checkpoint& checkpo
   }
   return std::unique_ptr<NativeModel>(new NativeModel(std::move(state)));
 }
+
+Status NativeModel::set_weights(const TensorSource& source) { return state_->fill(source); }
 
 const ModelConfig& NativeModel::config() const { return state_->config; }
 

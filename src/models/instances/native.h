@@ -1,6 +1,7 @@
 // NativeModel: a model of any family on NativeOps, for inference: a plain handle without templates.
 // One forward pass at a time.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,6 +23,10 @@ class NativeModel {
   // Copies the weights into the kernels' layout; the checkpoint may go afterwards.
   static Result<std::unique_ptr<NativeModel>> load(const Checkpoint& checkpoint,
                                                    const NativeOptions& options);
+  // Takes all weights anew, between passes: a model that follows another one's training. `source` gives each
+  // tensor in the shape that its spec says. After an error the weights are partly old and partly new.
+  using TensorSource = std::function<Result<TensorView>(const TensorSpec&)>;
+  Status set_weights(const TensorSource& source);
   ~NativeModel();
 
   const ModelConfig& config() const;
