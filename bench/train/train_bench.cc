@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "train/adamw.h"
+#include "train/optimizer.h"
 
 namespace {
 
@@ -65,12 +65,12 @@ int main(int argc, char** argv) {
     for (float& x : p.values)
       x = p.spec.shape.size() == 1 ? 1.0F : static_cast<float>(0.02 * random.normal());
   model.weights_changed();
-  AdamW optimiser(model);
   const Tokens t = random_tokens(number(7), number(8), config.vocab_size);
   const Batch batch{
       .tokens = t.tokens, .pos = t.pos, .seq_begin = t.seq_begin, .kv_slot = {}, .out_rows = t.out_rows};
   const auto rows = static_cast<double>(t.tokens.size());
   const TrainJob job;
+  const auto optimiser = make_optimizer(job, model);
   std::vector<double> seconds;
   double loss = 0;
   for (int64_t step = 0; step < number(11) + 2; ++step) {
@@ -78,8 +78,8 @@ int main(int argc, char** argv) {
     const auto sum = model.loss_and_gradient(batch, t.targets, t.weights, static_cast<float>(1 / rows));
     if (!sum) return std::fprintf(stderr, "%s\n", sum.error().to_string().c_str()), 1;
     loss = *sum / rows;
-    const double norm = AdamW::gradient_norm(model);
-    optimiser.step(model, job, step, 1e-4, norm > 1 ? 1 / norm : 1);
+    const double norm = gradient_norm(model);
+    optimiser->step(model, step, 1e-4, norm > 1 ? 1 / norm : 1);
     if (step >= 2) seconds.push_back(steady_seconds() - begin);  // two steps to warm up
   }
   std::sort(seconds.begin(), seconds.end());

@@ -7,6 +7,8 @@
 
 #include "base/digest.h"
 #include "train/job_fields.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
 
 namespace volant {
 namespace {
@@ -85,6 +87,27 @@ Status read_schedule(const Json& json, TrainJob& job) {
   return read_int(json, "patience", 0, 1 << 20, job.patience);
 }
 
+Status read_optimizer(const Json& json, TrainJob& job) {
+  TRY(read_word(json, "optimizer", optimizer_names(), job.optimizer));
+  TRY(read_word(json, "schedule", schedule_names(), job.schedule));
+  if (job.optimizer == "muon") job.momentum = 0.95;
+  TRY(read_number(json, "momentum", 0, 0.99999, job.momentum));
+  job.nesterov = TRY(json_bool_or(json, "nesterov", job.nesterov));
+  TRY(read_int(json, "step_every", 1, 1LL << 40, job.step_every));
+  TRY(read_number(json, "step_gamma", 0, 1, job.step_gamma));
+  TRY(read_int(json, "plateau_patience", 1, 1 << 20, job.plateau_patience));
+  TRY(read_number(json, "plateau_factor", 0, 1, job.plateau_factor));
+  TRY(read_number(json, "label_smoothing", 0, 0.99, job.label_smoothing));
+  TRY(read_number(json, "z_loss", 0, 1, job.z_loss));
+  TRY(read_number(json, "neftune_alpha", 0, 1000, job.neftune_alpha));
+  TRY(read_number(json, "ema_decay", 0, 0.9999999, job.ema_decay));
+  TRY(read_int(json, "average_last", 0, 1000, job.average_last));
+  if ((job.finish_with == "average") != (job.average_last > 0))
+    return fail(ErrorCode::kInvalidArgument,
+                "expected 'finish_with': \"average\" together with 'average_last', a number of checkpoints");
+  return {};
+}
+
 }  // namespace
 
 std::string TrainJob::objective_name() const {
@@ -98,34 +121,48 @@ std::string TrainJob::digest() const {
 }
 
 Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
-  static const std::vector<std::string> kKeys = {"objective",
-                                                 "model",
-                                                 "tokenizer",
-                                                 "data",
-                                                 "seed",
-                                                 "dtype",
-                                                 "save_dtype",
-                                                 "max_seq_len",
-                                                 "tokens_per_step",
-                                                 "micro_batch_tokens",
-                                                 "steps",
-                                                 "max_seconds",
-                                                 "lr",
-                                                 "min_lr_ratio",
-                                                 "warmup_steps",
-                                                 "weight_decay",
+  // In alphabetical order.
+  static const std::vector<std::string> kKeys = {"average_last",
                                                  "beta1",
                                                  "beta2",
+                                                 "checkpoint_every",
+                                                 "data",
+                                                 "dtype",
+                                                 "ema_decay",
+                                                 "epochs",
                                                  "eps",
-                                                 "grad_clip",
                                                  "evaluate_every",
                                                  "evaluate_tokens",
-                                                 "checkpoint_every",
-                                                 "patience",
-                                                 "epochs",
                                                  "finish_with",
-                                                 "n_threads"};
-  static const std::array<std::string, 2> kFinish = {"best", "last"};
+                                                 "grad_clip",
+                                                 "label_smoothing",
+                                                 "lr",
+                                                 "max_seconds",
+                                                 "max_seq_len",
+                                                 "micro_batch_tokens",
+                                                 "min_lr_ratio",
+                                                 "model",
+                                                 "momentum",
+                                                 "n_threads",
+                                                 "neftune_alpha",
+                                                 "nesterov",
+                                                 "objective",
+                                                 "optimizer",
+                                                 "patience",
+                                                 "plateau_factor",
+                                                 "plateau_patience",
+                                                 "save_dtype",
+                                                 "schedule",
+                                                 "seed",
+                                                 "step_every",
+                                                 "step_gamma",
+                                                 "steps",
+                                                 "tokenizer",
+                                                 "tokens_per_step",
+                                                 "warmup_steps",
+                                                 "weight_decay",
+                                                 "z_loss"};
+  static const std::array<std::string, 3> kFinish = {"best", "last", "average"};
   static const std::array<std::string, 3> kTypes = {"auto", "bf16", "f32"},
                                           kSaveTypes = {"f32", "bf16", "f16"};
   if (!json.is_object()) return fail(ErrorCode::kParse, "expected a JSON object");
@@ -139,6 +176,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   TRY(read_word(json, "dtype", kTypes, job.dtype));
   TRY(read_word(json, "save_dtype", kSaveTypes, job.save_dtype));
   TRY(read_word(json, "finish_with", kFinish, job.finish_with));
+  TRY(read_optimizer(json, job));
   TRY(read_model(json, folder, job));
   TRY(read_data(json, folder, job));
   TRY(read_schedule(json, job));

@@ -30,11 +30,19 @@ struct TrainJob {
   double max_seconds = 0;  // 0: no limit; else the schedule ends by then however slow the machine is
   double lr = 1e-3, min_lr_ratio = 0.1;
   int64_t warmup_steps = 20;
+  std::string optimizer = "adamw", schedule = "cosine";  // names in train/optimizer.h and train/schedule.h
+  double momentum = 0.9;                                 // of sgd; of muon, 0.95 where nothing is said
+  bool nesterov = false;
+  int64_t step_every = 1000, plateau_patience = 2;  // of the schedules "step" and "plateau"
+  double step_gamma = 0.5, plateau_factor = 0.5;
+  double label_smoothing = 0, z_loss = 0, neftune_alpha = 0;  // see LossRows and Regularisers in ops/torch
+  double ema_decay = 0;      // moving average of the weights, which is then evaluated and kept; 0: none
+  int64_t average_last = 0;  // checkpoints whose mean the finished model is, with finish_with "average"
   double weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, grad_clip = 1;
   int64_t evaluate_every = 100, checkpoint_every = 100;  // 0: only at the end
   int64_t evaluate_tokens = 131072;                      // at most so many of the validation set at a time
   int64_t patience = 0;              // evaluations without progress before the end; 0: never
-  std::string finish_with = "best";  // best | last: which weights the finished model has
+  std::string finish_with = "best";  // best | last | average: which weights the finished model has
   int n_threads = 0;                 // 0: one for each core
 
   JsonObject source;  // as it was read

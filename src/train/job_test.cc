@@ -99,5 +99,28 @@ TEST(Schedule, ASlowMachineStillEndsItsCosineInTime) {
   EXPECT_NEAR(learning_rate(job, 3, 1), 0, 1e-12);
 }
 
+TEST(Schedule, EachShapeHasItsPoints) {
+  TrainJob job;
+  job.lr = 2;
+  job.steps = 100;
+  job.warmup_steps = 0;
+  job.min_lr_ratio = 0.1;
+  const auto rate = [&](const char* name, int64_t step, int64_t plateaus = 0) {
+    job.schedule = name;
+    return learning_rate(job, step, train_progress(job, step, 0), plateaus);
+  };
+  EXPECT_DOUBLE_EQ(rate("constant", 99), 2);
+  EXPECT_DOUBLE_EQ(rate("linear", 50), 2 * 0.55);
+  job.step_every = 30;
+  job.step_gamma = 0.5;
+  EXPECT_DOUBLE_EQ(rate("step", 29), 2);
+  EXPECT_DOUBLE_EQ(rate("step", 61), 0.5);
+  EXPECT_DOUBLE_EQ(rate("plateau", 99, 2), 0.5);
+  EXPECT_DOUBLE_EQ(rate("plateau", 99, 9), 0.2) << "not below min_lr_ratio";
+  EXPECT_NEAR(rate("one_cycle", 0), 0.08, 1e-12);
+  EXPECT_NEAR(rate("one_cycle", 30), 2, 1e-12);
+  EXPECT_NEAR(rate("one_cycle", 65), 1.001, 1e-12) << "half the way down to a thousandth";
+}
+
 }  // namespace
 }  // namespace volant

@@ -9,6 +9,7 @@ namespace volant {
 namespace {
 
 constexpr const char* kFormat = "volant-train-2";
+const std::string kSlot = "optimizer.";  // before the names of what is remembered
 
 std::span<const std::byte> bytes_of(std::span<const float> numbers) { return std::as_bytes(numbers); }
 
@@ -31,9 +32,13 @@ Result<uint64_t> count(const Json& json, std::string_view key) {
 }  // namespace
 
 Json TrainState::to_json() const {
-  JsonObject json{{"step", step},           {"objective", objective},
-                  {"tokens", tokens},       {"elapsed", elapsed},
-                  {"best_step", best_step}, {"evaluations_without_progress", evaluations_without_progress}};
+  JsonObject json{{"step", step},
+                  {"objective", objective},
+                  {"tokens", tokens},
+                  {"elapsed", elapsed},
+                  {"best_step", best_step},
+                  {"evaluations_without_progress", evaluations_without_progress},
+                  {"n_plateaus", n_plateaus}};
   if (std::isfinite(best_loss)) json["best_loss"] = best_loss;
   return json;
 }
@@ -46,27 +51,24 @@ Result<TrainState> TrainState::from_json(const Json& json) {
   state.elapsed = TRY(json_number(json, "elapsed"));
   state.best_loss = TRY(json_number_or(json, "best_loss", state.best_loss));
   state.best_step = TRY(json_int(json, "best_step"));
+  state.n_plateaus = TRY(json_int_or(json, "n_plateaus", 0));
   state.evaluations_without_progress = TRY(json_int(json, "evaluations_without_progress"));
   return state;
 }
 
-Status save_checkpoint(const Path& file, const TorchModel& model, AdamW* optimiser, const TrainState& state,
-                       const std::string& job_digest) {
+Status save_checkpoint(const Path& file, const TorchModel& model, const std::vector<Optimizer::Slot>& slots,
+                       const TrainState& state, const std::string& job_digest) {
   std::map<std::string, SafetensorsEntry> tensors;
-  for (size_t i = 0; i < model.parameters().size(); ++i) {
-    const auto& p = model.parameters()[i];
-    tensors[p.spec.name] = {"F32", p.spec.shape, bytes_of(p.values)};
-    if (optimiser == nullptr) continue;
-    tensors["adamw.m." + p.spec.name] = {"F32", p.spec.shape, bytes_of(optimiser->first_moments()[i])};
-    tensors["adamw.v." + p.spec.name] = {"F32", p.spec.shape, bytes_of(optimiser->second_moments()[i])};
-  }
+  for (const auto& p : model.parameters()) tensors[p.spec.name] = {"F32", p.spec.shape, bytes_of(p.values)};
+  for (const Optimizer::Slot& slot : slots)
+    tensors[kSlot + slot.name] = {"F32", {static_cast<int64_t>(slot.values.size())}, bytes_of(slot.values)};
   TRY(make_dirs(file.parent_path()));
   return write_safetensors(file, tensors,
                            {{"format", kFormat}, {"state", dump_json(state.to_json())}, {"job", job_digest}});
 }
 
-Result<TrainState> load_checkpoint(const Path& path, TorchModel& model, AdamW* optimiser,
-                                   const std::string& job_digest) {
+Result<TrainState> load_checkpoint(const Path& path, TorchModel& model,
+                                   const std::vector<Optimizer::Slot>& slots, const std::string& job_digest) {
   const auto load = [&]() -> Result<TrainState> {
     const SafetensorsFile file = TRY(SafetensorsFile::open(path));
     const auto& notes = file.metadata();
@@ -77,13 +79,9 @@ Result<TrainState> load_checkpoint(const Path& path, TorchModel& model, AdamW* o
       return fail(ErrorCode::kConflict,
                   "this checkpoint belongs to another job.json; put the old job back, or remove the folder "
                   "'checkpoints' to start anew");
-    for (size_t i = 0; i < model.parameters().size(); ++i) {
-      const auto& p = model.parameters()[i];
-      TRY(read_numbers(file, p.spec.name, p.spec.shape, p.values));
-      if (optimiser == nullptr) continue;
-      TRY(read_numbers(file, "adamw.m." + p.spec.name, p.spec.shape, optimiser->first_moments()[i]));
-      TRY(read_numbers(file, "adamw.v." + p.spec.name, p.spec.shape, optimiser->second_moments()[i]));
-    }
+    for (const auto& p : model.parameters()) TRY(read_numbers(file, p.spec.name, p.spec.shape, p.values));
+    for (const Optimizer::Slot& slot : slots)
+      TRY(read_numbers(file, kSlot + slot.name, {static_cast<int64_t>(slot.values.size())}, slot.values));
     model.weights_changed();
     return TrainState::from_json(TRY(parse_json(state->second)));
   };

@@ -3,7 +3,7 @@
 #pragma once
 #include <limits>
 
-#include "train/adamw.h"
+#include "train/optimizer.h"
 
 namespace volant {
 
@@ -15,6 +15,7 @@ struct TrainState {
   double best_loss = std::numeric_limits<double>::infinity();
   int64_t best_step = -1;
   int64_t evaluations_without_progress = 0;
+  int64_t n_plateaus = 0;  // how often the schedule "plateau" has cut the rate
 
   Json to_json() const;
   static Result<TrainState> from_json(const Json& json);
@@ -25,14 +26,15 @@ struct TrainFiles {
   Path events() const { return run / "events.jsonl"; }
   Path last() const { return run / "checkpoints" / "last" / "state.safetensors"; }
   Path best() const { return run / "checkpoints" / "best" / "state.safetensors"; }
+  Path recent() const { return run / "checkpoints" / "recent"; }
   Path model() const { return run / "model"; }
 };
 
-// `optimiser` null: weights alone.
-Status save_checkpoint(const Path& file, const TorchModel& model, AdamW* optimiser, const TrainState& state,
-                       const std::string& job_digest);
+// `slots`: what optimiser and averages remember; none: weights alone.
+Status save_checkpoint(const Path& file, const TorchModel& model, const std::vector<Optimizer::Slot>& slots,
+                       const TrainState& state, const std::string& job_digest);
 // kConflict when it belongs to another job; kParse names the tensor that is missing or of another shape.
-Result<TrainState> load_checkpoint(const Path& file, TorchModel& model, AdamW* optimiser,
-                                   const std::string& job_digest);
+Result<TrainState> load_checkpoint(const Path& file, TorchModel& model,
+                                   const std::vector<Optimizer::Slot>& slots, const std::string& job_digest);
 
 }  // namespace volant

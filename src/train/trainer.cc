@@ -17,6 +17,7 @@
 #include "train/objective.h"
 #include "train/schedule.h"
 #include "train/train_state.h"
+#include "train/weight_average.h"
 
 namespace volant {
 namespace {
@@ -45,6 +46,8 @@ class Trainer {
   Result<StepLoss> step(double lr, double& grad_norm);
   Status save_last();
   Status evaluate();
+  Status evaluate_weights();
+  std::vector<Optimizer::Slot> slots();
   Status finish(const char* status);
   double elapsed() const { return state_.elapsed + (steady_seconds() - started_); }
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step > 0; }
@@ -56,7 +59,8 @@ class Trainer {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<TorchModel> model_;
   std::unique_ptr<Objective> objective_;
-  std::optional<AdamW> optimiser_;
+  std::unique_ptr<Optimizer> optimiser_;
+  std::optional<MovingAverage> average_;
   std::optional<EventLog> events_;
   TrainState state_;
   bool bf16_ = false;
@@ -79,9 +83,13 @@ Status Trainer::make_model() {
   bf16_ = job_.dtype != "f32" && torch_has_bf16();
   if (job_.dtype == "bf16" && !bf16_)
     log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
-  model_ = TRY(TorchModel::create(config, {.bf16 = bf16_}));
+  model_ = TRY(TorchModel::create(config, {.bf16 = bf16_,
+                                           .label_smoothing = static_cast<float>(job_.label_smoothing),
+                                           .z_loss = static_cast<float>(job_.z_loss),
+                                           .neftune_alpha = static_cast<float>(job_.neftune_alpha)}));
   TRY(fill_starting_weights(job_, *model_));
-  optimiser_.emplace(*model_);
+  optimiser_ = make_optimizer(job_, *model_);
+  if (job_.ema_decay > 0) average_.emplace(*model_, job_.ema_decay);
   if (job_.epochs > 0) {
     const auto epoch = static_cast<double>(objective_->steps_of_an_epoch());
     job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * epoch));
@@ -92,7 +100,7 @@ Status Trainer::make_model() {
 
 Status Trainer::resume() {
   if (std::filesystem::exists(files_.last())) {
-    state_ = TRY(load_checkpoint(files_.last(), *model_, &*optimiser_, job_.digest()));
+    state_ = TRY(load_checkpoint(files_.last(), *model_, slots(), job_.digest()));
     TRY(objective_->restore(state_.objective));
     log_info("going on after step {} of {}", state_.step, job_.steps);
   }
@@ -134,8 +142,9 @@ bool Trainer::over() const {
 }
 
 Result<StepLoss> Trainer::step(double lr, double& grad_norm) {
+  model_->begin_step(job_.seed * 0x9E3779B97F4A7C15ULL + static_cast<uint64_t>(state_.step));
   const StepLoss result = TRY(objective_->step(*model_));
-  grad_norm = AdamW::gradient_norm(*model_);
+  grad_norm = gradient_norm(*model_);
   if (!std::isfinite(result.loss) || !std::isfinite(grad_norm))
     return fail(
         ErrorCode::kInvalidArgument,
@@ -143,7 +152,8 @@ Result<StepLoss> Trainer::step(double lr, double& grad_norm) {
         "more warmup_steps helps; the last checkpoint is kept",
         result.loss, grad_norm, state_.step + 1, lr);
   const double scale = job_.grad_clip > 0 && grad_norm > job_.grad_clip ? job_.grad_clip / grad_norm : 1.0;
-  optimiser_->step(*model_, job_, state_.step, lr, scale);
+  optimiser_->step(*model_, state_.step, lr, scale);
+  if (average_) average_->update(*model_, state_.step);
   return result;
 }
 
@@ -151,12 +161,29 @@ Status Trainer::save_last() {
   if (saved_step_ == state_.step) return {};
   TrainState saved = state_;
   saved.elapsed = elapsed();
-  TRY(save_checkpoint(files_.last(), *model_, &*optimiser_, saved, job_.digest()));
+  TRY(save_checkpoint(files_.last(), *model_, slots(), saved, job_.digest()));
+  if (job_.average_last > 0) TRY(keep_recent(files_.recent(), job_.average_last, *model_, state_.step));
   saved_step_ = state_.step;
   return events_->write({{"type", "checkpoint"}, {"step", state_.step}, {"best", false}});
 }
 
+std::vector<Optimizer::Slot> Trainer::slots() {
+  std::vector<Optimizer::Slot> slots = optimiser_->slots();
+  if (average_)
+    for (Optimizer::Slot& slot : average_->slots(*model_)) slots.push_back(std::move(slot));
+  return slots;
+}
+
+// What is evaluated and kept is the average where there is one.
 Status Trainer::evaluate() {
+  if (!average_) return evaluate_weights();
+  average_->swap(*model_);
+  Status done = evaluate_weights();
+  average_->swap(*model_);
+  return done;
+}
+
+Status Trainer::evaluate_weights() {
   if (!objective_->can_evaluate() || evaluated_step_ == state_.step) return {};
   const Evaluation result = TRY(objective_->evaluate(*model_));
   evaluated_step_ = state_.step;
@@ -166,12 +193,13 @@ Status Trainer::evaluate() {
   TRY(events_->write(event));
   if (!(result.loss < state_.best_loss)) {
     ++state_.evaluations_without_progress;
+    if (state_.evaluations_without_progress % job_.plateau_patience == 0) ++state_.n_plateaus;
     return {};
   }
   state_.best_loss = result.loss;
   state_.best_step = state_.step;
   state_.evaluations_without_progress = 0;
-  TRY(save_checkpoint(files_.best(), *model_, nullptr, state_, job_.digest()));
+  TRY(save_checkpoint(files_.best(), *model_, {}, state_, job_.digest()));
   return events_->write({{"type", "checkpoint"}, {"step", state_.step}, {"best", true}});
 }
 
@@ -193,7 +221,7 @@ Result<TrainOutcome> Trainer::loop() {
     const auto replay = events_->replayed().find(state_.step + 1);
     const double done =
         replay != events_->replayed().end() ? replay->second : train_progress(job_, state_.step, elapsed());
-    const double lr = learning_rate(job_, state_.step, done);
+    const double lr = learning_rate(job_, state_.step, done, state_.n_plateaus);
     double grad_norm = 0;
     const StepLoss result = TRY(step(lr, grad_norm));
     ++state_.step;
@@ -231,8 +259,14 @@ Status Trainer::finish(const char* status) {
   const double seconds = elapsed();
   if (std::string_view(status) == "finished") {
     int64_t step = state_.step;
+    if (job_.finish_with == "average") {
+      const int64_t n = TRY(average_recent(files_.recent(), *model_));
+      log_info("the finished model is the mean of {} checkpoints", n);
+    } else if (average_) {
+      average_->swap(*model_);  // "best" replaces it where there was an evaluation
+    }
     if (job_.finish_with == "best" && objective_->can_evaluate() && std::filesystem::exists(files_.best())) {
-      TRY(load_checkpoint(files_.best(), *model_, nullptr, job_.digest()));
+      TRY(load_checkpoint(files_.best(), *model_, {}, job_.digest()));
       step = state_.best_step;
     }
     TRY(write_model_folder(files_.model(), job_, *model_, *tokenizer_));

@@ -138,6 +138,37 @@ TEST_F(VolantTrain, KilledAtAnyMomentTheCurveGoesOnBitForBit) {
             read_file(whole / "model/model.safetensors").value());
 }
 
+TEST_F(VolantTrain, EveryOptimizerAndAverageGoesOnBitForBit) {
+  for (const std::string& name : optimizer_names()) {
+    SCOPED_TRACE(name);
+    JsonObject some = job();
+    some["optimizer"] = name;
+    some["lr"] = 1e-3;
+    some["steps"] = 16;
+    some["evaluate_every"] = 4;
+    some["checkpoint_every"] = 4;
+    some["schedule"] = name == "sgd" ? "plateau" : "one_cycle";
+    some["label_smoothing"] = 0.05;
+    some["z_loss"] = 1e-4;
+    some["neftune_alpha"] = 3;
+    if (name == "lion") {
+      some["average_last"] = 2;
+      some["finish_with"] = "average";
+    } else {
+      some["ema_decay"] = 0.9;
+    }
+    const Path whole = make_run("whole-" + name, some), broken = make_run("broken-" + name, some);
+    ASSERT_EQ(finish(whole).status, 0) << read_file(whole / "stderr.txt").value_or("");
+    Process process = start(broken);
+    signal_after(process, broken, 10, SIGKILL);
+    (void)process.wait();
+    ASSERT_EQ(finish(broken).status, 0) << read_file(broken / "stderr.txt").value_or("");
+    EXPECT_EQ(curve(broken), curve(whole));
+    EXPECT_EQ(read_file(broken / "model/model.safetensors").value(),
+              read_file(whole / "model/model.safetensors").value());
+  }
+}
+
 TEST_F(VolantTrain, SigtermSavesACheckpointAndGoesOnLater) {
   const Path whole = make_run("whole", job()), stopped = make_run("stopped", job());
   ASSERT_EQ(finish(whole).status, 0);

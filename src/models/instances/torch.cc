@@ -47,12 +47,20 @@ Result<double> torch_peak_flops(bool bf16) {
 
 struct TorchModel::State {
   State(const ModelConfig& config_in, const TorchOptions& options)
-      : config(config_in), model(make_model<TorchOps>(config_in)), bf16(options.bf16) {}
+      : config(config_in),
+        model(make_model<TorchOps>(config_in)),
+        bf16(options.bf16),
+        regularisers{options.label_smoothing, options.z_loss, options.neftune_alpha} {}
   ModelConfig config;
   std::unique_ptr<Model<TorchOps>> model;
   bool bf16;
+  Regularisers regularisers;
+  uint64_t step_seed = 0, n_passes = 0;  // of this step
   std::vector<TorchOps::Weight> weights;
   std::vector<Parameter> parameters, frozen;
+
+  // Another one for each pass of a step.
+  uint64_t next_seed() { return step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes; }
 
   Status check(const Batch& batch) const {
     TRY(check_ids(batch.tokens, config.vocab_size, "token ids"));
@@ -100,6 +108,11 @@ void TorchModel::zero_gradients() {
   for (const Parameter& p : state_->parameters) std::fill(p.gradient.begin(), p.gradient.end(), 0.0F);
 }
 
+void TorchModel::begin_step(uint64_t seed) {
+  state_->step_seed = seed;
+  state_->n_passes = 0;
+}
+
 Result<double> TorchModel::loss(const Batch& batch, std::span<const int32_t> targets,
                                 std::span<const float> weights) const {
   const auto head = TRY(state_->head_for(batch, targets));
@@ -114,6 +127,7 @@ Result<double> TorchModel::loss_and_gradient(const Batch& batch, std::span<const
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/true);
+    ops.regularise(state_->regularisers, batch, state_->next_seed());
     const TorchOps::Loss loss =
         ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, scale);
     torch_ops::run_backward(loss.node);

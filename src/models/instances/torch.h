@@ -24,6 +24,8 @@ Result<double> torch_peak_flops(bool bf16);
 
 struct TorchOptions {
   bool bf16 = false;
+  // Of loss_and_gradient() alone: see Regularisers in ops/torch/torch_ops.h.
+  float label_smoothing = 0, z_loss = 0, neftune_alpha = 0;
 };
 
 class TorchModel {
@@ -50,6 +52,8 @@ class TorchModel {
   // To be called when values were written.
   void weights_changed();
   void zero_gradients();
+  // Before each step: everything random in the passes that follow (noise, dropout) comes from `seed`.
+  void begin_step(uint64_t seed);
 
   // Language models. Sum over the rows read out of weight * -log p(target).
   Result<double> loss(const Batch& batch, std::span<const int32_t> targets,

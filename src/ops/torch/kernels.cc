@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "ops/torch/vec.h"
@@ -239,14 +240,15 @@ void silu_mul_backward(In gate, In up, In g, int64_t n, Out grad_gate, Out grad_
 
 // One row: its loss, and p - onehot times `factor` as gradient.
 template <class G>
-double loss_row(float* logits, int64_t n, int32_t target, float weight, float scale, G* grad) {
+double loss_row(float* logits, int64_t n, int32_t target, float weight, const LossRows& rows, G* grad) {
   V top = broadcast(-std::numeric_limits<float>::infinity());
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) top = maximum(top, load(logits + i));
   float largest = maximum_of(top);
   for (; i < n; ++i) largest = std::max(largest, logits[i]);
 
-  const float at_target = logits[target];
+  const float at_target = logits[target], smooth = rows.label_smoothing;
+  const double mean = smooth > 0 ? std::accumulate(logits, logits + n, 0.0) / static_cast<double>(n) : 0;
   V sums{};
   for (i = 0; i + kLanes <= n; i += kLanes) {
     const V e = exp_of(load(logits + i) - largest);
@@ -255,13 +257,16 @@ double loss_row(float* logits, int64_t n, int32_t target, float weight, float sc
   }
   float total = sum(sums);
   for (; i < n; ++i) total += logits[i] = std::exp(logits[i] - largest);
-  const double loss =
-      static_cast<double>(std::log(total)) + static_cast<double>(largest) - static_cast<double>(at_target);
+  const double log_z = static_cast<double>(std::log(total)) + static_cast<double>(largest);
+  const double z_loss = static_cast<double>(rows.z_loss), keep = 1 - static_cast<double>(smooth);
+  const double loss = log_z - keep * static_cast<double>(at_target) - static_cast<double>(smooth) * mean +
+                      z_loss * log_z * log_z;
   if (grad != nullptr) {
-    const float factor = weight * scale / total;
-    for (i = 0; i + kLanes <= n; i += kLanes) store(grad + i, load(logits + i) * factor);
-    for (; i < n; ++i) store_one(grad + i, logits[i] * factor);
-    store_one(grad + target, logits[target] * factor - weight * scale);
+    const float all = weight * rows.scale, each = all * smooth / static_cast<float>(n);
+    const float factor = all * static_cast<float>(1 + 2 * z_loss * log_z) / total;
+    for (i = 0; i + kLanes <= n; i += kLanes) store(grad + i, load(logits + i) * factor - each);
+    for (; i < n; ++i) store_one(grad + i, logits[i] * factor - each);
+    store_one(grad + target, logits[target] * factor - each - all * (1 - smooth));
   }
   return static_cast<double>(weight) * loss;
 }
@@ -273,7 +278,7 @@ void loss_rows(const LossRows& rows) {
       for (int64_t t = begin; t < end; ++t) {
         G* grad = rows.grad.data == nullptr ? nullptr : static_cast<G*>(rows.grad.data) + t * rows.n_vocab;
         rows.loss[t] = loss_row(rows.logits + t * rows.n_vocab, rows.n_vocab, rows.targets[t],
-                                rows.weights[t], rows.scale, grad);
+                                rows.weights[t], rows, grad);
       }
     });
   });
@@ -374,6 +379,38 @@ void adamw(const AdamWStep& s) {
   });
 }
 
+void lion(const LionStep& s) {
+  split_lanes(s.n, [&s](int64_t begin, int64_t end) {
+    const float scale = s.gradient_scale, b1 = s.beta1, b2 = s.beta2, lr = s.lr, keep = s.keep;
+    float* __restrict w = s.w;
+    float* __restrict g = s.g;
+    float* __restrict m = s.m;
+    for (int64_t i = begin; i < end; ++i) {
+      const float gradient = g[i] * scale, mixed = b1 * m[i] + (1 - b1) * gradient;
+      const float sign = static_cast<float>((mixed > 0) - (mixed < 0));
+      w[i] = keep * w[i] - lr * sign;
+      m[i] = b2 * m[i] + (1 - b2) * gradient;
+      g[i] = 0;
+    }
+  });
+}
+
+void sgd(const SgdStep& s) {
+  split_lanes(s.n, [&s](int64_t begin, int64_t end) {
+    const float scale = s.gradient_scale, momentum = s.momentum, lr = s.lr, keep = s.keep;
+    const float ahead = s.nesterov ? momentum : 1, now = s.nesterov ? 1.0F : 0.0F;
+    float* __restrict w = s.w;
+    float* __restrict g = s.g;
+    float* __restrict m = s.m;
+    for (int64_t i = begin; i < end; ++i) {
+      const float gradient = g[i] * scale;
+      m[i] = momentum * m[i] + gradient;
+      w[i] = keep * w[i] - lr * (now * gradient + ahead * m[i]);
+      g[i] = 0;
+    }
+  });
+}
+
 // In blocks of fixed size, added up in order: threads do not change the sum.
 double sum_of_squares(const float* x, int64_t n) {
   constexpr int64_t kBlock = 1 << 14;
@@ -420,6 +457,8 @@ const Kernels kTable = {VOLANT_TEXT(VOLANT_ISA),
                         attention,
                         attention_backward,
                         adamw,
+                        lion,
+                        sgd,
                         sum_of_squares};
 
 }  // namespace volant::torch_ops::VOLANT_ISA

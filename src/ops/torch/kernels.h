@@ -31,8 +31,11 @@ struct LossRows {
   int64_t rows = 0, n_vocab = 0;
   const int32_t* targets = nullptr;
   const float* weights = nullptr;
-  double* loss = nullptr;  // [rows]: weight * -log p(target)
-  Out grad;                // of the sum of losses times `scale`, [rows, n_vocab]; null data: not wanted
+  double* loss = nullptr;  // [rows]: weight * -log p(target), with the two terms below
+  // The target counts 1 - label_smoothing, all words together label_smoothing (Szegedy et al. 2016); z_loss *
+  // log(Z)^2 keeps the softmax's denominator Z near one (PaLM, Chowdhery et al. 2022).
+  float label_smoothing = 0, z_loss = 0;
+  Out grad;  // of the sum of losses times `scale`, [rows, n_vocab]; null data: not wanted
   float scale = 1;
 };
 
@@ -56,6 +59,21 @@ struct AdamWStep {
   int64_t n = 0;
   float *w = nullptr, *g = nullptr, *m = nullptr, *v = nullptr;
   float gradient_scale = 1, beta1 = 0, beta2 = 0, eps = 0, step_size = 0, second_scale = 1, keep = 1;
+};
+
+// One step of Lion (Chen et al. 2023): w = keep * w - lr * sign(b1 m + (1 - b1) g), m = b2 m + (1 - b2) g.
+struct LionStep {
+  int64_t n = 0;
+  float *w = nullptr, *g = nullptr, *m = nullptr;
+  float gradient_scale = 1, beta1 = 0, beta2 = 0, lr = 0, keep = 1;
+};
+
+// One step of gradient descent: m = momentum * m + g; w = keep * w - lr * (nesterov ? g + momentum * m : m).
+struct SgdStep {
+  int64_t n = 0;
+  float *w = nullptr, *g = nullptr, *m = nullptr;
+  float gradient_scale = 1, momentum = 0, lr = 0, keep = 1;
+  bool nesterov = false;
 };
 
 struct Kernels {
@@ -82,6 +100,8 @@ struct Kernels {
   void (*attention_backward)(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,
                              In grad_out, Out grad_q, Out grad_k, Out grad_v);
   void (*adamw)(const AdamWStep& step);
+  void (*lion)(const LionStep& step);
+  void (*sgd)(const SgdStep& step);
   double (*sum_of_squares)(const float* x, int64_t n);
 };
 

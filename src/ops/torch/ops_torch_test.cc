@@ -245,5 +245,70 @@ TEST(TorchOps, HeadLossAndItsGradientsMatchDifferences) {
   EXPECT_NEAR(loss(true), loss(false), 0.01 * loss(false));
 }
 
+TEST(TorchOps, SmoothedLabelsAndZLossEqualAPlainReferenceAndItsDifferences) {
+  constexpr int64_t kRows = 3, kColumns = 10, kVocab = 21;
+  constexpr double kSmooth = 0.1, kZ = 0.05;
+  const Weight w = random_weight({kVocab, kColumns}, 1);
+  Numbers values = random_numbers(kRows * kColumns, 2);
+  const std::vector<int32_t> tokens{0, 1, 2}, targets{4, 20, 0}, begin{0, 3};
+  const Numbers weights{1.0F, 0.5F, 2.0F};
+  const Batch batch{.tokens = tokens, .pos = tokens, .seq_begin = begin, .kv_slot = {}, .out_rows = tokens};
+  const auto reference = [&] {
+    double sum = 0;
+    for (size_t t = 0; t < 3; ++t) {
+      double total = 0, mean = 0, at_target = 0;
+      for (size_t v = 0; v < kVocab; ++v) {
+        double logit = 0;
+        for (size_t i = 0; i < kColumns; ++i)
+          logit += static_cast<double>(values[t * kColumns + i]) *
+                   static_cast<double>(w->values()[v * kColumns + i]);
+        total += std::exp(logit);
+        mean += logit / kVocab;
+        if (std::cmp_equal(v, targets[t])) at_target = logit;
+      }
+      const double log_z = std::log(total);
+      sum += static_cast<double>(weights[t]) *
+             (log_z - (1 - kSmooth) * at_target - kSmooth * mean + kZ * log_z * log_z);
+    }
+    return sum;
+  };
+  TorchOps ops(false, true);
+  ops.regularise({.label_smoothing = static_cast<float>(kSmooth), .z_loss = static_cast<float>(kZ)}, batch,
+                 1);
+  const Act x = TorchOps::make_act(values, kRows, true);
+  const TorchOps::Loss got = ops.head_loss(x, w, targets, weights, 1.0F);
+  EXPECT_NEAR(got.sum, reference(), 1e-5);
+  torch_ops::run_backward(got.node);
+  for (const size_t i : {0UL, 9UL, 10UL, 29UL}) {
+    const float old = values[i];
+    values[i] = old + 1e-3F;
+    const double up = reference();
+    values[i] = old - 1e-3F;
+    const double down = reference();
+    values[i] = old;
+    EXPECT_NEAR(static_cast<double>(x.x.grad().data_ptr<float>()[i]), (up - down) / 2e-3, 2e-3) << i;
+  }
+}
+
+TEST(TorchOps, NoiseOnEmbeddingsHasItsSizeAndComesFromTheSeed) {
+  constexpr int64_t kColumns = 8;
+  const Weight w = random_weight({5, kColumns}, 3);
+  const std::vector<int32_t> tokens{0, 1, 2, 3}, begin{0, 1, 4};
+  const Batch batch{.tokens = tokens, .pos = tokens, .seq_begin = begin, .kv_slot = {}, .out_rows = {}};
+  const auto embedded = [&](float alpha, uint64_t seed) {
+    TorchOps ops(false, true);
+    ops.regularise({.neftune_alpha = alpha}, batch, seed);
+    return TorchOps::numbers(ops.embed(w, batch.tokens));
+  };
+  const std::vector<float> plain = embedded(0, 1), noisy = embedded(5, 1);
+  EXPECT_EQ(noisy, embedded(5, 1));
+  EXPECT_NE(noisy, embedded(5, 2));
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const double length = i < kColumns ? 1 : 3, most = 5 / std::sqrt(length * kColumns);
+    EXPECT_LE(std::abs(static_cast<double>(noisy[i] - plain[i])), most + 1e-6);
+    EXPECT_NE(noisy[i], plain[i]);
+  }
+}
+
 }  // namespace
 }  // namespace volant

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/random.h"
 #include "ops/torch/autograd.h"
 #include "ops/torch/kernels.h"
 
@@ -93,11 +94,32 @@ Tensor TorchOps::with_gradient(const Act& x, std::span<const float> gradient) {
   });
 }
 
+void TorchOps::regularise(const Regularisers& how, const Batch& batch, uint64_t seed) {
+  regularisers_ = how;
+  noisy_tokens_ = batch.tokens.data();
+  noisy_begin_ = batch.seq_begin;
+  noise_seed_ = seed;
+}
+
+void TorchOps::add_noise(Tensor& embedded) const {
+  Random random(noise_seed_);
+  const int64_t columns = embedded.size(1);
+  for (size_t s = 0; s + 1 < noisy_begin_.size(); ++s) {
+    const int64_t begin = noisy_begin_[s], length = noisy_begin_[s + 1] - begin;
+    const double most = static_cast<double>(regularisers_.neftune_alpha) /
+                        std::sqrt(static_cast<double>(std::max<int64_t>(1, length * columns)));
+    float* x = embedded.data_ptr<float>() + begin * columns;
+    for (int64_t i = 0; i < length * columns; ++i)
+      x[i] += static_cast<float>((2 * random.uniform() - 1) * most);
+  }
+}
+
 TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
   const auto rows = static_cast<int64_t>(ids.size());
   const int64_t columns = w->master.size(1);
   Tensor y = empty(rows, columns, false);
   kernels().embed(w->values(), ids.data(), rows, columns, out(y));
+  if (ids.data() == noisy_tokens_ && regularisers_.neftune_alpha > 0) add_noise(y);
   if (!record_) return {y};
   return {with_backward(y, {}, [w, ids = copy_of(ids), rows, columns](const Tensor& g) {
     kernels().scatter_add(in(g), ids.data(), rows, columns, w->gradient());
@@ -261,6 +283,8 @@ TorchOps::Loss TorchOps::head_loss(const Act& x, const Weight& head, std::span<c
                          .targets = targets.data() + begin,
                          .weights = weights.data() + begin,
                          .loss = losses.data() + begin,
+                         .label_smoothing = regularisers_.label_smoothing,
+                         .z_loss = regularisers_.z_loss,
                          .grad = grad,
                          .scale = scale});
   });

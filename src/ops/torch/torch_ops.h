@@ -26,6 +26,13 @@ struct TorchParameter {
   float* gradient() const { return grad.data_ptr<float>(); }
 };
 
+// What training adds against overfitting and drift; nothing of it in evaluation.
+struct Regularisers {
+  float label_smoothing = 0, z_loss = 0;  // of head_loss
+  // NEFTune (Jain et al. 2023): uniform noise on token embeddings of alpha / sqrt(length * width), 0: none.
+  float neftune_alpha = 0;
+};
+
 class TorchOps {
  public:
   struct Act {
@@ -35,6 +42,9 @@ class TorchOps {
 
   // `bf16`: the type of what goes into products. `record`: keep what the backward pass needs.
   explicit TorchOps(bool bf16, bool record) : bf16_(bf16), record_(record) {}
+
+  // For the passes that follow: `batch` names the tokens and the lengths that the noise goes by.
+  void regularise(const Regularisers& how, const Batch& batch, uint64_t seed);
 
   // A weight of zeros with room for its gradient.
   static Weight make_weight(const std::vector<int64_t>& shape);
@@ -86,8 +96,13 @@ class TorchOps {
   using OnLogits = std::function<void(int64_t first, int64_t rows, float* logits, torch_ops::Out grad)>;
   // Calls `f` chunk by chunk, never with all logits at once. What it gives is undefined when not recording.
   at::Tensor through_head(const Act& x, const Weight& head, const OnLogits& f);
+  void add_noise(at::Tensor& embedded) const;
 
   bool bf16_, record_;
+  Regularisers regularisers_;
+  const int32_t* noisy_tokens_ = nullptr;  // the ids whose embeddings get noise
+  std::span<const int32_t> noisy_begin_;
+  uint64_t noise_seed_ = 0;
 };
 
 }  // namespace volant

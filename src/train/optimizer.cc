@@ -1,0 +1,44 @@
+#include "train/optimizer.h"
+
+#include <cmath>
+
+#include "ops/torch/kernels.h"
+
+namespace volant {
+
+const std::vector<std::string>& optimizer_names() {
+  static const std::vector<std::string> kNames = {"adamw", "adam", "lion", "sgd", "adafactor", "muon"};
+  return kNames;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model) {
+  if (job.optimizer == "lion") return make_lion(job, model);
+  if (job.optimizer == "sgd") return make_sgd(job, model);
+  if (job.optimizer == "adafactor") return make_adafactor(job, model);
+  if (job.optimizer == "muon") return make_muon(job, model);
+  return make_adamw(job, model);
+}
+
+double gradient_norm(const TorchModel& model) {
+  double squares = 0;
+  for (const auto& p : model.parameters())
+    squares +=
+        torch_ops::kernels().sum_of_squares(p.gradient.data(), static_cast<int64_t>(p.gradient.size()));
+  return std::sqrt(squares);
+}
+
+Moments zero_moments(const TorchModel& model) {
+  Moments moments;
+  for (const auto& p : model.parameters()) moments.emplace_back(p.values.size());
+  return moments;
+}
+
+void add_slots(const char* name, const TorchModel& model, Moments& moments,
+               std::vector<Optimizer::Slot>& slots) {
+  for (size_t i = 0; i < moments.size(); ++i) {
+    if (moments[i].empty()) continue;
+    slots.push_back({std::string(name) + "." + model.parameters()[i].spec.name, moments[i]});
+  }
+}
+
+}  // namespace volant

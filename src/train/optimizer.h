@@ -1,0 +1,56 @@
+// How gradients change weights: one file for each rule in train/optimizers/, all in f32, in place, one pass
+// over memory where the rule allows. Weight decay is decoupled and on matrices alone, none on norms and
+// biases.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/instances/torch.h"
+#include "train/job.h"
+
+namespace volant {
+
+class Optimizer {
+ public:
+  // What it remembers of one parameter, for the checkpoint: "m.model.norm.weight".
+  struct Slot {
+    std::string name;
+    std::span<float> values;
+  };
+
+  virtual ~Optimizer() = default;
+  // Step number `step` (from 0) at `lr`; gradients times `gradient_scale`, then zeros.
+  virtual void step(TorchModel& model, int64_t step, double lr, double gradient_scale) = 0;
+  virtual std::vector<Slot> slots() = 0;
+};
+
+// By job.optimizer:
+//   adamw      Loshchilov and Hutter 2019
+//   adam       Kingma and Ba 2015; weight decay is added to the gradient
+//   lion       Chen et al. 2023
+//   sgd        momentum, Nesterov when job.nesterov
+//   adafactor  Shazeer and Stern 2018: second moments of a matrix as one row and one column
+//   muon       Jordan et al. 2024: momentum of matrices orthogonalised by Newton-Schulz; AdamW for the others
+std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model);
+// The names above.
+const std::vector<std::string>& optimizer_names();
+
+// Norm of all gradients. The same for any number of threads.
+double gradient_norm(const TorchModel& model);
+
+// One for each file in optimizers/.
+std::unique_ptr<Optimizer> make_adamw(const TrainJob& job, const TorchModel& model);
+std::unique_ptr<Optimizer> make_lion(const TrainJob& job, const TorchModel& model);
+std::unique_ptr<Optimizer> make_sgd(const TrainJob& job, const TorchModel& model);
+std::unique_ptr<Optimizer> make_adafactor(const TrainJob& job, const TorchModel& model);
+std::unique_ptr<Optimizer> make_muon(const TrainJob& job, const TorchModel& model);
+
+// What they share: a moment as large as each parameter, and its slots.
+using Moments = std::vector<std::vector<float>>;
+Moments zero_moments(const TorchModel& model);
+void add_slots(const char* name, const TorchModel& model, Moments& moments,
+               std::vector<Optimizer::Slot>& slots);
+inline bool decays(const TorchModel::Parameter& p) { return p.spec.shape.size() > 1; }
+
+}  // namespace volant

@@ -1,0 +1,106 @@
+// Muon: Nesterov momentum of each matrix, made nearly orthogonal by five Newton-Schulz steps. The update of
+// an [out, in] matrix is scaled by 0.2 * sqrt(max(out, in)), so that its root mean square is that of an AdamW
+// update (Liu et al. 2025) and one rate serves both. Embeddings, the head, norms and biases go by AdamW.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/mm.h>
+
+#include <cmath>
+
+#include "ops/torch/kernels.h"
+#include "ops/torch/tensor.h"  // before the other headers of ATen
+#include "train/optimizer.h"
+
+namespace volant {
+namespace {
+
+constexpr int kNewtonSchulzSteps = 5;
+constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;  // of the quintic a x + b x^3 + c x^5
+
+class Muon final : public Optimizer {
+ public:
+  Muon(const TrainJob& job, const TorchModel& model)
+      : job_(job), model_(model), first_(zero_moments(model)), second_(zero_moments(model)) {
+    for (size_t i = 0; i < second_.size(); ++i)
+      if (is_orthogonalised(model.parameters()[i])) second_[i] = {};
+  }
+
+  void step(TorchModel& model, int64_t step, double lr, double gradient_scale) override {
+    const double n = static_cast<double>(step + 1);
+    for (size_t i = 0; i < first_.size(); ++i) {
+      const auto& p = model.parameters()[i];
+      const auto keep = static_cast<float>(1 - (decays(p) ? lr * job_.weight_decay : 0));
+      if (is_orthogonalised(p)) {
+        orthogonal_step(p, first_[i], lr, gradient_scale, keep);
+        continue;
+      }
+      torch_ops::kernels().adamw({.n = static_cast<int64_t>(p.values.size()),
+                                  .w = p.values.data(),
+                                  .g = p.gradient.data(),
+                                  .m = first_[i].data(),
+                                  .v = second_[i].data(),
+                                  .gradient_scale = static_cast<float>(gradient_scale),
+                                  .beta1 = static_cast<float>(job_.beta1),
+                                  .beta2 = static_cast<float>(job_.beta2),
+                                  .eps = static_cast<float>(job_.eps),
+                                  .step_size = static_cast<float>(lr / (1 - std::pow(job_.beta1, n))),
+                                  .second_scale = static_cast<float>(1 / (1 - std::pow(job_.beta2, n))),
+                                  .keep = keep});
+    }
+    model.weights_changed();
+  }
+
+  std::vector<Slot> slots() override {
+    std::vector<Slot> slots;
+    add_slots("m", model_, first_, slots);
+    add_slots("v", model_, second_, slots);
+    return slots;
+  }
+
+ private:
+  static bool is_orthogonalised(const TorchModel::Parameter& p) {
+    return p.spec.role == TensorRole::kMatrix && p.spec.shape.size() == 2;
+  }
+
+  void orthogonal_step(const TorchModel::Parameter& p, std::vector<float>& momentum, double lr, double scale,
+                       float keep) const {
+    const auto mu = static_cast<float>(job_.momentum), gradient_scale = static_cast<float>(scale);
+    for (size_t i = 0; i < momentum.size(); ++i) {
+      const float g = p.gradient[i] * gradient_scale;
+      momentum[i] = mu * momentum[i] + g;
+      p.gradient[i] = g + mu * momentum[i];
+    }
+    const int64_t rows = p.spec.shape[0], columns = p.spec.shape[1];
+    const at::Tensor update = orthogonalised(at::from_blob(p.gradient.data(), {rows, columns}, at::kFloat));
+    const auto size = static_cast<float>(lr * 0.2 * std::sqrt(static_cast<double>(std::max(rows, columns))));
+    const float* u = update.data_ptr<float>();
+    for (size_t i = 0; i < p.values.size(); ++i) {
+      p.values[i] = keep * p.values[i] - size * u[i];
+      p.gradient[i] = 0;
+    }
+  }
+
+  // The matrix with its singular values near one.
+  static at::Tensor orthogonalised(const at::Tensor& matrix) {
+    const bool tall = matrix.size(0) > matrix.size(1);
+    at::Tensor x = tall ? matrix.t().contiguous() : matrix.clone();
+    x = x / (x.norm() + 1e-7);
+    for (int i = 0; i < kNewtonSchulzSteps; ++i) {
+      const at::Tensor a = at::mm(x, x.t()), b = kB * a + kC * at::mm(a, a);
+      x = kA * x + at::mm(b, x);
+    }
+    return tall ? x.t().contiguous() : x.contiguous();
+  }
+
+  const TrainJob& job_;
+  const TorchModel& model_;
+  Moments first_, second_;  // second_ is empty where the momentum is orthogonalised
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_muon(const TrainJob& job, const TorchModel& model) {
+  return std::make_unique<Muon>(job, model);
+}
+
+}  // namespace volant
