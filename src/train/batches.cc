@@ -3,24 +3,38 @@
 #include <algorithm>
 #include <numeric>
 
-#include "base/random.h"
+#include "train/row_order.h"
 
 namespace volant {
 namespace {
 // Padded batches come in few sizes, so that their products are planned once.
 constexpr int64_t kPadTo = 64;
+}  // namespace
 
-void pad(TrainBatch& batch) {
-  const auto rows = static_cast<int64_t>(batch.tokens.size());
+void TrainBatch::add(std::span<const int32_t> ids, size_t first_target) {
+  const auto rows = static_cast<int32_t>(tokens.size());
+  for (size_t i = 0; i + 1 < ids.size(); ++i) {
+    tokens.push_back(ids[i]);
+    pos.push_back(static_cast<int32_t>(i));
+    if (i + 1 < first_target) continue;
+    out_rows.push_back(rows + static_cast<int32_t>(i));
+    targets.push_back(ids[i + 1]);
+    weights.push_back(1);
+  }
+  seq_begin.push_back(static_cast<int32_t>(tokens.size()));
+  n_real = static_cast<int64_t>(tokens.size());
+}
+
+void TrainBatch::pad() {
+  const auto rows = static_cast<int64_t>(tokens.size());
   const int64_t padded = (rows + kPadTo - 1) / kPadTo * kPadTo;
   if (padded == rows) return;
   for (int64_t i = rows; i < padded; ++i) {
-    batch.tokens.push_back(0);
-    batch.pos.push_back(static_cast<int32_t>(i - rows));
+    tokens.push_back(0);
+    pos.push_back(static_cast<int32_t>(i - rows));
   }
-  batch.seq_begin.push_back(static_cast<int32_t>(padded));
+  seq_begin.push_back(static_cast<int32_t>(padded));
 }
-}  // namespace
 
 double TrainBatch::weight() const {
   double sum = 0;
@@ -39,11 +53,12 @@ void Batches::seek(const Cursor& cursor) {
 }
 
 void Batches::start_epoch() {
-  order_.resize(examples_.size());
-  std::iota(order_.begin(), order_.end(), 0U);
-  if (!options_.shuffle) return;
-  Random random(options_.seed * 0x9E3779B97F4A7C15ULL + cursor_.epoch);
-  for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+  if (options_.shuffle) {
+    order_ = shuffled_rows(examples_.size(), options_.seed, cursor_.epoch);
+  } else {
+    order_.resize(examples_.size());
+    std::iota(order_.begin(), order_.end(), 0U);
+  }
 }
 
 bool Batches::add_piece(TrainBatch& batch) {
@@ -86,7 +101,7 @@ TrainBatch Batches::next() {
     if (!add_piece(batch)) break;
   }
   batch.n_real = static_cast<int64_t>(batch.tokens.size());
-  pad(batch);
+  batch.pad();
   return batch;
 }
 

@@ -2,6 +2,7 @@
 // fix. Positions start anew in each piece. Documents are cut so that every batch
 // is full to the last row; conversations stay whole and the rest is padded.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "ops/batch.h"
@@ -19,6 +20,11 @@ struct TrainBatch {
     return {.tokens = tokens, .pos = pos, .seq_begin = seq_begin, .kv_slot = {}, .out_rows = out_rows};
   }
   double weight() const;
+  // Adds a sequence of two ids or more; predicted are ids[first_target] and those after it, with weight 1.
+  void add(std::span<const int32_t> ids, size_t first_target);
+  // Fills up to a size that products are planned for once; what is added is a sequence that nothing reads.
+  // Once, last.
+  void pad();
 };
 
 // Where in the order of which epoch the next batch starts.

@@ -151,6 +151,16 @@ Status fill_starting_weights(const TrainJob& job, TorchModel& model) {
   return {};
 }
 
+Result<TorchModel> open_torch_model(const Path& folder, bool bf16) {
+  const ModelConfig config = TRY(Checkpoint::open(folder)).config();
+  TorchModel model = TRY(TorchModel::create(config, {.bf16 = bf16}));
+  TRY(fill_from_folder(folder, model));
+  model.weights_changed();
+  return model;
+}
+
+bool trains_in_bf16(const TrainJob& job) { return job.dtype != "f32" && torch_has_bf16(); }
+
 Result<ChatTemplate> chat_template_of(const TrainJob& job) {
   const Path jinja = job.tokenizer / "chat_template.jinja";
   if (std::filesystem::exists(jinja)) return ChatTemplate::parse(TRY(read_file(jinja)));

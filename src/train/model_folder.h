@@ -14,6 +14,10 @@ Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokeni
 // Weights of init_from, or random ones:
 // normal with initializer_range, smaller for what adds to the residual stream.
 Status fill_starting_weights(const TrainJob& job, TorchModel& model);
+// The model of a folder as it is: a teacher or a reference, which a run reads and does not train.
+Result<TorchModel> open_torch_model(const Path& folder, bool bf16);
+// Whether this run's products are in bf16: as the job says and the processor can.
+bool trains_in_bf16(const TrainJob& job);
 // The template of the model: what the tokenizer's folder names, else the default one.
 Result<ChatTemplate> chat_template_of(const TrainJob& job);
 // Ids that end an answer: eos, and the turn ends of known templates that the vocabulary has.

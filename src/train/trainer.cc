@@ -80,7 +80,7 @@ Status Trainer::make_model() {
   tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
   const ModelConfig config = TRY(starting_config(job_, *tokenizer_));
   objective_ = TRY(make_objective({job_, tokenizer_.get(), config}));
-  bf16_ = job_.dtype != "f32" && torch_has_bf16();
+  bf16_ = trains_in_bf16(job_);
   if (job_.dtype == "bf16" && !bf16_)
     log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
   model_ = TRY(TorchModel::create(config, {.bf16 = bf16_,

@@ -29,7 +29,9 @@ class LanguageObjective final : public Objective {
     return {};
   }
   std::vector<std::vector<Piece>> preview(int n_examples) const override;
-  uint64_t activation_bytes(const ModelConfig& config) const override;
+  uint64_t activation_bytes(const ModelConfig& config) const override {
+    return activation_bytes_of(config, options().tokens);
+  }
 
  private:
   LanguageObjective(const TrainJob& job, const Tokenizer& tokenizer) : job_(job), tokenizer_(tokenizer) {}
@@ -177,15 +179,6 @@ std::vector<std::vector<Objective::Piece>> LanguageObjective::preview(int n_exam
   return examples;
 }
 
-// What a layer keeps of each row for its backward pass: about ten vectors as wide as the hidden state and
-// three as wide as the inner one, two or four bytes a number.
-uint64_t LanguageObjective::activation_bytes(const ModelConfig& config) const {
-  const double row =
-      static_cast<double>(config.num_hidden_layers) *
-      (10.0 * static_cast<double>(config.hidden_size) + 3.0 * static_cast<double>(config.intermediate_size));
-  return static_cast<uint64_t>(4.0 * row * static_cast<double>(options().tokens));
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Objective>> make_language_objective(const ObjectiveContext& context) {
@@ -202,6 +195,15 @@ double batch_flops(const ModelConfig& c, const TrainBatch& batch) {
         6.0 * static_cast<double>(c.num_hidden_layers * c.num_attention_heads * c.head_dim) * n * (n + 1);
   }
   return flops;
+}
+
+// Of each row and layer about ten vectors as wide as the hidden state and three as wide as the inner one, two
+// or four bytes a number.
+uint64_t activation_bytes_of(const ModelConfig& config, int64_t rows) {
+  const double row =
+      static_cast<double>(config.num_hidden_layers) *
+      (10.0 * static_cast<double>(config.hidden_size) + 3.0 * static_cast<double>(config.intermediate_size));
+  return static_cast<uint64_t>(4.0 * row * static_cast<double>(rows));
 }
 
 Json to_json(const Cursor& cursor) {

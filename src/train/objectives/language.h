@@ -12,6 +12,9 @@ Result<std::unique_ptr<Objective>> make_language_objective(const ObjectiveContex
 // forward, four backward).
 double batch_flops(const ModelConfig& config, const TrainBatch& batch);
 
+// What a model keeps of so many rows for its backward pass.
+uint64_t activation_bytes_of(const ModelConfig& config, int64_t rows);
+
 Json to_json(const Cursor& cursor);
 Result<Cursor> cursor_from_json(const Json& json);
 

@@ -1,0 +1,27 @@
+// RowOrder: the rows of a set one after the other, in an order that seed and epoch fix, pass after pass.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace volant {
+
+// The numbers 0 .. n - 1 as the epoch takes them.
+std::vector<uint32_t> shuffled_rows(uint64_t n, uint64_t seed, uint64_t epoch);
+
+class RowOrder {
+ public:
+  RowOrder(uint64_t n, uint64_t seed) : n_(n), seed_(seed) { seek(0); }
+  // n > 0. After the last row of an epoch comes the first of the next.
+  uint32_t next();
+  // Rows given so far, over all epochs: where seek() goes on.
+  uint64_t taken() const { return taken_; }
+  void seek(uint64_t taken);
+  // Whether the next row is the first of an epoch.
+  bool at_epoch_begin() const { return n_ == 0 || taken_ % n_ == 0; }
+
+ private:
+  uint64_t n_, seed_, taken_ = 0;
+  std::vector<uint32_t> order_;
+};
+
+}  // namespace volant
