@@ -35,8 +35,10 @@ struct MatmulArgs {
   int64_t y_stride = 0;
 };
 
-// Causal attention of some query rows of one sequence and one key/value head, over its cache.
-// Row r of head g in the group is at q + r * q_stride + g * head_dim and has position first_pos + r.
+// Attention of some query rows of one sequence and one key/value head, over its cache.
+// Row r of head g in the group is at q + r * q_stride + g * head_dim and has position first_pos + r. It sees
+// the positions up to its own, and with a window only so many of them; with n_pos it sees the positions below
+// n_pos.
 struct AttentionArgs {
   const float* q = nullptr;
   int64_t q_stride = 0;
@@ -47,7 +49,10 @@ struct AttentionArgs {
   const float* values = nullptr;  // [positions, value_stride]; the pad is zero
   int64_t value_stride = 0;       // head_dim rounded up to 16
   int64_t first_pos = 0;
+  int64_t n_pos = 0;   // 0: causal
+  int64_t window = 0;  // 0: none; its own position counts
   float scale = 1;
+  float softcap = 0;     // 0: none; otherwise scores become softcap * tanh(score / softcap)
   float* out = nullptr;  // as q
   int64_t out_stride = 0;
 };
@@ -75,12 +80,20 @@ struct Kernels {
   // each 16.
   void (*quantize_q8)(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums);
 
-  void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);  // one row
+  // One row; the weight counts as weight + offset.
+  void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float offset, float* out);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t n, float eps,
+                     float* out);  // one row; bias may be null
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
+  // gelu(gate) * up, or gelu(gate) when `up` is null; within 3e-7 * (1 + |gate|) of gelu.
+  void (*gelu_mul)(const float* gate, const float* up, int64_t n, bool tanh, float* out);
+  void (*softcap)(const float* x, int64_t n, float cap, float* out);  // cap * tanh(x / cap)
+  void (*scale)(const float* x, int64_t n, float factor, float* out);
   void (*add)(const float* a, const float* b, int64_t n, float* out);
-  // Turns n_head heads of one row; cos and sin hold head_dim / 2 numbers for the row's position.
-  void (*rope)(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin,
-               float* out);
+  // Turns the first `n_turned` dimensions of n_head heads of one row, the others are copied; cos and sin hold
+  // n_turned / 2 numbers for the row's position.
+  void (*rope)(const float* x, int64_t n_head, int64_t head_dim, int64_t n_turned, const float* cos,
+               const float* sin, float* out);
   void (*attention)(const AttentionArgs&);
 
   int64_t (*argmax)(const float* x, int64_t n);  // the first of equals; n > 0

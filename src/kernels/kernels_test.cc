@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include "base/check.h"
@@ -322,13 +323,72 @@ TEST_P(EachTable, RmsNormEqualsItsDefinition) {
   for (const int64_t n : {1, 7, 16, 33, 64, 288}) {
     const std::vector<float> x = random_floats(random_, n, 2), w = random_floats(random_, n);
     Guarded y(n);
-    k().rms_norm(x.data(), w.data(), n, 1e-5F, y.data());
+    const float offset = n == 33 ? 1.0F : 0.0F;
+    k().rms_norm(x.data(), w.data(), n, 1e-5F, offset, y.data());
     EXPECT_TRUE(y.intact());
     double squares = 0;
     for (const float v : x) squares += static_cast<double>(v) * static_cast<double>(v);
     const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
     for (size_t i = 0; i < x.size(); ++i) {
-      EXPECT_NEAR(y.data()[i], static_cast<double>(x[i]) * factor * static_cast<double>(w[i]), 4e-6);
+      EXPECT_NEAR(y.data()[i], static_cast<double>(x[i]) * factor * static_cast<double>(w[i] + offset), 8e-6);
+    }
+  }
+}
+
+TEST_P(EachTable, LayerNormEqualsItsDefinitionFarFromZeroToo) {
+  for (const int64_t n : {1, 7, 16, 33, 64, 288}) {
+    std::vector<float> x = random_floats(random_, n, 2);
+    for (float& v : x) v += n == 33 ? 100.0F : 0.5F;
+    const std::vector<float> w = random_floats(random_, n), b = random_floats(random_, n);
+    double mean = 0, squares = 0;
+    for (const float v : x) mean += static_cast<double>(v) / static_cast<double>(n);
+    for (const float v : x) squares += std::pow(static_cast<double>(v) - mean, 2);
+    const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
+    for (const bool with_bias : {true, false}) {
+      Guarded y(n);
+      k().layer_norm(x.data(), w.data(), with_bias ? b.data() : nullptr, n, 1e-5F, y.data());
+      EXPECT_TRUE(y.intact());
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double expected = (static_cast<double>(x[i]) - mean) * factor * static_cast<double>(w[i]) +
+                                (with_bias ? static_cast<double>(b[i]) : 0.0);
+        EXPECT_NEAR(y.data()[i], expected, n == 33 ? 1e-4 : 8e-6) << n;
+      }
+    }
+  }
+}
+
+TEST_P(EachTable, GeluFollowsBothFormulasAndSaturates) {
+  for (const int64_t n : {1, 8, 15, 40}) {
+    std::vector<float> x = random_floats(random_, n, 3);
+    const std::vector<float> up = random_floats(random_, n);
+    x[0] = n == 8 ? -200.0F : n == 15 ? 200.0F : x[0];
+    for (const bool tanh : {false, true}) {
+      Guarded y(n), gated(n);
+      k().gelu_mul(x.data(), nullptr, n, tanh, y.data());
+      k().gelu_mul(x.data(), up.data(), n, tanh, gated.data());
+      EXPECT_TRUE(y.intact() && gated.intact());
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double v = static_cast<double>(x[i]);
+        const double expected =
+            tanh ? 0.5 * v * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (v + 0.044715 * v * v * v)))
+                 : 0.5 * v * std::erfc(-v / std::numbers::sqrt2);
+        EXPECT_NEAR(y.data()[i], expected, 3e-7 * (1 + std::fabs(v))) << v;
+        EXPECT_NEAR(gated.data()[i], expected * static_cast<double>(up[i]), 1e-6 * (1 + std::fabs(v))) << v;
+      }
+    }
+  }
+}
+
+TEST_P(EachTable, SoftcapAndScaleEqualTheirDefinitions) {
+  for (const int64_t n : {1, 16, 31}) {
+    const std::vector<float> x = random_floats(random_, n, 40);
+    Guarded capped(n), scaled(n);
+    k().softcap(x.data(), n, 30.0F, capped.data());
+    k().scale(x.data(), n, 0.3F, scaled.data());
+    EXPECT_TRUE(capped.intact() && scaled.intact());
+    for (size_t i = 0; i < x.size(); ++i) {
+      EXPECT_NEAR(capped.data()[i], 30 * std::tanh(static_cast<double>(x[i]) / 30), 1e-5);
+      EXPECT_EQ(scaled.data()[i], x[i] * 0.3F);
     }
   }
 }
@@ -360,8 +420,9 @@ TEST_P(EachTable, AddAddsAnyLength) {
 }
 
 TEST_P(EachTable, RopeTurnsHalvesAgainstEachOther) {
-  for (const int64_t head_dim : {2, 8, 16, 48, 64, 128}) {
-    const int64_t n_head = 3, half = head_dim / 2;
+  for (const auto& [head_dim, n_turned] : std::vector<std::pair<int64_t, int64_t>>{
+           {2, 2}, {8, 8}, {16, 16}, {48, 48}, {64, 64}, {128, 128}, {16, 6}, {96, 72}}) {
+    const int64_t n_head = 3, half = n_turned / 2;
     const std::vector<float> x = random_floats(random_, n_head * head_dim);
     std::vector<float> c(static_cast<size_t>(half)), s(c);
     for (size_t i = 0; i < c.size(); ++i) {
@@ -369,7 +430,7 @@ TEST_P(EachTable, RopeTurnsHalvesAgainstEachOther) {
       s[i] = std::sin(static_cast<float>(i) + 0.5F);
     }
     Guarded y(n_head * head_dim);
-    k().rope(x.data(), n_head, head_dim, c.data(), s.data(), y.data());
+    k().rope(x.data(), n_head, head_dim, n_turned, c.data(), s.data(), y.data());
     EXPECT_TRUE(y.intact());
     for (int64_t h = 0; h < n_head; ++h) {
       for (int64_t i = 0; i < half; ++i) {
@@ -379,6 +440,8 @@ TEST_P(EachTable, RopeTurnsHalvesAgainstEachOther) {
         EXPECT_NEAR(y.data()[h * head_dim + i], low * c[j] - high * s[j], 1e-6);
         EXPECT_NEAR(y.data()[h * head_dim + half + i], high * c[j] + low * s[j], 1e-6);
       }
+      for (int64_t i = h * head_dim + n_turned; i < (h + 1) * head_dim; ++i)
+        EXPECT_EQ(y.data()[i], x[static_cast<size_t>(i)]);
     }
   }
 }
@@ -400,21 +463,22 @@ Cache random_cache(Random& random, int64_t n, int64_t head_dim) {
   return cache;
 }
 
-std::vector<double> plain_attention(const Cache& cache, const float* q, int64_t head_dim, int64_t last,
-                                    double scale) {
+// Over the positions first ... last.
+std::vector<double> plain_attention(const Cache& cache, const float* q, int64_t head_dim, int64_t first,
+                                    int64_t last, double scale, double softcap) {
   std::vector<double> scores, out(static_cast<size_t>(head_dim), 0.0);
   double largest = -1e300, total = 0;
-  for (int64_t p = 0; p <= last; ++p) {
+  for (int64_t p = first; p <= last; ++p) {
     double s = 0;
     for (int64_t i = 0; i < head_dim; ++i) {
       s += static_cast<double>(q[i]) *
            static_cast<double>(cache.keys[static_cast<size_t>((p / 16 * head_dim + i) * 16 + p % 16)]);
     }
-    scores.push_back(s * scale);
+    scores.push_back(softcap > 0 ? softcap * std::tanh(s * scale / softcap) : s * scale);
     largest = std::max(largest, scores.back());
   }
-  for (int64_t p = 0; p <= last; ++p) {
-    const double w = std::exp(scores[static_cast<size_t>(p)] - largest);
+  for (int64_t p = first; p <= last; ++p) {
+    const double w = std::exp(scores[static_cast<size_t>(p - first)] - largest);
     total += w;
     for (int64_t i = 0; i < head_dim; ++i) {
       out[static_cast<size_t>(i)] +=
@@ -450,8 +514,8 @@ TEST_P(EachTable, AttentionEqualsPlainSoftmaxOverEarlierPositions) {
         for (int64_t r = 0; r < n_rows; ++r) {
           for (int64_t g = 0; g < n_group; ++g) {
             const int64_t at = r * width + g * head_dim;
-            const std::vector<double> expected =
-                plain_attention(cache, q.data() + at, head_dim, first_pos + r, static_cast<double>(0.3F));
+            const std::vector<double> expected = plain_attention(cache, q.data() + at, head_dim, 0,
+                                                                 first_pos + r, static_cast<double>(0.3F), 0);
             for (int64_t i = 0; i < head_dim; ++i) {
               ASSERT_NEAR(out.data()[at + i], expected[static_cast<size_t>(i)], 2e-5);
             }
@@ -462,32 +526,81 @@ TEST_P(EachTable, AttentionEqualsPlainSoftmaxOverEarlierPositions) {
   }
 }
 
+TEST_P(EachTable, AttentionWithAWindowASoftcapOrWithoutOrderSeesWhatItShould) {
+  const int64_t head_dim = 24, n_group = 2, width = n_group * head_dim;
+  struct Case {
+    int64_t first_pos, n_rows, n_pos, window;
+    float softcap;
+  };
+  for (const Case& c : std::vector<Case>{{0, 70, 0, 8, 0},
+                                         {0, 70, 0, 1, 0},
+                                         {130, 40, 0, 65, 0},
+                                         {0, 200, 0, 70, 5},
+                                         {63, 5, 0, 500, 2},
+                                         {0, 33, 33, 0, 0},
+                                         {0, 3, 90, 0, 4}}) {
+    SCOPED_TRACE(fmt::format("first {} rows {} of {} window {}", c.first_pos, c.n_rows, c.n_pos, c.window));
+    const int64_t n = std::max(c.n_pos, c.first_pos + c.n_rows);
+    const Cache cache = random_cache(random_, n, head_dim);
+    const std::vector<float> q = random_floats(random_, c.n_rows * width);
+    Guarded out(c.n_rows * width);
+    k().attention({.q = q.data(),
+                   .q_stride = width,
+                   .n_rows = c.n_rows,
+                   .n_group = n_group,
+                   .head_dim = head_dim,
+                   .keys = cache.keys.data(),
+                   .values = cache.values.data(),
+                   .value_stride = cache.stride,
+                   .first_pos = c.first_pos,
+                   .n_pos = c.n_pos,
+                   .window = c.window,
+                   .scale = 0.3F,
+                   .softcap = c.softcap,
+                   .out = out.data(),
+                   .out_stride = width});
+    EXPECT_TRUE(out.intact());
+    for (int64_t v = 0; v < c.n_rows * n_group; ++v) {
+      const int64_t pos = c.first_pos + v / n_group;
+      const int64_t first = c.window > 0 ? std::max<int64_t>(0, pos + 1 - c.window) : 0;
+      const std::vector<double> expected =
+          plain_attention(cache, q.data() + v * head_dim, head_dim, first, c.n_pos > 0 ? c.n_pos - 1 : pos,
+                          static_cast<double>(0.3F), static_cast<double>(c.softcap));
+      for (int64_t i = 0; i < head_dim; ++i)
+        ASSERT_NEAR(out.data()[v * head_dim + i], expected[static_cast<size_t>(i)], 2e-5) << "vector " << v;
+    }
+  }
+}
+
 TEST_P(EachTable, AttentionOfARowDoesNotDependOnHowThePromptWasCut) {
   const int64_t head_dim = 48, n = 140;
-  const Cache cache = random_cache(random_, n, head_dim);
-  const std::vector<float> q = random_floats(random_, n * head_dim);
-  std::vector<float> whole(q.size()), cut(q.size());
-  AttentionArgs args{.q = q.data(),
-                     .q_stride = head_dim,
-                     .n_rows = n,
-                     .n_group = 1,
-                     .head_dim = head_dim,
-                     .keys = cache.keys.data(),
-                     .values = cache.values.data(),
-                     .value_stride = cache.stride,
-                     .first_pos = 0,
-                     .scale = 0.2F,
-                     .out = whole.data(),
-                     .out_stride = head_dim};
-  k().attention(args);
-  for (int64_t begin = 0, size = 1; begin < n; begin += size, size = size % 37 + 9) {
-    args.n_rows = std::min(size, n - begin);
-    args.first_pos = begin;
-    args.q = q.data() + begin * head_dim;
-    args.out = cut.data() + begin * head_dim;
+  for (const int64_t window : {0, 5, 80}) {
+    const Cache cache = random_cache(random_, n, head_dim);
+    const std::vector<float> q = random_floats(random_, n * head_dim);
+    std::vector<float> whole(q.size()), cut(q.size());
+    AttentionArgs args{.q = q.data(),
+                       .q_stride = head_dim,
+                       .n_rows = n,
+                       .n_group = 1,
+                       .head_dim = head_dim,
+                       .keys = cache.keys.data(),
+                       .values = cache.values.data(),
+                       .value_stride = cache.stride,
+                       .first_pos = 0,
+                       .window = window,
+                       .scale = 0.2F,
+                       .out = whole.data(),
+                       .out_stride = head_dim};
     k().attention(args);
+    for (int64_t begin = 0, size = 1; begin < n; begin += size, size = size % 37 + 9) {
+      args.n_rows = std::min(size, n - begin);
+      args.first_pos = begin;
+      args.q = q.data() + begin * head_dim;
+      args.out = cut.data() + begin * head_dim;
+      k().attention(args);
+    }
+    EXPECT_EQ(whole, cut) << window;
   }
-  EXPECT_EQ(whole, cut);
 }
 
 TEST_P(EachTable, ArgmaxIsTheFirstOfEquals) {

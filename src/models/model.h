@@ -7,15 +7,6 @@
 
 namespace volant {
 
-// The head of a language model: logits = softcap * tanh(scale * (x head^T) / softcap), softcap 0: none.
-// Apart from the model so that training can fuse it with the loss.
-template <class Weight>
-struct LmHead {
-  const Weight* weight = nullptr;
-  const Weight* bias = nullptr;  // null: none
-  float scale = 1, softcap = 0;
-};
-
 template <class O>
 class Model {
  public:
@@ -35,7 +26,11 @@ class Model {
   virtual Act output(O& ops, const Batch& batch) const {
     const LmHead<Weight> head = lm_head();
     Act x = hidden(ops, batch);
-    return head.weight == nullptr ? std::move(x) : ops.linear(x, *head.weight);
+    if (head.weight == nullptr) return x;
+    x = ops.linear(x, *head.weight);
+    if (head.bias != nullptr) x = ops.add_bias(x, *head.bias);
+    if (head.scale != 1) x = ops.scale(x, head.scale);
+    return head.softcap > 0 ? ops.softcap(x, head.softcap) : std::move(x);
   }
 };
 

@@ -9,12 +9,19 @@ struct NamesOnly {
   struct Weight {};
   Act embed(const Weight&, std::span<const int32_t>) { return {}; }
   Act linear(const Act&, const Weight&) { return {}; }
-  Act rms_norm(const Act&, const Weight&, float) { return {}; }
+  Act add_bias(const Act&, const Weight&) { return {}; }
+  Act rms_norm(const Act&, const Weight&, float, float = 0) { return {}; }
+  Act layer_norm(const Act&, const Weight&, const Weight*, float) { return {}; }
   Act rope(const Act&, const Batch&, const RopeSpec&) { return {}; }
   Act attention(const Act&, const Act&, const Act&, const Batch&, const AttentionSpec&) { return {}; }
   Act silu_mul(const Act&, const Act&) { return {}; }
+  Act gelu_mul(const Act&, const Act&, Gelu) { return {}; }
+  Act gelu(const Act&, Gelu) { return {}; }
+  Act softcap(const Act&, float) { return {}; }
+  Act scale(const Act&, float) { return {}; }
   Act add(const Act&, const Act&) { return {}; }
   Act take_rows(const Act&, std::span<const int32_t>) { return {}; }
+  Act take_columns(const Act&, int64_t, int64_t) { return {}; }
 };
 
 }  // namespace

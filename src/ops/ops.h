@@ -14,32 +14,61 @@
 
 namespace volant {
 
-// Rotary position embedding: dimension i of a head pairs with i + head_dim/2 and turns by pos * inv_freq[i].
+// Rotary position embedding: with r = 2 * inv_freq.size(), dimension i of a head pairs with i + r/2 and turns
+// by pos * inv_freq[i]; dimensions from r on stay as they are.
 struct RopeSpec {
   int n_head = 0;  // heads side by side in a row
   int head_dim = 0;
-  std::vector<float> inv_freq;  // head_dim / 2 radians per position
+  std::vector<float> inv_freq;  // at most head_dim / 2, radians per position
+  float scale = 1;              // of what is turned (YaRN's attention factor)
 };
 
 struct AttentionSpec {
   int layer = 0;  // which layer's cache
   int n_head = 0, n_kv_head = 0, head_dim = 0;
-  float scale = 1;  // of q k^T before the softmax; causal
+  float scale = 1;     // of q k^T before the softmax
+  float softcap = 0;   // scores become softcap * tanh(score / softcap); 0: they stay
+  int window = 0;      // a query sees this many positions, its own included; 0: all of them
+  bool causal = true;  // false: a query sees its whole sequence, and `window` must be 0
+};
+
+// x * Phi(x) with the normal distribution Phi, exactly or by the tanh formula (Hendrycks and Gimpel 2016).
+enum class Gelu { kErf, kTanh };
+
+// The head of a language model: logits = cap(scale * (x weight^T + bias)), where cap(y) is
+// softcap * tanh(y / softcap), and y itself for softcap 0. In one piece so that training can fuse it with the
+// loss.
+template <class Weight>
+struct LmHead {
+  const Weight* weight = nullptr;  // [V, D]; null: no head
+  const Weight* bias = nullptr;    // [V]; null: none
+  float scale = 1, softcap = 0;
 };
 
 template <class O>
 concept Ops = requires(O& ops, const typename O::Act& x, const typename O::Weight& w, const Batch& batch,
-                       float eps, std::span<const int32_t> ids, const RopeSpec& rope,
-                       const AttentionSpec& attention) {
-  { ops.embed(w, ids) } -> std::same_as<typename O::Act>;         // rows of w[n_vocab, D] -> [T, D]
-  { ops.linear(x, w) } -> std::same_as<typename O::Act>;          // x[T, in] w[out, in]^T -> [T, out]
-  { ops.rms_norm(x, w, eps) } -> std::same_as<typename O::Act>;   // x / sqrt(mean(x^2) + eps) * w
+                       float number, int64_t column, Gelu kind, std::span<const int32_t> ids,
+                       const RopeSpec& rope, const AttentionSpec& attention) {
+  { ops.embed(w, ids) } -> std::same_as<typename O::Act>;   // rows of w[n_vocab, D] -> [T, D]
+  { ops.linear(x, w) } -> std::same_as<typename O::Act>;    // x[T, in] w[out, in]^T -> [T, out]
+  { ops.add_bias(x, w) } -> std::same_as<typename O::Act>;  // x[T, D] + w[D] in every row
+  // x / sqrt(mean(x^2) + eps) * (w + offset). A w[n] shorter than a row is that of heads: every n columns are
+  // a vector of their own.
+  { ops.rms_norm(x, w, number, number) } -> std::same_as<typename O::Act>;
+  // (x - mean(x)) / sqrt(variance(x) + eps) * w + b; b may be null.
+  { ops.layer_norm(x, w, &w, number) } -> std::same_as<typename O::Act>;
   { ops.rope(x, batch, rope) } -> std::same_as<typename O::Act>;  // [T, H*d] turned by batch.pos
   // q[T, H*d], k and v [T, K*d] -> [T, H*d]
   { ops.attention(x, x, x, batch, attention) } -> std::same_as<typename O::Act>;
-  { ops.silu_mul(x, x) } -> std::same_as<typename O::Act>;  // silu(gate) * up
+  { ops.silu_mul(x, x) } -> std::same_as<typename O::Act>;        // silu(gate) * up
+  { ops.gelu_mul(x, x, kind) } -> std::same_as<typename O::Act>;  // gelu(gate) * up
+  { ops.gelu(x, kind) } -> std::same_as<typename O::Act>;
+  { ops.softcap(x, number) } -> std::same_as<typename O::Act>;  // cap * tanh(x / cap), cap > 0; cap 1 is tanh
+  { ops.scale(x, number) } -> std::same_as<typename O::Act>;    // x * number
   { ops.add(x, x) } -> std::same_as<typename O::Act>;
   { ops.take_rows(x, ids) } -> std::same_as<typename O::Act>;  // rows of x
+  // columns begin .. begin + count - 1 of x
+  { ops.take_columns(x, column, column) } -> std::same_as<typename O::Act>;
 };
 
 }  // namespace volant

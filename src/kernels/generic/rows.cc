@@ -30,11 +30,38 @@ void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t*
   }
 }
 
-void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out) {
+void rms_norm(const float* x, const float* weight, int64_t n, float eps, float offset, float* out) {
   float sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
   const float factor = 1.0F / std::sqrt(sum / static_cast<float>(n) + eps);
-  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * weight[i];
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * (weight[i] + offset);
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, int64_t n, float eps, float* out) {
+  float sum = 0, squares = 0;
+  for (int64_t i = 0; i < n; ++i) sum += x[i];
+  const float mean = sum / static_cast<float>(n);
+  for (int64_t i = 0; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const float factor = 1.0F / std::sqrt(squares / static_cast<float>(n) + eps);
+  for (int64_t i = 0; i < n; ++i)
+    out[i] = (x[i] - mean) * factor * weight[i] + (bias != nullptr ? bias[i] : 0.0F);
+}
+
+void gelu_mul(const float* gate, const float* up, int64_t n, bool tanh, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float x = gate[i];
+    const float twice_share =
+        tanh ? 1 + std::tanh(0.7978845608F * (x + 0.044715F * x * x * x)) : std::erfc(-0.7071067812F * x);
+    out[i] = 0.5F * x * twice_share * (up != nullptr ? up[i] : 1.0F);
+  }
+}
+
+void softcap(const float* x, int64_t n, float cap, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = cap * std::tanh(x[i] / cap);
+}
+
+void scale(const float* x, int64_t n, float factor, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor;
 }
 
 void silu_mul(const float* gate, const float* up, int64_t n, float* out) {
@@ -45,14 +72,16 @@ void add(const float* a, const float* b, int64_t n, float* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
 }
 
-void rope(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin, float* out) {
-  const int64_t half = head_dim / 2;
+void rope(const float* x, int64_t n_head, int64_t head_dim, int64_t n_turned, const float* cos,
+          const float* sin, float* out) {
+  const int64_t half = n_turned / 2;
   for (int64_t h = 0; h < n_head; ++h, x += head_dim, out += head_dim) {
     for (int64_t i = 0; i < half; ++i) {
       const float low = x[i], high = x[i + half];
       out[i] = low * cos[i] - high * sin[i];
       out[i + half] = high * cos[i] + low * sin[i];
     }
+    std::copy(x + n_turned, x + head_dim, out + n_turned);
   }
 }
 

@@ -1,6 +1,6 @@
 // Attention with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): blocks of 64 positions,
-// counted from position 0, so that a row gives the same bits however the prompt was cut. Rows that share a
-// key/value head go through a block together.
+// counted from position 0, so that a row gives the same bits however the prompt was cut; a block that a row
+// does not see changes nothing for it. Rows that share a key/value head go through a block together.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -27,23 +27,26 @@ struct AttentionTile {
   const AttentionArgs& args;
   int64_t first;
   const float* q[M];
-  int64_t pos[M];
+  int64_t first_seen[M], last_seen[M];  // positions
   float largest[M], total[M], rescale[M];
   alignas(64) float weights[M][kBlock];
   alignas(64) float mean[M][kMaxHeadDim];
 
   void run() {
-    int64_t last_pos = 0;
+    int64_t first_pos = std::numeric_limits<int64_t>::max(), last_pos = 0;
     for (int m = 0; m < M; ++m) {
       const int64_t row = (first + m) / args.n_group, head = (first + m) % args.n_group;
       q[m] = args.q + row * args.q_stride + head * args.head_dim;
-      pos[m] = args.first_pos + row;
+      const int64_t pos = args.first_pos + row;
+      first_seen[m] = args.window > 0 ? std::max<int64_t>(0, pos + 1 - args.window) : 0;
+      last_seen[m] = args.n_pos > 0 ? args.n_pos - 1 : pos;
       largest[m] = -std::numeric_limits<float>::infinity();
       total[m] = 0;
       for (int64_t i = 0; i < args.value_stride; ++i) mean[m][i] = 0;
-      last_pos = std::max(last_pos, pos[m]);
+      first_pos = std::min(first_pos, first_seen[m]);
+      last_pos = std::max(last_pos, last_seen[m]);
     }
-    for (int64_t block = 0; block <= last_pos; block += kBlock) {
+    for (int64_t block = first_pos / kBlock * kBlock; block <= last_pos; block += kBlock) {
       const int64_t n = std::min(kBlock, last_pos + 1 - block);
       score(block, n);
       for (int m = 0; m < M; ++m) soften(m, n);
@@ -92,11 +95,16 @@ struct AttentionTile {
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 16
       for (int j = 0; j < kN; ++j) {
-        S::store(weights[m] + p + j * S::kLanes, S::mul(sums[m][j], S::set1(args.scale)));
+        V scaled = S::mul(sums[m][j], S::set1(args.scale));
+        if (args.softcap > 0)
+          scaled = S::mul(S::set1(args.softcap), tanh<S>(S::mul(scaled, S::set1(1.0F / args.softcap))));
+        S::store(weights[m] + p + j * S::kLanes, scaled);
       }
-      for (int64_t k = std::max<int64_t>(0, pos[m] + 1 - block - p); k < P * kPanel; ++k) {
+      const int64_t from = first_seen[m] - block - p;
+      for (int64_t k = 0; k < std::min(from, P * kPanel); ++k)
         weights[m][p + k] = -std::numeric_limits<float>::infinity();
-      }
+      for (int64_t k = std::max<int64_t>(0, last_seen[m] + 1 - block - p); k < P * kPanel; ++k)
+        weights[m][p + k] = -std::numeric_limits<float>::infinity();
     }
   }
 
@@ -106,6 +114,11 @@ struct AttentionTile {
     V best = S::set1(largest[m]);
     for (int64_t i = 0; i < end; i += S::kLanes) best = S::max(S::load(weights[m] + i), best);
     const float now = S::largest(best);
+    if (now == -std::numeric_limits<float>::infinity()) {  // a window that starts after this block
+      rescale[m] = 1;
+      for (int64_t i = 0; i < end; ++i) weights[m][i] = 0;
+      return;
+    }
     rescale[m] = std::exp(largest[m] - now);
     largest[m] = now;
     V lanes = S::zero();

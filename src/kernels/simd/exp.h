@@ -22,4 +22,25 @@ inline typename S::V exp(typename S::V x) {
   return S::keep_from(S::mul(p, S::pow2(n)), x, low);
 }
 
+// Within 2e-7: from e^(2x), where large x of either sign saturates.
+template <class S>
+inline typename S::V tanh(typename S::V x) {
+  const typename S::V one = S::set1(1.0F), two = S::set1(2.0F);
+  return S::sub(one, S::div(two, S::add(exp<S>(S::add(x, x)), one)));
+}
+
+// erfc(|x|) within 2e-7: Abramowitz and Stegun 1964, 7.1.26.
+template <class S>
+inline typename S::V erfc_of_abs(typename S::V x) {
+  using V = typename S::V;
+  const V a = S::abs(x);
+  const V t = S::div(S::set1(1.0F), S::fma(a, S::set1(0.3275911F), S::set1(1.0F)));
+  V p = S::set1(1.061405429F);
+  p = S::fma(p, t, S::set1(-1.453152027F));
+  p = S::fma(p, t, S::set1(1.421413741F));
+  p = S::fma(p, t, S::set1(-0.284496736F));
+  p = S::fma(p, t, S::set1(0.254829592F));
+  return S::mul(S::mul(p, t), exp<S>(S::sub(S::zero(), S::mul(a, a))));
+}
+
 }  // namespace volant::simd

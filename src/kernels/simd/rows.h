@@ -9,7 +9,7 @@
 namespace volant::simd {
 
 template <class S>
-void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out) {
+void rms_norm(const float* x, const float* weight, int64_t n, float eps, float offset, float* out) {
   using V = typename S::V;
   V squares[2] = {S::zero(), S::zero()};
   int64_t i = 0;
@@ -23,38 +23,113 @@ void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* 
     squares[0] = S::fma(a, a, squares[0]);
   }
   const float mean = S::sum(S::add(squares[0], squares[1])) / static_cast<float>(n);
-  const V factor = S::set1(1.0F / std::sqrt(mean + eps));
+  const V factor = S::set1(1.0F / std::sqrt(mean + eps)), more = S::set1(offset);
   for (i = 0; i + S::kLanes <= n; i += S::kLanes) {
-    S::store(out + i, S::mul(S::mul(S::load(x + i), factor), S::load(weight + i)));
+    S::store(out + i, S::mul(S::mul(S::load(x + i), factor), S::add(S::load(weight + i), more)));
   }
   if (i < n) {
-    const V value = S::mul(S::mul(S::load_part(x + i, n - i), factor), S::load_part(weight + i, n - i));
+    const V value =
+        S::mul(S::mul(S::load_part(x + i, n - i), factor), S::add(S::load_part(weight + i, n - i), more));
     S::store_part(out + i, value, n - i);
   }
 }
 
 template <class S>
+void layer_norm(const float* x, const float* weight, const float* bias, int64_t n, float eps, float* out) {
+  using V = typename S::V;
+  // Calls f(numbers, place, count) for each vector of the row; lanes past the end are 0.
+  const auto each = [n, x](const auto& f) {
+    int64_t i = 0;
+    for (; i + S::kLanes <= n; i += S::kLanes) f(S::load(x + i), i, int64_t{S::kLanes});
+    if (i < n) f(S::load_part(x + i, n - i), i, n - i);
+  };
+  V sum = S::zero(), squares = S::zero();
+  each([&](V v, int64_t, int64_t) { sum = S::add(sum, v); });
+  const V mean = S::set1(S::sum(sum) / static_cast<float>(n));
+  each([&](V v, int64_t, int64_t count) {
+    float apart[S::kLanes];
+    S::store(apart, S::sub(v, mean));
+    const V d = S::load_part(apart, count);  // nothing past the end
+    squares = S::fma(d, d, squares);
+  });
+  const V factor = S::set1(1.0F / std::sqrt(S::sum(squares) / static_cast<float>(n) + eps));
+  each([&](V v, int64_t i, int64_t count) {
+    V y = S::mul(S::mul(S::sub(v, mean), factor), S::load_part(weight + i, count));
+    if (bias != nullptr) y = S::add(y, S::load_part(bias + i, count));
+    S::store_part(out + i, y, count);
+  });
+}
+
+// out = f(a) and f(a, b), number by number.
+template <class S, class F>
+inline void map(const float* a, int64_t n, float* out, const F& f) {
+  int64_t i = 0;
+  for (; i + S::kLanes <= n; i += S::kLanes) S::store(out + i, f(S::load(a + i)));
+  if (i < n) S::store_part(out + i, f(S::load_part(a + i, n - i)), n - i);
+}
+template <class S, class F>
+inline void map(const float* a, const float* b, int64_t n, float* out, const F& f) {
+  int64_t i = 0;
+  for (; i + S::kLanes <= n; i += S::kLanes) S::store(out + i, f(S::load(a + i), S::load(b + i)));
+  if (i < n) S::store_part(out + i, f(S::load_part(a + i, n - i), S::load_part(b + i, n - i)), n - i);
+}
+
+template <class S>
 void silu_mul(const float* gate, const float* up, int64_t n, float* out) {
   using V = typename S::V;
-  const auto silu = [](V g, V u) {
-    return S::mul(S::div(g, S::add(S::set1(1.0F), exp<S>(S::sub(S::zero(), g)))), u);
-  };
-  int64_t i = 0;
-  for (; i + S::kLanes <= n; i += S::kLanes) S::store(out + i, silu(S::load(gate + i), S::load(up + i)));
-  if (i < n) S::store_part(out + i, silu(S::load_part(gate + i, n - i), S::load_part(up + i, n - i)), n - i);
+  map<S>(gate, up, n, out,
+         [](V g, V u) { return S::mul(S::div(g, S::add(S::set1(1.0F), exp<S>(S::sub(S::zero(), g)))), u); });
+}
+
+template <class S>
+inline typename S::V gelu_tanh(typename S::V x) {
+  using V = typename S::V;
+  const V cube = S::mul(S::mul(x, x), x);
+  const V t = tanh<S>(S::mul(S::set1(0.7978845608F), S::fma(cube, S::set1(0.044715F), x)));
+  return S::mul(S::mul(S::set1(0.5F), x), S::add(S::set1(1.0F), t));
+}
+// x Phi(x) = max(x, 0) - |x| erfc(|x| / sqrt 2) / 2
+template <class S>
+inline typename S::V gelu_erf(typename S::V x) {
+  using V = typename S::V;
+  const V tail = erfc_of_abs<S>(S::mul(x, S::set1(0.7071067812F)));
+  return S::sub(S::max(x, S::zero()), S::mul(S::mul(S::set1(0.5F), S::abs(x)), tail));
+}
+
+template <class S>
+void gelu_mul(const float* gate, const float* up, int64_t n, bool tanh, float* out) {
+  using V = typename S::V;
+  if (up == nullptr && tanh) return map<S>(gate, n, out, [](V g) { return gelu_tanh<S>(g); });
+  if (up == nullptr) return map<S>(gate, n, out, [](V g) { return gelu_erf<S>(g); });
+  if (tanh) return map<S>(gate, up, n, out, [](V g, V u) { return S::mul(gelu_tanh<S>(g), u); });
+  map<S>(gate, up, n, out, [](V g, V u) { return S::mul(gelu_erf<S>(g), u); });
+}
+
+template <class S>
+void softcap(const float* x, int64_t n, float cap, float* out) {
+  using V = typename S::V;
+  const V large = S::set1(cap), inverse = S::set1(1.0F / cap);
+  map<S>(x, n, out, [&](V v) { return S::mul(large, tanh<S>(S::mul(v, inverse))); });
+}
+
+template <class S>
+void scale(const float* x, int64_t n, float factor, float* out) {
+  using V = typename S::V;
+  const V all = S::set1(factor);
+  map<S>(x, n, out, [&](V v) { return S::mul(v, all); });
 }
 
 template <class S>
 void add(const float* a, const float* b, int64_t n, float* out) {
-  int64_t i = 0;
-  for (; i + S::kLanes <= n; i += S::kLanes) S::store(out + i, S::add(S::load(a + i), S::load(b + i)));
-  if (i < n) S::store_part(out + i, S::add(S::load_part(a + i, n - i), S::load_part(b + i, n - i)), n - i);
+  using V = typename S::V;
+  map<S>(a, b, n, out, [](V x, V y) { return S::add(x, y); });
 }
 
 template <class S>
-void rope(const float* x, int64_t n_head, int64_t head_dim, const float* cos, const float* sin, float* out) {
+void rope(const float* x, int64_t n_head, int64_t head_dim, int64_t n_turned, const float* cos,
+          const float* sin, float* out) {
   using V = typename S::V;
-  const int64_t half = head_dim / 2;
+  const int64_t half = n_turned / 2;
   for (int64_t h = 0; h < n_head; ++h, x += head_dim, out += head_dim) {
     for (int64_t i = 0; i < half; i += S::kLanes) {
       const int64_t n = half - i < S::kLanes ? half - i : S::kLanes;
@@ -63,6 +138,7 @@ void rope(const float* x, int64_t n_head, int64_t head_dim, const float* cos, co
       S::store_part(out + i, S::fma(low, c, S::sub(S::zero(), S::mul(high, s))), n);
       S::store_part(out + half + i, S::fma(high, c, S::mul(low, s)), n);
     }
+    for (int64_t i = n_turned; i < head_dim; ++i) out[i] = x[i];
   }
 }
 

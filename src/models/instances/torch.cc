@@ -67,14 +67,14 @@ struct TorchModel::State {
     return check_ids(batch.out_rows, batch.n_rows(), "rows to read out");
   }
   // The rows read out, ready for the head.
-  Result<TorchOps::Weight> head_for(const Batch& batch, std::span<const int32_t> targets) const {
+  Result<LmHead<TorchOps::Weight>> head_for(const Batch& batch, std::span<const int32_t> targets) const {
     TRY(check(batch));
     TRY(check_ids(targets, config.vocab_size, "target ids"));
-    const auto* weight = model->lm_head().weight;
-    if (weight == nullptr)
+    const LmHead<TorchOps::Weight> head = model->lm_head();
+    if (head.weight == nullptr)
       return fail(ErrorCode::kInvalidArgument, "{} is no language model: it has no next token to predict",
                   config.architecture);
-    return *weight;
+    return head;
   }
 };
 
@@ -136,8 +136,8 @@ Result<double> TorchModel::loss_and_gradient(const Batch& batch, std::span<const
 }
 
 namespace {
-std::vector<double> log_probs_of(TorchOps& plain, const TorchOps::Act& hidden, const TorchOps::Weight& head,
-                                 std::span<const int32_t> targets) {
+std::vector<double> log_probs_of(TorchOps& plain, const TorchOps::Act& hidden,
+                                 const LmHead<TorchOps::Weight>& head, std::span<const int32_t> targets) {
   std::vector<double> log_p(targets.size());
   const std::vector<float> ones(targets.size(), 1.0F);
   plain.head_loss(hidden, head, targets, ones, 1.0F, log_p);

@@ -22,6 +22,11 @@ int64_t grain_for(int64_t least, int64_t per_item) {
 
 }  // namespace
 
+template <class F>
+void NativeOps::for_rows(const Act& x, int64_t cost, const F& f) {
+  threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, cost * x.columns()), f);
+}
+
 NativeOps::Act NativeOps::embed(const Weight& w, std::span<const int32_t> ids) {
   Act out = make(static_cast<int64_t>(ids.size()), w.n_in());
   threads_.parallel_for(out.rows(), grain_for(kGrainNumbers, 8 * w.n_in()), [&](int64_t begin, int64_t end) {
@@ -96,12 +101,36 @@ NativeOps::Act NativeOps::linear(const Act& x, const Weight& w) {
   return out;
 }
 
-NativeOps::Act NativeOps::rms_norm(const Act& x, const Weight& w, float eps) {
+NativeOps::Act NativeOps::add_bias(const Act& x, const Weight& b) {
+  CHECK(x.columns() == b.n_out());
+  Act out = make(x.rows(), x.columns());
+  const Kernels& k = kernels();
+  for_rows(x, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) k.add(x.row(r), b.vector(), x.columns(), out.row(r));
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::rms_norm(const Act& x, const Weight& w, float eps, float offset) {
+  const int64_t n = w.n_out();
+  CHECK(x.columns() % n == 0);
+  Act out = make(x.rows(), x.columns());
+  const Kernels& k = kernels();
+  for_rows(x, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin * x.columns(); at < end * x.columns(); at += n)
+      k.rms_norm(x.row(0) + at, w.vector(), n, eps, offset, out.row(0) + at);
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::layer_norm(const Act& x, const Weight& w, const Weight* b, float eps) {
   CHECK(x.columns() == w.n_out());
   Act out = make(x.rows(), x.columns());
   const Kernels& k = kernels();
-  threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, x.columns()), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) k.rms_norm(x.row(r), w.vector(), x.columns(), eps, out.row(r));
+  const float* bias = b == nullptr ? nullptr : b->vector();
+  for_rows(x, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      k.layer_norm(x.row(r), w.vector(), bias, x.columns(), eps, out.row(r));
   });
   return out;
 }
@@ -114,18 +143,19 @@ void NativeOps::RopeTable::grow(int64_t to) {
   for (int64_t pos = n_pos; pos < to; ++pos) {
     for (int64_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(pos) * static_cast<double>(inv_freq[static_cast<size_t>(i)]);
-      cos[static_cast<size_t>(pos * half + i)] = static_cast<float>(std::cos(angle));
-      sin[static_cast<size_t>(pos * half + i)] = static_cast<float>(std::sin(angle));
+      cos[static_cast<size_t>(pos * half + i)] = static_cast<float>(std::cos(angle)) * scale;
+      sin[static_cast<size_t>(pos * half + i)] = static_cast<float>(std::sin(angle)) * scale;
     }
   }
   n_pos = to;
 }
 
 const NativeOps::RopeTable& NativeOps::rope_table(const RopeSpec& spec, int64_t n_pos) {
-  auto table = std::find_if(rope_tables_.begin(), rope_tables_.end(),
-                            [&](const RopeTable& each) { return each.inv_freq == spec.inv_freq; });
+  auto table = std::find_if(rope_tables_.begin(), rope_tables_.end(), [&](const RopeTable& each) {
+    return each.scale == spec.scale && each.inv_freq == spec.inv_freq;
+  });
   if (table == rope_tables_.end()) {
-    rope_tables_.emplace_back().inv_freq = spec.inv_freq;
+    rope_tables_.push_back({.inv_freq = spec.inv_freq, .cos = {}, .sin = {}, .scale = spec.scale});
     table = rope_tables_.end() - 1;
   }
   if (table->n_pos < n_pos) table->grow(n_pos);
@@ -136,12 +166,13 @@ NativeOps::Act NativeOps::rope(const Act& x, const Batch& batch, const RopeSpec&
   Act out = make(x.rows(), x.columns());
   if (x.rows() == 0) return out;
   const RopeTable& table = rope_table(spec, 1 + *std::max_element(batch.pos.begin(), batch.pos.end()));
-  const int64_t half = spec.head_dim / 2;
+  const auto half = static_cast<int64_t>(spec.inv_freq.size());
   const Kernels& k = kernels();
   threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, x.columns()), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t at = batch.pos[static_cast<size_t>(r)] * half;
-      k.rope(x.row(r), spec.n_head, spec.head_dim, table.cos.data() + at, table.sin.data() + at, out.row(r));
+      k.rope(x.row(r), spec.n_head, spec.head_dim, 2 * half, table.cos.data() + at, table.sin.data() + at,
+             out.row(r));
     }
   });
   return out;
@@ -179,11 +210,12 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
         head = {next, next + KvCache::key_floats(end - begin, d), d, KvCache::value_stride(d)};
         next = head.values + KvCache::value_floats(end - begin, d);
       }
-      writes_.push_back({head, h, begin, end - begin, first_pos});
+      const int64_t n_pos = first_pos + end - begin;
+      writes_.push_back({head, h, begin, end - begin, first_pos, n_pos});
       // The last rows see the most: they go first, so that the threads end together.
       for (int64_t r = end; r > begin; r -= kAttentionRows) {
         const int64_t first = std::max(begin, r - kAttentionRows);
-        tasks_.push_back({head, h, first, r - first, first_pos + first - begin});
+        tasks_.push_back({head, h, first, r - first, first_pos + first - begin, n_pos});
       }
     }
   }
@@ -204,12 +236,13 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
 
 NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
                                     const AttentionSpec& spec) {
+  CHECK(spec.causal || spec.window == 0);
   Act out = make(q.rows(), q.columns());
   const BufferPool::Buffer own = plan_attention(k, v, batch, spec);
   const int64_t group = spec.n_head / spec.n_kv_head, d = spec.head_dim;
   int64_t products = 0;
   for (const AttentionTask& task : tasks_)
-    products += task.n_rows * (task.first_pos + task.n_rows) * group * d * 2;
+    products += task.n_rows * (spec.causal ? task.first_pos + task.n_rows : task.n_pos) * group * d * 2;
   const auto n_task = static_cast<int64_t>(tasks_.size());
   const auto attention = kernels().attention;
   const int64_t each = products / std::max<int64_t>(1, n_task);
@@ -226,7 +259,10 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
                  .values = task.head.values,
                  .value_stride = task.head.value_stride,
                  .first_pos = task.first_pos,
+                 .n_pos = spec.causal ? 0 : task.n_pos,
+                 .window = spec.window,
                  .scale = spec.scale,
+                 .softcap = spec.softcap,
                  .out = out.row(task.row) + column,
                  .out_stride = q.columns()});
     }
@@ -237,17 +273,53 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
 NativeOps::Act NativeOps::silu_mul(const Act& gate, const Act& up) {
   Act out = make(gate.rows(), gate.columns());
   const Kernels& k = kernels();
-  threads_.parallel_for(
-      gate.rows(), grain_for(kGrainNumbers / 4, gate.columns()), [&](int64_t begin, int64_t end) {
-        k.silu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), out.row(begin));
-      });
+  for_rows(gate, 4, [&](int64_t begin, int64_t end) {
+    k.silu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), out.row(begin));
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::gelu_mul(const Act& gate, const Act& up, Gelu kind) {
+  Act out = make(gate.rows(), gate.columns());
+  const Kernels& k = kernels();
+  for_rows(gate, 4, [&](int64_t begin, int64_t end) {
+    k.gelu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), kind == Gelu::kTanh,
+               out.row(begin));
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::gelu(const Act& x, Gelu kind) {
+  Act out = make(x.rows(), x.columns());
+  const Kernels& k = kernels();
+  for_rows(x, 4, [&](int64_t begin, int64_t end) {
+    k.gelu_mul(x.row(begin), nullptr, (end - begin) * x.columns(), kind == Gelu::kTanh, out.row(begin));
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::softcap(const Act& x, float cap) {
+  Act out = make(x.rows(), x.columns());
+  const Kernels& k = kernels();
+  for_rows(x, 4, [&](int64_t begin, int64_t end) {
+    k.softcap(x.row(begin), (end - begin) * x.columns(), cap, out.row(begin));
+  });
+  return out;
+}
+
+NativeOps::Act NativeOps::scale(const Act& x, float factor) {
+  Act out = make(x.rows(), x.columns());
+  const Kernels& k = kernels();
+  for_rows(x, 1, [&](int64_t begin, int64_t end) {
+    k.scale(x.row(begin), (end - begin) * x.columns(), factor, out.row(begin));
+  });
   return out;
 }
 
 NativeOps::Act NativeOps::add(const Act& a, const Act& b) {
   Act out = make(a.rows(), a.columns());
   const Kernels& k = kernels();
-  threads_.parallel_for(a.rows(), grain_for(kGrainNumbers, a.columns()), [&](int64_t begin, int64_t end) {
+  for_rows(a, 1, [&](int64_t begin, int64_t end) {
     k.add(a.row(begin), b.row(begin), (end - begin) * a.columns(), out.row(begin));
   });
   return out;
@@ -259,6 +331,14 @@ NativeOps::Act NativeOps::take_rows(const Act& x, std::span<const int32_t> rows)
     std::memcpy(out.row(static_cast<int64_t>(i)), x.row(rows[i]),
                 static_cast<size_t>(x.columns()) * sizeof(float));
   }
+  return out;
+}
+
+NativeOps::Act NativeOps::take_columns(const Act& x, int64_t begin, int64_t count) {
+  CHECK(begin >= 0 && begin + count <= x.columns());
+  Act out = make(x.rows(), count);
+  for (int64_t r = 0; r < x.rows(); ++r)
+    std::memcpy(out.row(r), x.row(r) + begin, static_cast<size_t>(count) * sizeof(float));
   return out;
 }
 

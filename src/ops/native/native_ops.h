@@ -44,12 +44,19 @@ class NativeOps {
 
   Act embed(const Weight& w, std::span<const int32_t> ids);
   Act linear(const Act& x, const Weight& w);
-  Act rms_norm(const Act& x, const Weight& w, float eps);
+  Act add_bias(const Act& x, const Weight& b);
+  Act rms_norm(const Act& x, const Weight& w, float eps, float offset = 0);
+  Act layer_norm(const Act& x, const Weight& w, const Weight* b, float eps);
   Act rope(const Act& x, const Batch& batch, const RopeSpec& spec);
   Act attention(const Act& q, const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
   Act silu_mul(const Act& gate, const Act& up);
+  Act gelu_mul(const Act& gate, const Act& up, Gelu kind);
+  Act gelu(const Act& x, Gelu kind);
+  Act softcap(const Act& x, float cap);
+  Act scale(const Act& x, float factor);
   Act add(const Act& a, const Act& b);
   Act take_rows(const Act& x, std::span<const int32_t> rows);
+  Act take_columns(const Act& x, int64_t begin, int64_t count);
 
   ThreadPool& threads() { return threads_; }
   size_t activation_bytes() const { return pool_.bytes(); }
@@ -65,6 +72,7 @@ class NativeOps {
   // Angles of all positions so far for one set of frequencies.
   struct RopeTable {
     std::vector<float> inv_freq, cos, sin;
+    float scale = 1;  // of cos and sin
     int64_t n_pos = 0;
     void grow(int64_t to);
   };
@@ -72,10 +80,14 @@ class NativeOps {
   struct AttentionTask {
     KvHead head;
     int64_t kv_head, row, n_rows, first_pos;
+    int64_t n_pos;  // of the sequence with this batch
   };
 
   Act make(int64_t rows, int64_t columns) { return Act(pool_, rows, columns, ++last_id_); }
   void prepare(const Act& x, const Weight& w, MatmulArgs& args);
+  // f(begin, end) for runs of rows of x; `cost` numbers' worth of work for each number.
+  template <class F>
+  void for_rows(const Act& x, int64_t cost, const F& f);
   const RopeTable& rope_table(const RopeSpec& spec, int64_t n_pos);
   // Writes the batch's keys and values to the cache, or to a buffer of its own, and lists the work.
   BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch,

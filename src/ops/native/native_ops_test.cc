@@ -196,30 +196,33 @@ TEST_F(NativeOpsTest, PackedSequencesDoNotSeeEachOtherNorTheFuture) {
   }
 }
 
-TEST_F(NativeOpsTest, CacheGivesTheBitsOfOnePass) {
-  const AttentionSpec spec{.layer = 1, .n_head = 4, .n_kv_head = 2, .head_dim = 12, .scale = 0.3F};
-  const KvCache cache =
-      KvCache::create({.n_layer = 2, .n_kv_head = 2, .head_dim = 12, .n_slot = 3, .n_ctx = 100}).value();
-  NativeOps ops(pool_, &cache);
-  const int64_t n = 100;
-  const Packed p = random_sequences(random_, {n}, spec);
-  const NativeAct q = make_act(ops, pool_, p.q, n), k = make_act(ops, pool_, p.k, n),
-                  v = make_act(ops, pool_, p.v, n);
-  const std::vector<float> whole = numbers_of(ops.attention(
-      q, k, v, {.tokens = p.tokens, .pos = p.pos, .seq_begin = p.begins, .kv_slot = {}, .out_rows = {}},
-      spec));
-  std::vector<float> pieces;
-  const std::vector<int32_t> slot{2};
-  for (int32_t begin = 0, size = 1; begin < n; begin += size, size = std::min<int32_t>(size * 2 + 1, 17)) {
-    std::vector<int32_t> taken, begins{0};
-    for (int32_t r = begin; r < std::min<int32_t>(begin + size, n); ++r) taken.push_back(r);
-    begins.push_back(static_cast<int32_t>(taken.size()));
-    const NativeAct out = ops.attention(
-        ops.take_rows(q, taken), ops.take_rows(k, taken), ops.take_rows(v, taken),
-        {.tokens = taken, .pos = taken, .seq_begin = begins, .kv_slot = slot, .out_rows = {}}, spec);
-    pieces.insert(pieces.end(), out.numbers().begin(), out.numbers().end());
+TEST_F(NativeOpsTest, CacheGivesTheBitsOfOnePassWithAndWithoutAWindow) {
+  for (const int window : {0, 9}) {
+    const AttentionSpec spec{
+        .layer = 1, .n_head = 4, .n_kv_head = 2, .head_dim = 12, .scale = 0.3F, .window = window};
+    const KvCache cache =
+        KvCache::create({.n_layer = 2, .n_kv_head = 2, .head_dim = 12, .n_slot = 3, .n_ctx = 100}).value();
+    NativeOps ops(pool_, &cache);
+    const int64_t n = 100;
+    const Packed p = random_sequences(random_, {n}, spec);
+    const NativeAct q = make_act(ops, pool_, p.q, n), k = make_act(ops, pool_, p.k, n),
+                    v = make_act(ops, pool_, p.v, n);
+    const std::vector<float> whole = numbers_of(ops.attention(
+        q, k, v, {.tokens = p.tokens, .pos = p.pos, .seq_begin = p.begins, .kv_slot = {}, .out_rows = {}},
+        spec));
+    std::vector<float> pieces;
+    const std::vector<int32_t> slot{2};
+    for (int32_t begin = 0, size = 1; begin < n; begin += size, size = std::min<int32_t>(size * 2 + 1, 17)) {
+      std::vector<int32_t> taken, begins{0};
+      for (int32_t r = begin; r < std::min<int32_t>(begin + size, n); ++r) taken.push_back(r);
+      begins.push_back(static_cast<int32_t>(taken.size()));
+      const NativeAct out = ops.attention(
+          ops.take_rows(q, taken), ops.take_rows(k, taken), ops.take_rows(v, taken),
+          {.tokens = taken, .pos = taken, .seq_begin = begins, .kv_slot = slot, .out_rows = {}}, spec);
+      pieces.insert(pieces.end(), out.numbers().begin(), out.numbers().end());
+    }
+    EXPECT_EQ(pieces, whole) << window;
   }
-  EXPECT_EQ(pieces, whole);
 }
 
 TEST_F(NativeOpsTest, BuffersAreUsedAgain) {

@@ -1,4 +1,4 @@
-// Causal attention over packed sequences, forward and backward: a sequence attends to its own
+// Attention over packed sequences, forward and backward: a sequence attends to its own
 // rows alone, in blocks of queries, so nothing larger than kBlock x n scores exists. Arithmetic
 // in f32. Keys and values of grouped queries are shared; gradients are formed again from the
 // saved logarithm of each row's denominator (Dao et al. 2022). One task is one sequence and one
@@ -99,10 +99,11 @@ void pack_panels(const float* x, int64_t n, int64_t dp, float* out) {
   }
 }
 
-// C[rows, limit] = A[rows, dp] X^T for packed X; `limit` is a multiple of kLanes.
-void multiply_panels(const float* a, int64_t rows, int64_t dp, const float* panels, int64_t limit, float* c,
-                     int64_t ldc) {
-  for (int64_t begin = 0; begin < limit; begin += kPanel)
+// Columns start ... limit - 1 of C = A[rows, dp] X^T for packed X; `start` is a multiple of kPanel, `limit`
+// one of kLanes.
+void multiply_panels(const float* a, int64_t rows, int64_t dp, const float* panels, int64_t start,
+                     int64_t limit, float* c, int64_t ldc) {
+  for (int64_t begin = start; begin < limit; begin += kPanel)
     multiply<false>({a, dp, 1}, rows, panels + begin * dp, kPanel, std::min(kPanel, limit - begin), dp,
                     c + begin, ldc);
 }
@@ -153,29 +154,54 @@ void for_tasks(const AttentionShape& shape, F&& f) {
   }
 }
 
-// Where a block of queries starts and ends in its sequence, and how many keys it sees, rounded up.
+// Where a block of queries starts and ends in its sequence of n rows, and the keys from `start` to `limit`,
+// in whole vectors and panels, among which are all that it sees.
 struct Block {
-  int64_t first, rows, limit;
-  Block(int64_t begin, int64_t n)
-      : first(begin), rows(std::min(kBlock, n - begin)), limit(round_up(begin + rows)) {}
+  int64_t first, rows, start, limit;
+  Block(const AttentionShape& shape, int64_t begin, int64_t n)
+      : first(begin),
+        rows(std::min(kBlock, n - begin)),
+        start(shape.window > 0 ? std::max<int64_t>(0, begin + 1 - shape.window) / kPanel * kPanel : 0),
+        limit(round_up(shape.causal ? begin + rows : n)),
+        window_(shape.window),
+        n_(shape.causal ? 0 : n) {}
+  // The keys that query i of the block sees: from ... to - 1.
+  int64_t from(int64_t i) const { return window_ > 0 ? std::max<int64_t>(0, first + i + 1 - window_) : 0; }
+  int64_t to(int64_t i) const { return n_ > 0 ? n_ : first + i + 1; }
+  int64_t keys() const { return limit - start; }
+
+ private:
+  int64_t window_, n_;
 };
 
+VOLANT_INLINE V tanh_of(V x) { return 1.0F - 2.0F / (1.0F + exp_of(x + x)); }
+
+// What a query does not see of the keys that its block holds becomes `value`.
+void fill_unseen(float* row, const Block& block, int64_t i, float value) {
+  std::fill(row + block.start, row + std::max(block.from(i), block.start), value);
+  std::fill(row + block.to(i), row + block.limit, value);
+}
+
 // Turns scores into probabilities, row by row; gives the logarithm of each denominator.
-void softmax(float* scores, int64_t ld, const Block& block, float* log_sum, int64_t log_stride) {
+void softmax(float* scores, int64_t ld, const Block& block, float softcap, float* log_sum,
+             int64_t log_stride) {
   for (int64_t i = 0; i < block.rows; ++i) {
     float* row = scores + i * ld;
-    const int64_t n = block.first + i + 1;
-    for (int64_t j = n; j < block.limit; ++j) row[j] = -std::numeric_limits<float>::infinity();
-    V top = load(row);
-    for (int64_t j = kLanes; j < block.limit; j += kLanes) top = maximum(top, load(row + j));
+    if (softcap > 0)
+      for (int64_t j = block.start; j < block.limit; j += kLanes)
+        store(row + j, softcap * tanh_of(load(row + j) / softcap));
+    fill_unseen(row, block, i, -std::numeric_limits<float>::infinity());
+    V top = load(row + block.start);
+    for (int64_t j = block.start + kLanes; j < block.limit; j += kLanes) top = maximum(top, load(row + j));
     const float largest = maximum_of(top);
-    for (int64_t j = 0; j < block.limit; j += kLanes) store(row + j, exp_of(load(row + j) - largest));
-    for (int64_t j = n; j < block.limit; ++j) row[j] = 0;  // e^-87 is small, not nothing
+    for (int64_t j = block.start; j < block.limit; j += kLanes)
+      store(row + j, exp_of(load(row + j) - largest));
+    fill_unseen(row, block, i, 0);  // e^-87 is small, not nothing
     V sums{};
-    for (int64_t j = 0; j < block.limit; j += kLanes) sums += load(row + j);
+    for (int64_t j = block.start; j < block.limit; j += kLanes) sums += load(row + j);
     const float total = sum(sums);
     const float inverse = 1.0F / total;
-    for (int64_t j = 0; j < block.limit; j += kLanes) store(row + j, load(row + j) * inverse);
+    for (int64_t j = block.start; j < block.limit; j += kLanes) store(row + j, load(row + j) * inverse);
     log_sum[i * log_stride] = std::log(total) + largest;
   }
 }
@@ -193,12 +219,13 @@ void forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T*
     pack_panels(s.keys, task.n, dp, s.key_panels);
     for (int64_t head = task.kv_head * group; head < (task.kv_head + 1) * group; ++head) {
       for (int64_t begin = 0; begin < task.n; begin += kBlock) {
-        const Block block(begin, task.n);
+        const Block block(shape, begin, task.n);
         const int64_t row = task.begin + begin, at = row * q_stride + head * d;
         take_head(q + at, q_stride, block.rows, d, shape.scale, s.q);
-        multiply_panels(s.q, block.rows, dp, s.key_panels, block.limit, s.scores, np);
-        softmax(s.scores, np, block, log_sum + row * shape.n_head + head, shape.n_head);
-        multiply<false>({s.scores, np, 1}, block.rows, s.values, dp, dp, block.limit, s.out, dp);
+        multiply_panels(s.q, block.rows, dp, s.key_panels, block.start, block.limit, s.scores, np);
+        softmax(s.scores, np, block, shape.softcap, log_sum + row * shape.n_head + head, shape.n_head);
+        multiply<false>({s.scores + block.start, np, 1}, block.rows, s.values + block.start * dp, dp, dp,
+                        block.keys(), s.out, dp);
         put_head(s.out, q_stride, block.rows, d, out + at);
       }
     }
@@ -206,19 +233,28 @@ void forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T*
 }
 
 // scores -> probabilities p, grad_scores (of p) -> gradient of the scores:
-// p * (grad - sum of out * grad_out).
-void softmax_backward(const Scratch& s, int64_t ld, int64_t dp, const Block& block, const float* log_sum,
-                      int64_t log_stride) {
+// p * (grad - sum of out * grad_out), times the slope of the cap.
+void softmax_backward(const Scratch& s, int64_t ld, int64_t dp, const Block& block, float softcap,
+                      const float* log_sum, int64_t log_stride) {
   for (int64_t i = 0; i < block.rows; ++i) {
     V dots{};
     for (int64_t j = 0; j < dp; j += kLanes) dots += load(s.out + i * dp + j) * load(s.grad_out + i * dp + j);
     const float pull = sum(dots), log_total = log_sum[i * log_stride];
     float* p = s.scores + i * ld;
     float* g = s.grad_scores + i * ld;
-    const int64_t n = block.first + i + 1;
-    for (int64_t j = 0; j < block.limit; j += kLanes) store(p + j, exp_of(load(p + j) - log_total));
-    for (int64_t j = n; j < block.limit; ++j) p[j] = 0;
-    for (int64_t j = 0; j < block.limit; j += kLanes) store(g + j, load(p + j) * (load(g + j) - pull));
+    // g becomes (g - pull) * slope first, and times p when what is not seen has become 0.
+    for (int64_t j = block.start; j < block.limit; j += kLanes) {
+      V score = load(p + j), slope = broadcast(1.0F);
+      if (softcap > 0) {
+        const V t = tanh_of(score / softcap);
+        score = softcap * t;
+        slope = 1.0F - t * t;
+      }
+      store(p + j, exp_of(score - log_total));
+      store(g + j, (load(g + j) - pull) * slope);
+    }
+    fill_unseen(p, block, i, 0);
+    for (int64_t j = block.start; j < block.limit; j += kLanes) store(g + j, load(p + j) * load(g + j));
   }
 }
 
@@ -244,17 +280,21 @@ void backward_task(const AttentionShape& shape, const Gradients<T>& x, const flo
   std::fill(s.grad_v, s.grad_v + np * dp, 0.0F);
   for (int64_t head = task.kv_head * group; head < (task.kv_head + 1) * group; ++head) {
     for (int64_t begin = 0; begin < task.n; begin += kBlock) {
-      const Block block(begin, task.n);
+      const Block block(shape, begin, task.n);
+      const int64_t start = block.start, n_key = block.keys();
       const int64_t row = task.begin + begin, at = row * q_stride + head * d;
       take_head(x.q + at, q_stride, block.rows, d, shape.scale, s.q);
       take_head(x.out + at, q_stride, block.rows, d, 1.0F, s.out);
       take_head(x.grad_out + at, q_stride, block.rows, d, 1.0F, s.grad_out);
-      multiply_panels(s.q, block.rows, dp, s.key_panels, block.limit, s.scores, np);
-      multiply_panels(s.grad_out, block.rows, dp, s.value_panels, block.limit, s.grad_scores, np);
-      softmax_backward(s, np, dp, block, log_sum + row * shape.n_head + head, shape.n_head);
-      multiply<true>({s.scores, 1, np}, block.limit, s.grad_out, dp, dp, block.rows, s.grad_v, dp);
-      multiply<true>({s.grad_scores, 1, np}, block.limit, s.q, dp, dp, block.rows, s.grad_k, dp);
-      multiply<false>({s.grad_scores, np, 1}, block.rows, s.keys, dp, dp, block.limit, s.grad_q, dp);
+      multiply_panels(s.q, block.rows, dp, s.key_panels, start, block.limit, s.scores, np);
+      multiply_panels(s.grad_out, block.rows, dp, s.value_panels, start, block.limit, s.grad_scores, np);
+      softmax_backward(s, np, dp, block, shape.softcap, log_sum + row * shape.n_head + head, shape.n_head);
+      multiply<true>({s.scores + start, 1, np}, n_key, s.grad_out, dp, dp, block.rows, s.grad_v + start * dp,
+                     dp);
+      multiply<true>({s.grad_scores + start, 1, np}, n_key, s.q, dp, dp, block.rows, s.grad_k + start * dp,
+                     dp);
+      multiply<false>({s.grad_scores + start, np, 1}, block.rows, s.keys + start * dp, dp, dp, n_key,
+                      s.grad_q, dp);
       for (int64_t i = 0; i < block.rows * dp; i += kLanes)
         store(s.grad_q + i, load(s.grad_q + i) * shape.scale);
       put_head(s.grad_q, q_stride, block.rows, d, x.grad_q + at);

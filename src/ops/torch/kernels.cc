@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -110,7 +111,8 @@ void scatter_add(In g, const int32_t* ids, int64_t rows, int64_t columns, float*
   });
 }
 
-void rms_norm(In x, const float* w, float eps, int64_t rows, int64_t columns, Out y, float* inverse_rms) {
+void rms_norm(In x, const float* w, float offset, float eps, int64_t rows, int64_t columns, Out y,
+              float* inverse_rms) {
   typed(x.bf16, [&](auto* xt) {
     typed(y.bf16, [&](auto* yt) {
       const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
@@ -127,7 +129,7 @@ void rms_norm(In x, const float* w, float eps, int64_t rows, int64_t columns, Ou
           inverse_rms[t] = inverse;
           for (int64_t i = 0; i < columns; i += kLanes)
             store_some(to + t * columns + i,
-                       load_some(row + i, columns - i) * inverse * load_some(w + i, columns - i),
+                       load_some(row + i, columns - i) * inverse * (load_some(w + i, columns - i) + offset),
                        columns - i);
         }
       });
@@ -137,8 +139,8 @@ void rms_norm(In x, const float* w, float eps, int64_t rows, int64_t columns, Ou
 
 // With r = inverse rms and u = g * w:
 // grad_x = r * (u - x * r^2 * mean(u * x)), grad_w = sum over rows of g * x * r.
-void rms_norm_backward(In x, const float* w, const float* inverse_rms, In g, int64_t rows, int64_t columns,
-                       Out grad_x, float* grad_w, float* scratch) {
+void rms_norm_backward(In x, const float* w, float offset, const float* inverse_rms, In g, int64_t rows,
+                       int64_t columns, Out grad_x, float* grad_w, float* scratch) {
   const int64_t threads = omp_get_max_threads();
   std::fill(scratch, scratch + threads * columns, 0.0F);
   typed(x.bf16, [&](auto* xt) {
@@ -155,12 +157,12 @@ void rms_norm_backward(In x, const float* w, const float* inverse_rms, In g, int
             V dot{};
             for (int64_t i = 0; i < columns; i += kLanes) {
               const V xv = load_some(xs + row + i, columns - i), gv = load_some(gs + row + i, columns - i);
-              dot += gv * load_some(w + i, columns - i) * xv;
+              dot += gv * (load_some(w + i, columns - i) + offset) * xv;
               store_some(sums + i, load_some(sums + i, columns - i) + gv * xv * r, columns - i);
             }
             const float pull = r * r * sum(dot) / static_cast<float>(columns);
             for (int64_t i = 0; i < columns; i += kLanes) {
-              const V u = load_some(gs + row + i, columns - i) * load_some(w + i, columns - i);
+              const V u = load_some(gs + row + i, columns - i) * (load_some(w + i, columns - i) + offset);
               store_some(out + row + i, (u - load_some(xs + row + i, columns - i) * pull) * r, columns - i);
             }
           }
@@ -172,16 +174,105 @@ void rms_norm_backward(In x, const float* w, const float* inverse_rms, In g, int
     for (int64_t i = 0; i < columns; ++i) grad_w[i] += scratch[thread * columns + i];
 }
 
-void rope(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_head, int head_dim,
-          bool inverse, Out y) {
-  const int64_t half = head_dim / 2, columns = static_cast<int64_t>(n_head) * head_dim;
+// The numbers past the end of a row count nothing: `count` lanes stay.
+VOLANT_INLINE V first_lanes(V x, int64_t count) {
+  if (count >= kLanes) [[likely]]
+    return x;
+  float lanes[kLanes];
+  store(lanes, x);
+  return load_some(lanes, count);
+}
+
+void layer_norm(In x, const float* w, const float* b, float eps, int64_t rows, int64_t columns, Out y,
+                float* moments) {
+  const auto n = static_cast<float>(columns);
   typed(x.bf16, [&](auto* xt) {
     typed(y.bf16, [&](auto* yt) {
       const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
       auto* to = static_cast<TypeOf<decltype(yt)>*>(y.data);
       split(rows, columns, [&](int64_t begin, int64_t end, int) {
         for (int64_t t = begin; t < end; ++t) {
-          const float* cosines = cos_sin + pos[t] * head_dim;
+          const auto* row = from + t * columns;
+          V total{}, squares{};
+          for (int64_t i = 0; i < columns; i += kLanes) total += load_some(row + i, columns - i);
+          const float mean = sum(total) / n;
+          for (int64_t i = 0; i < columns; i += kLanes) {
+            const V d = first_lanes(load_some(row + i, columns - i) - mean, columns - i);
+            squares += d * d;
+          }
+          const float inverse = 1.0F / std::sqrt(sum(squares) / n + eps);
+          moments[2 * t] = mean;
+          moments[2 * t + 1] = inverse;
+          for (int64_t i = 0; i < columns; i += kLanes) {
+            V v = (load_some(row + i, columns - i) - mean) * inverse * load_some(w + i, columns - i);
+            if (b != nullptr) v += load_some(b + i, columns - i);
+            store_some(to + t * columns + i, v, columns - i);
+          }
+        }
+      });
+    });
+  });
+}
+
+// With z = (x - mean) * inverse and u = g * w: grad_x = inverse * (u - mean(u) - z * mean(u * z)),
+// grad_w = sum over rows of g * z, grad_b = sum of g.
+void layer_norm_backward(In x, const float* w, const float* moments, In g, int64_t rows, int64_t columns,
+                         Out grad_x, float* grad_w, float* grad_b, float* scratch) {
+  const int64_t threads = omp_get_max_threads();
+  const auto n = static_cast<float>(columns);
+  std::fill(scratch, scratch + 2 * threads * columns, 0.0F);
+  typed(x.bf16, [&](auto* xt) {
+    typed(g.bf16, [&](auto* gt) {
+      typed(grad_x.bf16, [&](auto* ot) {
+        const auto* xs = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+        const auto* gs = static_cast<const TypeOf<decltype(gt)>*>(g.data);
+        auto* out = static_cast<TypeOf<decltype(ot)>*>(grad_x.data);
+        split(rows, columns, [&](int64_t begin, int64_t end, int thread) {
+          float* w_sums = scratch + 2 * thread * columns;
+          float* b_sums = w_sums + columns;
+          for (int64_t t = begin; t < end; ++t) {
+            const int64_t row = t * columns;
+            const float mean = moments[2 * t], inverse = moments[2 * t + 1];
+            V total{}, dot{};
+            for (int64_t i = 0; i < columns; i += kLanes) {
+              const int64_t left = columns - i;
+              const V z = (load_some(xs + row + i, left) - mean) * inverse,
+                      gv = load_some(gs + row + i, left);
+              const V u = gv * load_some(w + i, left);
+              total += u;
+              dot += u * z;
+              store_some(w_sums + i, load_some(w_sums + i, left) + gv * z, left);
+              store_some(b_sums + i, load_some(b_sums + i, left) + gv, left);
+            }
+            const float mean_u = sum(total) / n, mean_uz = sum(dot) / n;
+            for (int64_t i = 0; i < columns; i += kLanes) {
+              const int64_t left = columns - i;
+              const V z = (load_some(xs + row + i, left) - mean) * inverse;
+              const V u = load_some(gs + row + i, left) * load_some(w + i, left);
+              store_some(out + row + i, (u - mean_u - z * mean_uz) * inverse, left);
+            }
+          }
+        });
+      });
+    });
+  });
+  for (int64_t thread = 0; thread < threads; ++thread)
+    for (int64_t i = 0; i < columns; ++i) {
+      grad_w[i] += scratch[2 * thread * columns + i];
+      if (grad_b != nullptr) grad_b[i] += scratch[(2 * thread + 1) * columns + i];
+    }
+}
+
+void rope(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_head, int head_dim,
+          int n_turned, bool inverse, Out y) {
+  const int64_t half = n_turned / 2, columns = static_cast<int64_t>(n_head) * head_dim;
+  typed(x.bf16, [&](auto* xt) {
+    typed(y.bf16, [&](auto* yt) {
+      const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+      auto* to = static_cast<TypeOf<decltype(yt)>*>(y.data);
+      split(rows, columns, [&](int64_t begin, int64_t end, int) {
+        for (int64_t t = begin; t < end; ++t) {
+          const float* cosines = cos_sin + static_cast<int64_t>(pos[t]) * n_turned;
           const float* sines = cosines + half;
           for (int h = 0; h < n_head; ++h) {
             const auto* a = from + t * columns + h * head_dim;
@@ -195,6 +286,7 @@ void rope(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_he
               store_some(out + i, first * c - second * s, left);
               store_some(out + half + i, second * c + first * s, left);
             }
+            for (int64_t i = n_turned; i < head_dim; ++i) store_one(out + i, to_float(a[i]));
           }
         }
       });
@@ -233,6 +325,184 @@ void silu_mul_backward(In gate, In up, In g, int64_t n, Out grad_gate, Out grad_
         const V s = sigmoid(x);
         store_some(ga + i, gv * u * s * (1.0F + x * (1.0F - s)), end - i);
         store_some(gb + i, gv * x * s, end - i);
+      }
+    });
+  });
+}
+
+VOLANT_INLINE V tanh_of(V x) { return 1.0F - 2.0F / (1.0F + exp_of(x + x)); }
+VOLANT_INLINE V absolute(V x) { return x < 0 ? -x : x; }
+
+// e^(-a^2) * polynomial: erfc(a) for a >= 0 within 2e-7 (Abramowitz and Stegun 1964, 7.1.26).
+VOLANT_INLINE V erfc_of(V a) {
+  const V t = 1.0F / (1.0F + 0.3275911F * a);
+  V p = 1.061405429F * t - 1.453152027F;
+  p = p * t + 1.421413741F;
+  p = p * t - 0.284496736F;
+  p = p * t + 0.254829592F;
+  return p * t * exp_of(-a * a);
+}
+
+// gelu and its slope.
+struct GeluAt {
+  V value, slope;
+};
+VOLANT_INLINE GeluAt gelu_tanh(V x) {
+  constexpr float kRoot = 0.7978845608F, kCubic = 0.044715F;  // sqrt(2 / pi)
+  const V t = tanh_of(kRoot * (x + kCubic * x * x * x));
+  const V half = 0.5F * (1.0F + t);
+  return {x * half, half + 0.5F * x * (1.0F - t * t) * kRoot * (1.0F + 3.0F * kCubic * x * x)};
+}
+VOLANT_INLINE GeluAt gelu_erf(V x) {
+  const V tail = 0.5F * erfc_of(absolute(x) * 0.7071067812F);  // of the normal distribution, beyond |x|
+  const V share = x < 0 ? tail : 1.0F - tail;
+  return {x * share, share + x * 0.3989422804F * exp_of(-0.5F * x * x)};
+}
+VOLANT_INLINE GeluAt gelu_of(V x, bool tanh) { return tanh ? gelu_tanh(x) : gelu_erf(x); }
+
+void gelu_mul(In gate, In up, bool tanh, int64_t n, Out y) {
+  typed(gate.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* a = static_cast<const T*>(gate.data);
+    const T* b = static_cast<const T*>(up.data);
+    T* out = static_cast<T*>(y.data);
+    split_lanes(n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes) {
+        V value = gelu_of(load_some(a + i, end - i), tanh).value;
+        if (b != nullptr) value = value * load_some(b + i, end - i);
+        store_some(out + i, value, end - i);
+      }
+    });
+  });
+}
+
+void gelu_mul_backward(In gate, In up, In g, bool tanh, int64_t n, Out grad_gate, Out grad_up) {
+  typed(gate.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* a = static_cast<const T*>(gate.data);
+    const T* b = static_cast<const T*>(up.data);
+    const T* gs = static_cast<const T*>(g.data);
+    T* ga = static_cast<T*>(grad_gate.data);
+    T* gb = static_cast<T*>(grad_up.data);
+    split_lanes(n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes) {
+        const int64_t left = end - i;
+        const V gv = load_some(gs + i, left);
+        const GeluAt at = gelu_of(load_some(a + i, left), tanh);
+        store_some(ga + i, b == nullptr ? gv * at.slope : gv * at.slope * load_some(b + i, left), left);
+        if (b != nullptr) store_some(gb + i, gv * at.value, left);
+      }
+    });
+  });
+}
+
+void softcap(In x, float cap, int64_t n, Out y) {
+  typed(x.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* from = static_cast<const T*>(x.data);
+    T* to = static_cast<T*>(y.data);
+    split_lanes(n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes)
+        store_some(to + i, cap * tanh_of(load_some(from + i, end - i) / cap), end - i);
+    });
+  });
+}
+
+void softcap_backward(In y, float cap, In g, int64_t n, Out grad_x) {
+  typed(y.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* ys = static_cast<const T*>(y.data);
+    const T* gs = static_cast<const T*>(g.data);
+    T* to = static_cast<T*>(grad_x.data);
+    split_lanes(n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes) {
+        const V t = load_some(ys + i, end - i) / cap;
+        store_some(to + i, load_some(gs + i, end - i) * (1.0F - t * t), end - i);
+      }
+    });
+  });
+}
+
+void scale(In x, float factor, int64_t n, Out y) {
+  typed(x.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* from = static_cast<const T*>(x.data);
+    T* to = static_cast<T*>(y.data);
+    split_lanes(n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes)
+        store_some(to + i, load_some(from + i, end - i) * factor, end - i);
+    });
+  });
+}
+
+void add_bias(In x, const float* b, int64_t rows, int64_t columns, Out y) {
+  typed(x.bf16, [&](auto* type) {
+    using T = TypeOf<decltype(type)>;
+    const T* from = static_cast<const T*>(x.data);
+    T* to = static_cast<T*>(y.data);
+    split(rows, columns, [&](int64_t begin, int64_t end, int) {
+      for (int64_t t = begin; t < end; ++t)
+        for (int64_t i = 0; i < columns; i += kLanes)
+          store_some(to + t * columns + i,
+                     load_some(from + t * columns + i, columns - i) + load_some(b + i, columns - i),
+                     columns - i);
+    });
+  });
+}
+
+// Threads take columns: a sum is always taken in the order of the rows.
+void add_rows(In g, int64_t rows, int64_t columns, float* grad_b) {
+  typed(g.bf16, [&](auto* type) {
+    const auto* from = static_cast<const TypeOf<decltype(type)>*>(g.data);
+    split((columns + kLanes - 1) / kLanes, rows * kLanes, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin * kLanes; i < std::min(end * kLanes, columns); i += kLanes) {
+        V total = load_some(grad_b + i, columns - i);
+        for (int64_t t = 0; t < rows; ++t) total += load_some(from + t * columns + i, columns - i);
+        store_some(grad_b + i, total, columns - i);
+      }
+    });
+  });
+}
+
+void copy_columns(In x, int64_t x_columns, int64_t x_begin, int64_t rows, int64_t count, Out y,
+                  int64_t y_columns, int64_t y_begin) {
+  const int64_t size = x.bf16 ? 2 : 4;
+  const char* from = static_cast<const char*>(x.data) + x_begin * size;
+  char* to = static_cast<char*>(y.data) + y_begin * size;
+  split(rows, count, [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t)
+      std::memcpy(to + t * y_columns * size, from + t * x_columns * size, static_cast<size_t>(count * size));
+  });
+}
+
+void finish_logits(const HeadRows& rows) {
+  split(rows.rows, rows.n_vocab * 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t)
+      for (int64_t i = 0; i < rows.n_vocab; i += kLanes) {
+        const int64_t left = rows.n_vocab - i, at = t * rows.n_vocab + i;
+        V v = load_some(rows.logits + at, left);
+        if (rows.bias != nullptr) v += load_some(rows.bias + i, left);
+        v *= rows.scale;
+        if (rows.softcap > 0) {
+          v = rows.softcap * tanh_of(v / rows.softcap);
+          store_some(rows.capped + at, v, left);
+        }
+        store_some(rows.logits + at, v, left);
+      }
+  });
+}
+
+void unfinish_gradient(const HeadRows& rows) {
+  typed(rows.grad.bf16, [&](auto* type) {
+    auto* grad = static_cast<TypeOf<decltype(type)>*>(rows.grad.data);
+    split_lanes(rows.rows * rows.n_vocab, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kLanes) {
+        V g = load_some(grad + i, end - i) * rows.scale;
+        if (rows.softcap > 0) {
+          const V share = load_some(rows.capped + i, end - i) / rows.softcap;
+          g *= 1.0F - share * share;
+        }
+        store_some(grad + i, g, end - i);
       }
     });
   });
@@ -449,9 +719,21 @@ const Kernels kTable = {VOLANT_TEXT(VOLANT_ISA),
                         scatter_add,
                         rms_norm,
                         rms_norm_backward,
+                        layer_norm,
+                        layer_norm_backward,
                         rope,
                         silu_mul,
                         silu_mul_backward,
+                        gelu_mul,
+                        gelu_mul_backward,
+                        softcap,
+                        softcap_backward,
+                        scale,
+                        add_bias,
+                        add_rows,
+                        copy_columns,
+                        finish_logits,
+                        unfinish_gradient,
                         loss_rows,
                         distil_rows,
                         attention,

@@ -22,7 +22,19 @@ struct AttentionShape {
   const int32_t* seq_begin = nullptr;  // n_seq + 1 row offsets
   int64_t n_seq = 0, n_rows = 0;
   int n_head = 0, n_kv_head = 0, head_dim = 0;
-  float scale = 1;
+  float scale = 1, softcap = 0;
+  int window = 0;
+  bool causal = true;  // the meaning of all these: AttentionSpec
+};
+
+// What a head does to one chunk of logits after the product; see LmHead.
+struct HeadRows {
+  float* logits = nullptr;      // [rows, n_vocab]
+  const float* bias = nullptr;  // [n_vocab]; null: none
+  float scale = 1, softcap = 0;
+  float* capped = nullptr;  // with a softcap: room for the logits, which the gradient needs
+  int64_t rows = 0, n_vocab = 0;
+  Out grad;  // by the finished logits, becomes that by the product
 };
 
 // What the loss takes from one chunk of logits.
@@ -84,15 +96,37 @@ struct Kernels {
   void (*take_rows)(In x, const int32_t* ids, int64_t rows, int64_t columns, Out y);
   // grad[ids[t]] += g[t]
   void (*scatter_add)(In g, const int32_t* ids, int64_t rows, int64_t columns, float* grad);
-  void (*rms_norm)(In x, const float* w, float eps, int64_t rows, int64_t columns, Out y, float* inverse_rms);
+  // The weight counts as w + offset.
+  void (*rms_norm)(In x, const float* w, float offset, float eps, int64_t rows, int64_t columns, Out y,
+                   float* inverse_rms);
   // Adds to grad_w; `scratch` holds threads * columns numbers.
-  void (*rms_norm_backward)(In x, const float* w, const float* inverse_rms, In g, int64_t rows,
+  void (*rms_norm_backward)(In x, const float* w, float offset, const float* inverse_rms, In g, int64_t rows,
                             int64_t columns, Out grad_x, float* grad_w, float* scratch);
-  // cos_sin: [positions, d] of which the first half is cos, the second sin. `inverse` turns back.
+  // moments: [rows, 2], mean and 1 / standard deviation. b may be null.
+  void (*layer_norm)(In x, const float* w, const float* b, float eps, int64_t rows, int64_t columns, Out y,
+                     float* moments);
+  // Adds to grad_w, and to grad_b unless it is null; `scratch` holds 2 * threads * columns numbers.
+  void (*layer_norm_backward)(In x, const float* w, const float* moments, In g, int64_t rows, int64_t columns,
+                              Out grad_x, float* grad_w, float* grad_b, float* scratch);
+  // cos_sin: [positions, n_turned] of which the first half is cos, the second sin. `inverse` turns back.
   void (*rope)(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_head, int head_dim,
-               bool inverse, Out y);
+               int n_turned, bool inverse, Out y);
   void (*silu_mul)(In gate, In up, int64_t n, Out y);
   void (*silu_mul_backward)(In gate, In up, In g, int64_t n, Out grad_gate, Out grad_up);
+  // y = gelu(x) * up, and its gradients; null data of `up` and grad_up: no up.
+  void (*gelu_mul)(In x, In up, bool tanh, int64_t n, Out y);
+  void (*gelu_mul_backward)(In x, In up, In g, bool tanh, int64_t n, Out grad_x, Out grad_up);
+  void (*softcap)(In x, float cap, int64_t n, Out y);
+  void (*softcap_backward)(In y, float cap, In g, int64_t n, Out grad_x);
+  void (*scale)(In x, float factor, int64_t n, Out y);
+  void (*add_bias)(In x, const float* b, int64_t rows, int64_t columns, Out y);
+  // grad_b[i] += sum over rows of g[t, i]
+  void (*add_rows)(In g, int64_t rows, int64_t columns, float* grad_b);
+  // y[t, y_begin + i] = x[t, x_begin + i] for i < count; x and y of one type with so many columns.
+  void (*copy_columns)(In x, int64_t x_columns, int64_t x_begin, int64_t rows, int64_t count, Out y,
+                       int64_t y_columns, int64_t y_begin);
+  void (*finish_logits)(const HeadRows& rows);      // bias, scale and softcap
+  void (*unfinish_gradient)(const HeadRows& rows);  // through softcap and scale
   void (*loss_rows)(const LossRows& rows);
   void (*distil_rows)(const DistilRows& rows);
   // log_sum: [T, H], natural logarithm of the softmax's denominator.

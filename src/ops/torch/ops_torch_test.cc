@@ -129,10 +129,60 @@ TEST(TorchOps, RmsNormMatchesDifferences) {
                   {{random_numbers(9 * 37, 2), 9}}, {w});
 }
 
+TEST(TorchOps, RmsNormOfHeadsWithAnOffsetMatchesDifferences) {
+  const Weight w = random_weight({19}, 1);
+  check_gradients(
+      [&](TorchOps& ops, const std::vector<Act>& x) { return ops.rms_norm(x[0], w, 1e-5F, 1.0F); },
+      {{random_numbers(9 * 57, 2), 9}}, {w});
+}
+
+TEST(TorchOps, LayerNormMatchesDifferencesWithAndWithoutBias) {
+  const Weight w = random_weight({37}, 1), b = random_weight({37}, 3);
+  check_gradients(
+      [&](TorchOps& ops, const std::vector<Act>& x) { return ops.layer_norm(x[0], w, &b, 1e-5F); },
+      {{random_numbers(9 * 37, 2), 9}}, {w, b});
+  const Weight alone = random_weight({37}, 1);
+  check_gradients(
+      [&](TorchOps& ops, const std::vector<Act>& x) { return ops.layer_norm(x[0], alone, nullptr, 1e-5F); },
+      {{random_numbers(9 * 37, 2), 9}}, {alone});
+}
+
+TEST(TorchOps, AddBiasMatchesDifferences) {
+  const Weight b = random_weight({21}, 1);
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.add_bias(x[0], b); },
+                  {{random_numbers(9 * 21, 2), 9}}, {b});
+}
+
+TEST(TorchOps, RopeOfPartOfAHeadMatchesDifferences) {
+  const RopeSpec spec{.n_head = 3, .head_dim = 8, .inv_freq = {1.0F, 0.3F, 0.1F}, .scale = 1.2F};
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.rope(x[0], batch_of(), spec); },
+                  {{random_numbers(9 * 24, 2), 9}}, {});
+}
+
 TEST(TorchOps, RopeMatchesDifferences) {
   const RopeSpec spec{.n_head = 3, .head_dim = 8, .inv_freq = {1.0F, 0.3F, 0.1F, 0.01F}};
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.rope(x[0], batch_of(), spec); },
                   {{random_numbers(9 * 24, 2), 9}}, {});
+}
+
+TEST(TorchOps, AttentionWithAWindowASoftcapOrWithoutOrderMatchesDifferences) {
+  for (const auto& [window, softcap, causal] :
+       {std::tuple{2, 0.0F, true}, {0, 0.8F, true}, {3, 1.5F, true}, {0, 0.0F, false}, {0, 1.0F, false}}) {
+    SCOPED_TRACE(window);
+    const AttentionSpec spec{.layer = 0,
+                             .n_head = 4,
+                             .n_kv_head = 2,
+                             .head_dim = 8,
+                             .scale = 0.4F,
+                             .softcap = softcap,
+                             .window = window,
+                             .causal = causal};
+    check_gradients(
+        [&](TorchOps& ops, const std::vector<Act>& x) {
+          return ops.attention(x[0], x[1], x[2], batch_of(), spec);
+        },
+        {{random_numbers(9 * 32, 2), 9}, {random_numbers(9 * 16, 3), 9}, {random_numbers(9 * 16, 4), 9}}, {});
+  }
 }
 
 TEST(TorchOps, AttentionMatchesDifferencesWithGroupedQueries) {
@@ -151,13 +201,20 @@ TEST(TorchOps, AttentionMatchesDifferencesWithGroupedQueries) {
 }
 
 // Longer than a block of queries and a panel of keys.
-TEST(TorchOps, AttentionOfALongSequenceEqualsThePlainFormula) {
+void check_long_attention(int window, float softcap, bool causal) {
+  SCOPED_TRACE(window);
   constexpr int kRows = 150, kHeads = 2, kDim = 24;
   std::vector<int32_t> pos(kRows), begin = {0, 149, 150};
   std::iota(pos.begin(), pos.end(), 0);
   const Batch batch{.tokens = pos, .pos = pos, .seq_begin = begin, .kv_slot = {}, .out_rows = {}};
-  const AttentionSpec spec{
-      .layer = 0, .n_head = kHeads, .n_kv_head = kHeads, .head_dim = kDim, .scale = 0.2F};
+  const AttentionSpec spec{.layer = 0,
+                           .n_head = kHeads,
+                           .n_kv_head = kHeads,
+                           .head_dim = kDim,
+                           .scale = 0.2F,
+                           .softcap = softcap,
+                           .window = window,
+                           .causal = causal};
   const Numbers q = random_numbers(kRows * kHeads * kDim, 1), k = random_numbers(q.size(), 2),
                 v = random_numbers(q.size(), 3);
   TorchOps ops(false, false);
@@ -168,24 +225,61 @@ TEST(TorchOps, AttentionOfALongSequenceEqualsThePlainFormula) {
     return static_cast<double>(x[static_cast<size_t>((t * kHeads + h) * kDim + i)]);
   };
   for (const int t : {0, 1, 31, 32, 63, 64, 100, 148, 149}) {
-    const int first = t == 149 ? 149 : 0;
+    const int begin_of = t == 149 ? 149 : 0, last = causal || t == 149 ? t : 148;
+    const int first = window > 0 ? std::max(begin_of, t + 1 - window) : begin_of;
     for (int h = 0; h < kHeads; ++h) {
       std::vector<double> weight;
       double total = 0;
-      for (int s = first; s <= t; ++s) {
+      for (int s = first; s <= last; ++s) {
         double dot = 0;
         for (int i = 0; i < kDim; ++i) dot += at(q, t, h, i) * at(k, s, h, i);
-        weight.push_back(std::exp(dot * 0.2));
+        const double cap = static_cast<double>(softcap), score = dot * static_cast<double>(0.2F);
+        weight.push_back(std::exp(softcap > 0 ? cap * std::tanh(score / cap) : score));
         total += weight.back();
       }
       for (int i = 0; i < kDim; ++i) {
         double expected = 0;
-        for (int s = first; s <= t; ++s)
+        for (int s = first; s <= last; ++s)
           expected += weight[static_cast<size_t>(s - first)] / total * at(v, s, h, i);
         EXPECT_NEAR(static_cast<double>(y.data_ptr<float>()[(t * kHeads + h) * kDim + i]), expected, 2e-5);
       }
     }
   }
+}
+
+TEST(TorchOps, AttentionOfALongSequenceEqualsThePlainFormula) { check_long_attention(0, 0, true); }
+TEST(TorchOps, AttentionOfALongSequenceThroughAWindowEqualsThePlainFormula) {
+  for (const int window : {1, 7, 64, 100, 1000}) check_long_attention(window, 0, true);
+}
+TEST(TorchOps, AttentionOfALongSequenceWithASoftcapEqualsThePlainFormula) {
+  check_long_attention(70, 0.7F, true);
+}
+TEST(TorchOps, AttentionOfALongSequenceInBothDirectionsEqualsThePlainFormula) {
+  check_long_attention(0, 0, false);
+}
+
+TEST(TorchOps, GeluMatchesDifferencesAloneAndGated) {
+  for (const Gelu kind : {Gelu::kErf, Gelu::kTanh}) {
+    check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.gelu(x[0], kind); },
+                    {{random_numbers(9 * 19, 2), 9}}, {});
+    check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.gelu_mul(x[0], x[1], kind); },
+                    {{random_numbers(9 * 19, 2), 9}, {random_numbers(9 * 19, 3), 9}}, {});
+  }
+}
+
+TEST(TorchOps, SoftcapAndScaleMatchDifferences) {
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.softcap(x[0], 0.8F); },
+                  {{random_numbers(9 * 19, 2), 9}}, {});
+  check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.scale(x[0], 3.5F); },
+                  {{random_numbers(9 * 19, 2), 9}}, {});
+}
+
+TEST(TorchOps, TakeColumnsMatchesDifferences) {
+  check_gradients(
+      [&](TorchOps& ops, const std::vector<Act>& x) {
+        return ops.add(ops.take_columns(x[0], 2, 7), ops.take_columns(x[0], 14, 7));
+      },
+      {{random_numbers(9 * 21, 2), 9}}, {});
 }
 
 TEST(TorchOps, SiluMulMatchesDifferences) {
@@ -205,9 +299,11 @@ TEST(TorchOps, TakeRowsMatchesDifferences) {
                     {{random_numbers(9 * 21, 2), 9}}, {});
 }
 
-TEST(TorchOps, HeadLossAndItsGradientsMatchDifferences) {
+void check_head_loss(bool with_bias, float head_scale, float softcap) {
   constexpr int64_t kRows = 300, kColumns = 12, kVocab = 45;  // more rows than a chunk, ragged vocabulary
-  const Weight w = random_weight({kVocab, kColumns}, 1);
+  const Weight w = random_weight({kVocab, kColumns}, 1), bias = random_weight({kVocab}, 5);
+  const LmHead<Weight> head{
+      .weight = &w, .bias = with_bias ? &bias : nullptr, .scale = head_scale, .softcap = softcap};
   Numbers values = random_numbers(kRows * kColumns, 2);
   std::vector<int32_t> targets(kRows);
   Numbers weights(kRows);
@@ -218,12 +314,12 @@ TEST(TorchOps, HeadLossAndItsGradientsMatchDifferences) {
   const auto loss = [&](bool bf16) {
     w->packed->changed();
     TorchOps ops(bf16, false);
-    return ops.head_loss(TorchOps::make_act(values, kRows, false), w, targets, weights, 1.0F).sum;
+    return ops.head_loss(TorchOps::make_act(values, kRows, false), head, targets, weights, 1.0F).sum;
   };
   TorchOps ops(false, true);
   const Act x = TorchOps::make_act(values, kRows, true);
   std::vector<double> row_losses(kRows);
-  const TorchOps::Loss got = ops.head_loss(x, w, targets, weights, 2.0F, row_losses);
+  const TorchOps::Loss got = ops.head_loss(x, head, targets, weights, 2.0F, row_losses);
   EXPECT_NEAR(got.sum, loss(false), 1e-6);
   EXPECT_NEAR(std::accumulate(row_losses.begin(), row_losses.end(), 0.0), got.sum, 1e-9);
   EXPECT_EQ(row_losses[0], 0.0);
@@ -242,7 +338,36 @@ TEST(TorchOps, HeadLossAndItsGradientsMatchDifferences) {
     expect_close(static_cast<double>(x.x.grad().data_ptr<float>()[i]), differences(values[i]), "x");
   for (const int64_t i : {0L, 11L, 100L, 539L})
     expect_close(static_cast<double>(w->gradient()[i]), differences(w->values()[i]), "head");
+  if (with_bias)
+    for (const int64_t i : {0L, 20L, 44L})
+      expect_close(static_cast<double>(bias->gradient()[i]), differences(bias->values()[i]), "bias");
   EXPECT_NEAR(loss(true), loss(false), 0.01 * loss(false));
+}
+
+TEST(TorchOps, HeadLossAndItsGradientsMatchDifferences) { check_head_loss(false, 1, 0); }
+TEST(TorchOps, HeadLossWithBiasScaleAndSoftcapMatchesDifferences) {
+  check_head_loss(true, 1, 0);
+  check_head_loss(false, 0.5F, 0);
+  check_head_loss(true, 0.7F, 0.9F);
+}
+
+// Each row's loss from the logits that Model::output would give.
+TEST(TorchOps, HeadLossIsTheCrossEntropyOfTheCappedLogits) {
+  const Weight w = random_weight({45, 12}, 1), bias = random_weight({45}, 5);
+  const Act x = TorchOps::make_act(random_numbers(4 * 12, 2), 4, false);
+  TorchOps ops(false, false);
+  const Act logits = ops.softcap(ops.scale(ops.add_bias(ops.linear(x, w), bias), 0.7F), 0.9F);
+  const Numbers numbers = TorchOps::numbers(logits);
+  const std::vector<int32_t> targets = {3, 44, 0, 7};
+  std::vector<double> row_losses(4);
+  ops.head_loss(x, {.weight = &w, .bias = &bias, .scale = 0.7F, .softcap = 0.9F}, targets, Numbers(4, 1.0F),
+                1, row_losses);
+  for (size_t t = 0; t < 4; ++t) {
+    double total = 0;
+    for (size_t i = 0; i < 45; ++i) total += std::exp(static_cast<double>(numbers[t * 45 + i]));
+    const double at = static_cast<double>(numbers[t * 45 + static_cast<size_t>(targets[t])]);
+    EXPECT_NEAR(row_losses[t], std::log(total) - at, 1e-5);
+  }
 }
 
 TEST(TorchOps, SmoothedLabelsAndZLossEqualAPlainReferenceAndItsDifferences) {
@@ -276,7 +401,7 @@ TEST(TorchOps, SmoothedLabelsAndZLossEqualAPlainReferenceAndItsDifferences) {
   ops.regularise({.label_smoothing = static_cast<float>(kSmooth), .z_loss = static_cast<float>(kZ)}, batch,
                  1);
   const Act x = TorchOps::make_act(values, kRows, true);
-  const TorchOps::Loss got = ops.head_loss(x, w, targets, weights, 1.0F);
+  const TorchOps::Loss got = ops.head_loss(x, {.weight = &w}, targets, weights, 1.0F);
   EXPECT_NEAR(got.sum, reference(), 1e-5);
   torch_ops::run_backward(got.node);
   for (const size_t i : {0UL, 9UL, 10UL, 29UL}) {

@@ -75,6 +75,72 @@ TEST_F(OpParity, RmsNorm) {
               torch_.rms_norm(torch_act(x), torch_weight(w, {40}), 1e-5F));
 }
 
+TEST_F(OpParity, RmsNormOfHeadsWithAnOffset) {
+  const Numbers w = random_numbers(10), x = random_numbers(kRows * 40);
+  expect_same(native_.rms_norm(native_act(x), native_weight(w, {10}), 1e-5F, 1.0F),
+              torch_.rms_norm(torch_act(x), torch_weight(w, {10}), 1e-5F, 1.0F));
+}
+
+TEST_F(OpParity, LayerNorm) {
+  const Numbers w = random_numbers(41), b = random_numbers(41), x = random_numbers(kRows * 41);
+  const NativeWeight native_b = native_weight(b, {41});
+  const TorchOps::Weight torch_b = torch_weight(b, {41});
+  expect_same(native_.layer_norm(native_act(x), native_weight(w, {41}), &native_b, 1e-5F),
+              torch_.layer_norm(torch_act(x), torch_weight(w, {41}), &torch_b, 1e-5F));
+  expect_same(native_.layer_norm(native_act(x), native_weight(w, {41}), nullptr, 1e-5F),
+              torch_.layer_norm(torch_act(x), torch_weight(w, {41}), nullptr, 1e-5F));
+}
+
+TEST_F(OpParity, AddBias) {
+  const Numbers b = random_numbers(33), x = random_numbers(kRows * 33);
+  expect_same(native_.add_bias(native_act(x), native_weight(b, {33})),
+              torch_.add_bias(torch_act(x), torch_weight(b, {33})));
+}
+
+TEST_F(OpParity, GeluOfBothKinds) {
+  const Numbers a = random_numbers(kRows * 33), b = random_numbers(kRows * 33);
+  for (const Gelu kind : {Gelu::kErf, Gelu::kTanh}) {
+    expect_same(native_.gelu(native_act(a), kind), torch_.gelu(torch_act(a), kind));
+    expect_same(native_.gelu_mul(native_act(a), native_act(b), kind),
+                torch_.gelu_mul(torch_act(a), torch_act(b), kind));
+  }
+}
+
+TEST_F(OpParity, SoftcapAndScale) {
+  const Numbers x = random_numbers(kRows * 33);
+  expect_same(native_.softcap(native_act(x), 0.8F), torch_.softcap(torch_act(x), 0.8F));
+  expect_same(native_.scale(native_act(x), 0.8F), torch_.scale(torch_act(x), 0.8F));
+}
+
+TEST_F(OpParity, TakeColumns) {
+  const Numbers x = random_numbers(kRows * 33);
+  expect_same(native_.take_columns(native_act(x), 5, 17), torch_.take_columns(torch_act(x), 5, 17));
+}
+
+TEST_F(OpParity, RopeOfPartOfAHead) {
+  const RopeSpec spec{.n_head = 3, .head_dim = 8, .inv_freq = {1.0F, 0.31F, 0.1F}, .scale = 1.3F};
+  const Numbers x = random_numbers(kRows * 24);
+  expect_same(native_.rope(native_act(x), batch(), spec), torch_.rope(torch_act(x), batch(), spec));
+}
+
+TEST_F(OpParity, AttentionWithAWindowASoftcapOrWithoutOrder) {
+  const Numbers q = random_numbers(kRows * 64), k = random_numbers(kRows * 32),
+                v = random_numbers(kRows * 32);
+  for (const auto& [window, softcap, causal] :
+       {std::tuple{4, 0.0F, true}, {0, 1.5F, true}, {6, 2.0F, true}, {0, 0.0F, false}}) {
+    const AttentionSpec spec{.layer = 0,
+                             .n_head = 4,
+                             .n_kv_head = 2,
+                             .head_dim = 16,
+                             .scale = 0.25F,
+                             .softcap = softcap,
+                             .window = window,
+                             .causal = causal};
+    expect_same(native_.attention(native_act(q), native_act(k), native_act(v), batch(), spec),
+                torch_.attention(torch_act(q), torch_act(k), torch_act(v), batch(), spec));
+  }
+}
+
 TEST_F(OpParity, Rope) {
   const RopeSpec spec{.n_head = 3, .head_dim = 8, .inv_freq = {1.0F, 0.31F, 0.1F, 0.01F}};
   const Numbers x = random_numbers(kRows * 24);

@@ -45,7 +45,7 @@ Tensor converted(const Tensor& x, bool bf16) {
   return y;
 }
 
-// cos and sin of every position up to the largest in the batch: [positions, d], cos first.
+// cos and sin of every position up to the largest in the batch: [positions, what is turned], cos first.
 std::vector<float> rope_table(std::span<const int32_t> pos, const RopeSpec& spec) {
   const size_t half = spec.inv_freq.size(), d = half * 2;
   const auto n = static_cast<size_t>(pos.empty() ? 0 : *std::max_element(pos.begin(), pos.end()) + 1);
@@ -53,10 +53,26 @@ std::vector<float> rope_table(std::span<const int32_t> pos, const RopeSpec& spec
   for (size_t p = 0; p < n; ++p)
     for (size_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(p) * static_cast<double>(spec.inv_freq[i]);
-      table[p * d + i] = static_cast<float>(std::cos(angle));
-      table[p * d + half + i] = static_cast<float>(std::sin(angle));
+      table[p * d + i] = static_cast<float>(std::cos(angle)) * spec.scale;
+      table[p * d + half + i] = static_cast<float>(std::sin(angle)) * spec.scale;
     }
   return table;
+}
+
+bool is_plain(const LmHead<TorchOps::Weight>& head) {
+  return head.bias == nullptr && head.scale == 1 && head.softcap == 0;
+}
+// Of the chunk in `logits`; `capped` is undefined without a softcap.
+torch_ops::HeadRows head_rows(const LmHead<TorchOps::Weight>& head, const Tensor& logits,
+                              const Tensor& capped, int64_t rows, Out grad) {
+  return {.logits = logits.data_ptr<float>(),
+          .bias = head.bias != nullptr ? (*head.bias)->values() : nullptr,
+          .scale = head.scale,
+          .softcap = head.softcap,
+          .capped = capped.defined() ? capped.data_ptr<float>() : nullptr,
+          .rows = rows,
+          .n_vocab = logits.size(1),
+          .grad = grad};
 }
 
 std::vector<int32_t> copy_of(std::span<const int32_t> ids) { return {ids.begin(), ids.end()}; }
@@ -143,17 +159,48 @@ TorchOps::Act TorchOps::linear(const Act& x_in, const Weight& w) {
   })};
 }
 
-TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps) {
+TorchOps::Act TorchOps::add_bias(const Act& x, const Weight& b) {
+  const int64_t rows = x.x.size(0), columns = x.x.size(1);
+  Tensor y = empty(rows, columns, is_bf16(x.x));
+  kernels().add_bias(in(x.x), b->values(), rows, columns, out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {x.x}, [b, rows, columns, bf16 = is_bf16(y)](const Tensor& g) {
+    kernels().add_rows(in(g), rows, columns, b->gradient());
+    return Gradients{converted(g, bf16)};
+  })};
+}
+
+TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps, float offset) {
+  const Tensor x = x_in.x.detach();
+  const int64_t columns = w->master.numel(),
+                rows = x.numel() / columns;  // of heads, where w is that of a head
+  CHECK(x.size(1) % columns == 0);
+  Tensor y = empty(x.size(0), x.size(1), bf16_), inverse_rms = at::empty({rows}, at::kFloat);
+  kernels().rms_norm(in(x), w->values(), offset, eps, rows, columns, out(y), inverse_rms.data_ptr<float>());
+  if (!record_) return {y};
+  return {with_backward(y, {x_in.x}, [x, w, offset, inverse_rms, rows, columns](const Tensor& g) {
+    Tensor grad_x = at::empty_like(x);
+    Tensor scratch = at::empty({torch_ops::thread_count() * columns}, at::kFloat);
+    kernels().rms_norm_backward(in(x), w->values(), offset, inverse_rms.data_ptr<float>(), in(g), rows,
+                                columns, out(grad_x), w->gradient(), scratch.data_ptr<float>());
+    return Gradients{grad_x};
+  })};
+}
+
+TorchOps::Act TorchOps::layer_norm(const Act& x_in, const Weight& w, const Weight* b, float eps) {
   const Tensor x = x_in.x.detach();
   const int64_t rows = x.size(0), columns = x.size(1);
-  Tensor y = empty(rows, columns, bf16_), inverse_rms = at::empty({rows}, at::kFloat);
-  kernels().rms_norm(in(x), w->values(), eps, rows, columns, out(y), inverse_rms.data_ptr<float>());
+  const Weight bias = b == nullptr ? Weight() : *b;
+  Tensor y = empty(rows, columns, bf16_), moments = at::empty({rows, 2}, at::kFloat);
+  kernels().layer_norm(in(x), w->values(), bias ? bias->values() : nullptr, eps, rows, columns, out(y),
+                       moments.data_ptr<float>());
   if (!record_) return {y};
-  return {with_backward(y, {x_in.x}, [x, w, inverse_rms, rows, columns](const Tensor& g) {
-    Tensor grad_x = empty(rows, columns, is_bf16(x));
-    Tensor scratch = at::empty({torch_ops::thread_count() * columns}, at::kFloat);
-    kernels().rms_norm_backward(in(x), w->values(), inverse_rms.data_ptr<float>(), in(g), rows, columns,
-                                out(grad_x), w->gradient(), scratch.data_ptr<float>());
+  return {with_backward(y, {x_in.x}, [x, w, bias, moments, rows, columns](const Tensor& g) {
+    Tensor grad_x = at::empty_like(x);
+    Tensor scratch = at::empty({2 * torch_ops::thread_count() * columns}, at::kFloat);
+    kernels().layer_norm_backward(in(x), w->values(), moments.data_ptr<float>(), in(g), rows, columns,
+                                  out(grad_x), w->gradient(), bias ? bias->gradient() : nullptr,
+                                  scratch.data_ptr<float>());
     return Gradients{grad_x};
   })};
 }
@@ -163,14 +210,16 @@ TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec
   const int64_t rows = x.size(0);
   auto table = std::make_shared<const std::vector<float>>(rope_table(batch.pos, spec));
   Tensor y = empty(rows, x.size(1), is_bf16(x));
-  kernels().rope(in(x), table->data(), batch.pos.data(), rows, spec.n_head, spec.head_dim, false, out(y));
+  const auto n_turned = static_cast<int>(2 * spec.inv_freq.size());
+  kernels().rope(in(x), table->data(), batch.pos.data(), rows, spec.n_head, spec.head_dim, n_turned, false,
+                 out(y));
   if (!record_) return {y};
   return {with_backward(y, {x_in.x},
                         [table, pos = copy_of(batch.pos), rows, n_head = spec.n_head,
-                         head_dim = spec.head_dim, bf16 = is_bf16(x)](const Tensor& g) {
+                         head_dim = spec.head_dim, n_turned, bf16 = is_bf16(x)](const Tensor& g) {
                           Tensor grad_x = empty(rows, g.size(1), bf16);
-                          kernels().rope(in(g), table->data(), pos.data(), rows, n_head, head_dim, true,
-                                         out(grad_x));
+                          kernels().rope(in(g), table->data(), pos.data(), rows, n_head, head_dim, n_turned,
+                                         true, out(grad_x));
                           return Gradients{grad_x};
                         })};
 }
@@ -178,6 +227,7 @@ TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec
 TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v_in, const Batch& batch,
                                   const AttentionSpec& spec) {
   CHECK(batch.kv_slot.empty());  // training has no cache
+  CHECK(spec.causal || spec.window == 0);
   const bool bf16 = is_bf16(q_in.x);
   const Tensor q = q_in.x.detach(), k = converted(k_in.x.detach(), bf16),
                v = converted(v_in.x.detach(), bf16);
@@ -189,7 +239,10 @@ TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v
                                         .n_head = spec.n_head,
                                         .n_kv_head = spec.n_kv_head,
                                         .head_dim = spec.head_dim,
-                                        .scale = spec.scale};
+                                        .scale = spec.scale,
+                                        .softcap = spec.softcap,
+                                        .window = spec.window,
+                                        .causal = spec.causal};
   Tensor y = empty(rows, q_columns, bf16), log_sum = at::empty({rows, spec.n_head}, at::kFloat);
   kernels().attention(shape, in(q), in(k), in(v), out(y), log_sum.data_ptr<float>());
   if (!record_) return {y};
@@ -219,6 +272,61 @@ TorchOps::Act TorchOps::silu_mul(const Act& gate_in, const Act& up_in) {
   })};
 }
 
+TorchOps::Act TorchOps::gelu_mul(const Act& gate_in, const Act& up_in, Gelu kind) {
+  const bool bf16 = is_bf16(gate_in.x), tanh = kind == Gelu::kTanh;
+  const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
+  Tensor y = at::empty_like(gate);
+  kernels().gelu_mul(in(gate), in(up), tanh, gate.numel(), out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {gate_in.x, up_in.x}, [gate, up, bf16, tanh](const Tensor& grad) {
+    const Tensor g = converted(grad, bf16);
+    Tensor grad_gate = at::empty_like(gate), grad_up = at::empty_like(gate);
+    kernels().gelu_mul_backward(in(gate), in(up), in(g), tanh, gate.numel(), out(grad_gate), out(grad_up));
+    return Gradients{grad_gate, grad_up};
+  })};
+}
+
+TorchOps::Act TorchOps::gelu(const Act& x_in, Gelu kind) {
+  const bool tanh = kind == Gelu::kTanh;
+  const Tensor x = x_in.x.detach();
+  Tensor y = at::empty_like(x);
+  kernels().gelu_mul(in(x), {}, tanh, x.numel(), out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {x_in.x}, [x, tanh](const Tensor& grad) {
+    const Tensor g = converted(grad, is_bf16(x));
+    Tensor grad_x = at::empty_like(x);
+    kernels().gelu_mul_backward(in(x), {}, in(g), tanh, x.numel(), out(grad_x), {});
+    return Gradients{grad_x};
+  })};
+}
+
+TorchOps::Act TorchOps::softcap(const Act& x_in, float cap) {
+  const Tensor x = x_in.x.detach();
+  Tensor y = at::empty_like(x);
+  kernels().softcap(in(x), cap, x.numel(), out(y));
+  if (!record_) return {y};
+  const Tensor kept = y.detach();
+  return {with_backward(y, {x_in.x}, [kept, cap](const Tensor& grad) {
+    const Tensor g = converted(grad, is_bf16(kept));
+    Tensor grad_x = at::empty_like(kept);
+    kernels().softcap_backward(in(kept), cap, in(g), kept.numel(), out(grad_x));
+    return Gradients{grad_x};
+  })};
+}
+
+TorchOps::Act TorchOps::scale(const Act& x, float factor) {
+  const bool bf16 = is_bf16(x.x);
+  Tensor y = empty(x.x.size(0), x.x.size(1), bf16);
+  kernels().scale(in(x.x), factor, y.numel(), out(y));
+  if (!record_) return {y};
+  return {with_backward(y, {x.x}, [factor, bf16](const Tensor& grad) {
+    const Tensor g = converted(grad, bf16);
+    Tensor grad_x = at::empty_like(g);
+    kernels().scale(in(g), factor, g.numel(), out(grad_x));
+    return Gradients{grad_x};
+  })};
+}
+
 TorchOps::Act TorchOps::add(const Act& x, const Act& y) {
   const bool x_bf16 = is_bf16(x.x), y_bf16 = is_bf16(y.x);
   Tensor sum = empty(x.x.size(0), x.x.size(1), x_bf16 && y_bf16);
@@ -244,11 +352,28 @@ TorchOps::Act TorchOps::take_rows(const Act& x, std::span<const int32_t> ids) {
       })};
 }
 
-Tensor TorchOps::through_head(const Act& x_in, const Weight& head, const OnLogits& f) {
+TorchOps::Act TorchOps::take_columns(const Act& x, int64_t begin, int64_t count) {
+  const int64_t rows = x.x.size(0), all = x.x.size(1);
+  CHECK(begin >= 0 && begin + count <= all);
+  const bool bf16 = is_bf16(x.x);
+  Tensor y = empty(rows, count, bf16);
+  kernels().copy_columns(in(x.x), all, begin, rows, count, out(y), count, 0);
+  if (!record_) return {y};
+  return {with_backward(y, {x.x}, [begin, count, rows, all, bf16](const Tensor& grad) {
+    const Tensor g = converted(grad, bf16);
+    Tensor grad_x = at::zeros({rows, all}, type_of(bf16));
+    kernels().copy_columns(in(g), count, 0, rows, count, out(grad_x), all, begin);
+    return Gradients{grad_x};
+  })};
+}
+
+Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, const OnLogits& f) {
+  const Weight& head = *lm_head.weight;
   const Tensor x = converted(x_in.x.detach(), bf16_);
   const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->master.size(0);
   const int64_t number_bytes = bf16_ ? 2 : 4, chunk = std::min(kLossChunk, rows);
-  Tensor logits = empty(chunk, n_vocab, false), grad_logits, grad_x;
+  Tensor logits = empty(chunk, n_vocab, false), capped, grad_logits, grad_x;
+  if (lm_head.softcap > 0) capped = empty(chunk, n_vocab, false);
   if (record_) {
     grad_logits = empty(chunk, n_vocab, bf16_);
     grad_x = empty(rows, columns, bf16_);
@@ -257,8 +382,14 @@ Tensor TorchOps::through_head(const Act& x_in, const Weight& head, const OnLogit
     const int64_t count = std::min(chunk, rows - begin);
     const In x_chunk = rows_from(x, begin);
     head->packed->forward(x_chunk, count, out(logits));
-    f(begin, count, logits.data_ptr<float>(), record_ ? out(grad_logits) : Out{});
+    const torch_ops::HeadRows finish =
+        head_rows(lm_head, logits, capped, count, record_ ? out(grad_logits) : Out{});
+    if (!is_plain(lm_head)) kernels().finish_logits(finish);
+    f(begin, count, logits.data_ptr<float>(), finish.grad);
     if (!record_) continue;
+    if (!is_plain(lm_head)) kernels().unfinish_gradient(finish);
+    if (lm_head.bias != nullptr)
+      kernels().add_rows(in(grad_logits), count, n_vocab, (*lm_head.bias)->gradient());
     head->packed->backward(in(grad_logits), count,
                            {static_cast<char*>(grad_x.data_ptr()) + begin * columns * number_bytes, bf16_});
     torch_ops::add_weight_gradient(in(grad_logits), x_chunk, count, n_vocab, columns, head->gradient());
@@ -270,10 +401,10 @@ Tensor TorchOps::through_head(const Act& x_in, const Weight& head, const OnLogit
   });
 }
 
-TorchOps::Loss TorchOps::head_loss(const Act& x, const Weight& head, std::span<const int32_t> targets,
+TorchOps::Loss TorchOps::head_loss(const Act& x, const LmHead<Weight>& head, std::span<const int32_t> targets,
                                    std::span<const float> weights, float scale,
                                    std::span<double> row_losses) {
-  const int64_t n_vocab = head->master.size(0);
+  const int64_t n_vocab = (*head.weight)->master.size(0);
   std::vector<double> losses(static_cast<size_t>(x.x.size(0)));
   Loss loss;
   loss.node = through_head(x, head, [&](int64_t begin, int64_t count, float* logits, Out grad) {
@@ -293,17 +424,21 @@ TorchOps::Loss TorchOps::head_loss(const Act& x, const Weight& head, std::span<c
   return loss;
 }
 
-TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const Weight& head, const Act& teacher_x,
-                                           const Weight& teacher_head, std::span<const int32_t> targets,
-                                           std::span<const float> weights, const Distil& how, float scale) {
-  const int64_t n_vocab = head->master.size(0), rows = x.x.size(0);
-  CHECK(teacher_head->master.size(0) == n_vocab && teacher_x.x.size(0) == rows);
+TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const LmHead<Weight>& head, const Act& teacher_x,
+                                           const LmHead<Weight>& teacher_head,
+                                           std::span<const int32_t> targets, std::span<const float> weights,
+                                           const Distil& how, float scale) {
+  const int64_t n_vocab = (*head.weight)->master.size(0), rows = x.x.size(0);
+  CHECK((*teacher_head.weight)->master.size(0) == n_vocab && teacher_x.x.size(0) == rows);
   const Tensor his_x = converted(teacher_x.x.detach(), bf16_);
   Tensor his_logits = empty(std::min(kLossChunk, rows), n_vocab, false);
+  Tensor his_capped = teacher_head.softcap > 0 ? at::empty_like(his_logits) : Tensor();
   std::vector<double> hard(static_cast<size_t>(rows)), soft(hard.size());
   DistilLoss loss;
   loss.node = through_head(x, head, [&](int64_t begin, int64_t count, float* logits, Out grad) {
-    teacher_head->packed->forward(rows_from(his_x, begin), count, out(his_logits));
+    (*teacher_head.weight)->packed->forward(rows_from(his_x, begin), count, out(his_logits));
+    if (!is_plain(teacher_head))
+      kernels().finish_logits(head_rows(teacher_head, his_logits, his_capped, count, {}));
     kernels().distil_rows({.logits = logits,
                            .teacher = his_logits.data_ptr<float>(),
                            .rows = count,

@@ -59,20 +59,27 @@ class TorchOps {
 
   Act embed(const Weight& w, std::span<const int32_t> ids);
   Act linear(const Act& x, const Weight& w);
-  Act rms_norm(const Act& x, const Weight& w, float eps);
+  Act add_bias(const Act& x, const Weight& b);
+  Act rms_norm(const Act& x, const Weight& w, float eps, float offset = 0);
+  Act layer_norm(const Act& x, const Weight& w, const Weight* b, float eps);
   Act rope(const Act& x, const Batch& batch, const RopeSpec& spec);
   Act attention(const Act& q, const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
   Act silu_mul(const Act& gate, const Act& up);
+  Act gelu_mul(const Act& gate, const Act& up, Gelu kind);
+  Act gelu(const Act& x, Gelu kind);
+  Act softcap(const Act& x, float cap);
+  Act scale(const Act& x, float factor);
   Act add(const Act& x, const Act& y);
   Act take_rows(const Act& x, std::span<const int32_t> ids);
+  Act take_columns(const Act& x, int64_t begin, int64_t count);
 
   struct Loss {
-    double sum = 0;   // over rows: weight * -log softmax(x w^T)[target]
+    double sum = 0;   // over rows: weight * -log softmax(logits of the head)[target]
     at::Tensor node;  // one number of the graph whose gradient is scale * sum; undefined when not recording
   };
   // The head and its cross-entropy, by chunks of rows: never all logits at once. Gradients are formed here
   // already, while a chunk's logits are at hand. `row_losses`, when not empty, takes the loss of every row.
-  Loss head_loss(const Act& x, const Weight& head, std::span<const int32_t> targets,
+  Loss head_loss(const Act& x, const LmHead<Weight>& head, std::span<const int32_t> targets,
                  std::span<const float> weights, float scale, std::span<double> row_losses = {});
 
   // How a student learns from its teacher; see DistilRows in ops/torch/kernels.h.
@@ -86,16 +93,16 @@ class TorchOps {
   };
   // The same by chunks of rows with the logits of a teacher beside them. `teacher_x`: the same rows of the
   // teacher before its head; both heads have as many rows.
-  DistilLoss distil_loss(const Act& x, const Weight& head, const Act& teacher_x, const Weight& teacher_head,
-                         std::span<const int32_t> targets, std::span<const float> weights, const Distil& how,
-                         float scale);
+  DistilLoss distil_loss(const Act& x, const LmHead<Weight>& head, const Act& teacher_x,
+                         const LmHead<Weight>& teacher_head, std::span<const int32_t> targets,
+                         std::span<const float> weights, const Distil& how, float scale);
 
  private:
   // Logits [rows, V] of a chunk from row `first` on, to be overwritten; the gradient of the loss by them goes
   // to `grad`, whose data is null when not recording.
   using OnLogits = std::function<void(int64_t first, int64_t rows, float* logits, torch_ops::Out grad)>;
   // Calls `f` chunk by chunk, never with all logits at once. What it gives is undefined when not recording.
-  at::Tensor through_head(const Act& x, const Weight& head, const OnLogits& f);
+  at::Tensor through_head(const Act& x, const LmHead<Weight>& head, const OnLogits& f);
   void add_noise(at::Tensor& embedded) const;
 
   bool bf16_, record_;
