@@ -1,6 +1,9 @@
 // Muon: Nesterov momentum of each matrix, made nearly orthogonal by five Newton-Schulz steps. The update of
 // an [out, in] matrix is scaled by 0.2 * sqrt(max(out, in)), so that its root mean square is that of an AdamW
 // update (Liu et al. 2025) and one rate serves both. Embeddings, the head, norms and biases go by AdamW.
+// clang-format off: before the other headers of ATen, which define a CHECK of their own
+#include "ops/torch/tensor.h"
+// clang-format on
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
@@ -8,7 +11,6 @@
 #include <cmath>
 
 #include "ops/torch/kernels.h"
-#include "ops/torch/tensor.h"  // before the other headers of ATen
 #include "train/optimizer.h"
 
 namespace volant {
