@@ -1,20 +1,13 @@
 // JSON Lines files, and .json files that hold one array of objects. A row gives a field as text, or several
-// joined by line ends (a field that is a list of texts counts as its lines), or it is a conversation:
-// "messages" (role, content), or "conversations" (from, value) as ShareGPT has them.
+// joined by line ends (a field that is a list of texts counts as its lines), or it is a conversation in any
+// layout of row_layout.h.
 #include "base/stop.h"
+#include "data/row_layout.h"
 #include "data/sources.h"
 #include "io/line_reader.h"
 
 namespace volant {
 namespace {
-
-std::string_view role_of(std::string_view from) {
-  if (from == "human") return "user";
-  if (from == "gpt") return "assistant";
-  if (from == "observation") return "tool";
-  if (from == "function_call") return "assistant";
-  return from;
-}
 
 // "a.b" is b in the object a, unless a field is named so.
 const Json* field_of(const Json& row, std::string_view name) {
@@ -39,31 +32,6 @@ Result<std::string> text_of(const Json& value, std::string_view name) {
   return fail(ErrorCode::kParse, "expected \"{}\" to be a text or a list of texts", name);
 }
 
-// The row as an object with "messages" when it is a conversation.
-Result<std::optional<JsonObject>> conversation_of(const Json& row) {
-  if (const Json* messages = json_find(row, "messages")) {
-    if (!messages->is_array() || messages->get_array().empty()) {
-      return fail(ErrorCode::kParse, "expected \"messages\" to be a list of one or more messages");
-    }
-    return std::optional(row.get_object());
-  }
-  const Json* turns = json_find(row, "conversations");
-  if (turns == nullptr || !turns->is_array() || turns->get_array().empty())
-    return std::optional<JsonObject>();
-  JsonArray messages;
-  if (const Json* system = json_find(row, "system");
-      system != nullptr && system->is_string() && !system->get_string().empty()) {
-    messages.push_back(JsonObject{{"role", "system"}, {"content", *system}});
-  }
-  for (const Json& turn : turns->get_array()) {
-    const std::string from = TRY(json_string(turn, "from"));
-    messages.push_back(JsonObject{{"role", role_of(from)}, {"content", TRY(json_string(turn, "value"))}});
-  }
-  JsonObject out{{"messages", messages}};
-  if (const Json* tools = json_find(row, "tools")) out["tools"] = *tools;
-  return std::optional(std::move(out));
-}
-
 struct FieldReader {
   const CollectSource& source;
   std::vector<std::string> fields;
@@ -80,12 +48,13 @@ struct FieldReader {
       if (!part.empty()) text += (text.empty() ? "" : "\n") + part;
     }
     if (any) return sink.add_text(text, record);
-    std::optional<JsonObject> conversation = TRY(conversation_of(row));
-    if (!conversation) {
-      return fail(ErrorCode::kParse, "expected the field \"{}\" or \"messages\"; set text_field",
-                  source.text_field);
+    for (JsonObject& conversation : TRY(canonical_rows(row))) {
+      if (!conversation.contains("messages"))
+        return fail(ErrorCode::kParse, "expected the field \"{}\" or a conversation; set text_field",
+                    source.text_field);
+      TRY(sink.add_conversation(std::move(conversation), record));
     }
-    return sink.add_conversation(std::move(*conversation), record);
+    return {};
   }
 
   // A row that is wrong is told and passed over; that nothing can be written is an error.

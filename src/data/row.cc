@@ -1,11 +1,10 @@
 #include "data/row.h"
 
 #include "base/digest.h"
+#include "data/messages.h"
 
 namespace volant {
 namespace {
-
-constexpr size_t kMaxMessages = 4096;
 
 std::string joined(const JsonArray& messages) {
   std::string out;
@@ -16,20 +15,6 @@ std::string joined(const JsonArray& messages) {
     out += std::string_view(content->get_string());
   }
   return out;
-}
-
-Status check_messages(const Json& messages) {
-  if (!messages.is_array()) return fail(ErrorCode::kParse, "expected \"messages\" to be an array");
-  const JsonArray& list = messages.get_array();
-  if (list.empty() || list.size() > kMaxMessages) {
-    return fail(ErrorCode::kParse, "expected 1 to {} messages, got {}", kMaxMessages, list.size());
-  }
-  for (const Json& message : list) {
-    TRY(json_string(message, "role"));
-    // A message that only calls tools has null as its content.
-    if (json_find(message, "tool_calls") == nullptr) TRY(json_string(message, "content"));
-  }
-  return {};
 }
 
 bool is_known(std::string_view key) {
@@ -59,8 +44,7 @@ Result<Row> row_from_json(const Json& json) {
   row.record = static_cast<uint64_t>(TRY(json_int_or(json, "record", 0)));
   row.lang = TRY(json_string_or(json, "lang", ""));
   if (const Json* messages = json_find(json, "messages"); messages != nullptr) {
-    TRY(check_messages(*messages));
-    row.messages = messages->get_array();
+    row.messages = TRY(canonical_messages(*messages));
     row.text = joined(row.messages);
     for (const auto& [key, value] : json.get_object()) {
       if (!is_known(key)) row.extra[key] = value;
