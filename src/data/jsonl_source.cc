@@ -48,12 +48,12 @@ struct FieldReader {
       if (!part.empty()) text += (text.empty() ? "" : "\n") + part;
     }
     if (any) return sink.add_text(text, record);
-    for (JsonObject& conversation : TRY(canonical_rows(row))) {
-      if (!conversation.contains("messages"))
-        return fail(ErrorCode::kParse, "expected the field \"{}\" or a conversation; set text_field",
-                    source.text_field);
-      TRY(sink.add_conversation(std::move(conversation), record));
-    }
+    std::vector<JsonObject> rows;
+    if (detect_row_format(row.get_object())) rows = TRY(canonical_rows(row));
+    if (rows.empty() || !rows.front().contains("messages"))
+      return fail(ErrorCode::kParse, "expected the field \"{}\" or a conversation; set text_field",
+                  source.text_field);
+    for (JsonObject& each : rows) TRY(sink.add_conversation(std::move(each), record));
     return {};
   }
 

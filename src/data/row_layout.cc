@@ -108,10 +108,11 @@ bool has_prompt(const JsonObject& row) {
 // What comes before the answers, whichever layout the row has; "messages" may hold the answer too.
 Result<JsonArray> prompt_of(const JsonObject& row) {
   JsonArray prompt;
-  if (const Json* messages = json_find(row, "messages")) {
-    prompt = TRY(turns_of(*messages, "user", "messages"));
-  } else if (const Json* turns = json_find(row, "conversations")) {
-    prompt = TRY(turns_of(*turns, "user", "conversations"));
+  const char* list = json_find(row, "messages") != nullptr ? "messages" : "conversations";
+  if (const Json* messages = json_find(row, list)) {
+    auto canonical = canonical_messages(*messages);
+    if (!canonical) return std::move(canonical).error().at(fmt::format("'{}'", list));
+    prompt = std::move(*canonical);
   } else if (json_find(row, "instruction") != nullptr) {
     prompt = TRY(alpaca_prompt(row, first_of(row, {"input", "context"})));
   } else if (const Json* text = first_of(row, {"prompt", "question"})) {
@@ -182,7 +183,7 @@ size_t common_prefix(const JsonArray& a, const JsonArray& b) {
 }
 
 JsonArray from(const JsonArray& messages, size_t begin) {
-  return {messages.begin() + static_cast<std::ptrdiff_t>(begin), messages.end()};
+  return JsonArray(messages.begin() + static_cast<std::ptrdiff_t>(begin), messages.end());
 }
 
 Result<JsonObject> preference_row(const JsonObject& row) {
