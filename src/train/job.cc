@@ -18,7 +18,8 @@ struct ObjectiveName {
   TrainJob::Objective objective;
 };
 constexpr std::array kObjectives = {ObjectiveName{"pretrain", TrainJob::Objective::kPretrain},
-                                    ObjectiveName{"sft", TrainJob::Objective::kSft}};
+                                    ObjectiveName{"sft", TrainJob::Objective::kSft},
+                                    ObjectiveName{"grpo", TrainJob::Objective::kGrpo}};
 
 std::vector<std::string> objective_names() {
   std::vector<std::string> names;
@@ -43,14 +44,21 @@ Status read_model(const Json& json, const Path& folder, TrainJob& job) {
 }
 
 Status read_data(const Json& json, const Path& folder, TrainJob& job) {
-  static const std::array<std::string, 4> kKeys = {"train_shard", "validation_shard", "train_rows",
-                                                   "validation_rows"};
+  static const std::array<std::string, 5> kKeys = {"train_shard", "validation_shard", "train_rows",
+                                                   "validation_rows", "toy_arithmetic"};
   const Json& data = *TRY(object_of(json, "data"));
   TRY(check_keys(data.as_object(), kKeys, " in 'data'"));
   TRY(read_path(data, "train_shard", folder, job.train_shard));
   TRY(read_path(data, "validation_shard", folder, job.validation_shard));
   TRY(read_path(data, "train_rows", folder, job.train_rows));
   TRY(read_path(data, "validation_rows", folder, job.validation_rows));
+  if (const Json* toy = json_find(data, "toy_arithmetic"); toy != nullptr) {
+    if (!job.train_rows.empty() || !job.validation_rows.empty())
+      return fail(ErrorCode::kInvalidArgument, "'data': expected either 'toy_arithmetic' or rows, got both");
+    job.toy_arithmetic = TRY(parse_toy_arithmetic(*toy));
+    job.train_rows = folder / "toy_train.jsonl";
+    job.validation_rows = folder / "toy_validation.jsonl";
+  }
   const bool pretrain = job.objective == TrainJob::Objective::kPretrain;
   if ((pretrain ? job.train_shard : job.train_rows).empty())
     return fail(ErrorCode::kInvalidArgument, "'data': expected '{}' for this objective",
@@ -85,6 +93,22 @@ Status read_schedule(const Json& json, TrainJob& job) {
   TRY(read_int(json, "evaluate_tokens", 1, 1LL << 40, job.evaluate_tokens));
   TRY(read_int(json, "checkpoint_every", 0, 1LL << 40, job.checkpoint_every));
   return read_int(json, "patience", 0, 1 << 20, job.patience);
+}
+
+// The object of one objective, which others refuse: what is not used is not ignored.
+template <class Settings>
+Status read_own(const Json& json, std::string_view key, bool used, Result<Settings> (*parse)(const Json&),
+                Settings& settings) {
+  if (json_find(json, key) == nullptr) return {};
+  if (!used)
+    return fail(ErrorCode::kInvalidArgument, "'{}' is of no use with this objective: leave it out", key);
+  settings = TRY(parse(*TRY(object_of(json, key))));
+  return {};
+}
+
+Status read_objectives(const Json& json, TrainJob& job) {
+  using Objective = TrainJob::Objective;
+  return read_own(json, "grpo", job.objective == Objective::kGrpo, parse_grpo_job, job.grpo);
 }
 
 Status read_optimizer(const Json& json, TrainJob& job) {
@@ -135,6 +159,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "evaluate_tokens",
                                                  "finish_with",
                                                  "grad_clip",
+                                                 "grpo",
                                                  "label_smoothing",
                                                  "lr",
                                                  "max_seconds",
@@ -177,6 +202,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   TRY(read_word(json, "save_dtype", kSaveTypes, job.save_dtype));
   TRY(read_word(json, "finish_with", kFinish, job.finish_with));
   TRY(read_optimizer(json, job));
+  TRY(read_objectives(json, job));
   TRY(read_model(json, folder, job));
   TRY(read_data(json, folder, job));
   TRY(read_schedule(json, job));

@@ -1,11 +1,17 @@
 #include "train/objective.h"
 
+#include "train/objectives/grpo.h"
 #include "train/objectives/language.h"
 
 namespace volant {
 
 Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& context) {
-  switch (context.job.objective) {
+  const TrainJob& job = context.job;
+  if (job.toy_arithmetic && !std::filesystem::exists(job.train_rows))
+    TRY(write_toy_arithmetic(*job.toy_arithmetic, job.train_rows, job.validation_rows));
+  switch (job.objective) {
+    case TrainJob::Objective::kGrpo:
+      return make_grpo_objective(context);
     case TrainJob::Objective::kPretrain:
     case TrainJob::Objective::kSft:
       break;
