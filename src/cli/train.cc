@@ -1,115 +1,78 @@
-// `volant train`: one training job, by volant-train beside this program: a job file as it is, or a model and
-// data from which the job file is written.
+// `volant train`: one training job, by volant-train beside this program: a job file as it is, or a recipe or
+// flags from which the job file is written.
 #include <csignal>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/print.h"
-#include "data/pack.h"
-#include "io/jsonl.h"
 #include "io/process.h"
-#include "models/checkpoint.h"
+#include "wheel/recipe.h"
 #include "wheel/trainer.h"
 
 namespace volant::cli {
 namespace {
 
 struct Flags {
-  std::string job, model, out, dtype = "auto", save_dtype = "f32";
+  std::string recipe, job, model, out, objective, dtype = "auto", save_dtype = "f32";
   std::vector<std::string> data, validation;
-  double epochs = 3, lr = 1e-4, max_minutes = 0, weight_decay = 0;
+  double epochs = 3, validation_share = 0, lr = 1e-4, max_minutes = 0, weight_decay = 0;
   int64_t steps = 0, max_seq_len = 256, tokens_per_step = 2048, seed = 1, threads = 0, evaluate_every = 50,
           patience = 0;
   bool json = false;
 };
 
-bool is_jsonl(const Path& path) {
-  const Path name = path.extension() == ".zst" || path.extension() == ".gz" ? path.stem() : path.filename();
-  return name.extension() == ".jsonl";
-}
-
-// All data as one file of rows; says whether there are conversations among them.
-Result<bool> gather_rows(const std::vector<std::string>& files, const Path& out) {
-  JsonlWriter writer = TRY(JsonlWriter::create(out));
-  bool conversations = false;
-  for (const std::string& file : files) {
-    if (!is_jsonl(file)) {
-      TRY(writer.write(JsonObject{{"text", TRY(read_file(file))}}));
-      continue;
-    }
-    JsonlReader reader = TRY(JsonlReader::open(file));
-    while (true) {
-      const std::optional<Json> row = TRY(reader.next());
-      if (!row) break;
-      conversations = conversations || json_find(*row, "messages") != nullptr;
-      TRY(writer.write(*row));
-    }
-  }
-  TRY(writer.finish());
-  return conversations;
-}
-
-// The data in the run's folder: rows for conversations, token shards for texts.
-Result<JsonObject> write_data(const Flags& flags, const Path& folder, bool& conversations) {
-  const Path rows = folder / "train.jsonl", held_out = folder / "validation.jsonl";
-  conversations = TRY(gather_rows(flags.data, rows));
-  if (!flags.validation.empty())
-    conversations = TRY(gather_rows(flags.validation, held_out)) || conversations;
-  JsonObject data;
-  if (conversations) {
-    data["train_rows"] = rows.string();
-    if (!flags.validation.empty()) data["validation_rows"] = held_out.string();
-    return data;
-  }
-  const auto tokenizer = TRY(load_tokenizer(flags.model));
-  TRY(write_shard_of_rows(rows, *tokenizer, folder / "train"));
-  data["train_shard"] = (folder / "train").string();
-  if (flags.validation.empty()) return data;
-  TRY(write_shard_of_rows(held_out, *tokenizer, folder / "validation"));
-  data["validation_shard"] = (folder / "validation").string();
-  return data;
-}
-
-Result<Path> write_job(const Flags& flags) {
-  const Path out = std::filesystem::absolute(flags.out).lexically_normal(), file = out / "job.json";
-  std::error_code error;
-  if (std::filesystem::exists(file, error))
-    return fail(ErrorCode::kAlreadyExists,
-                "expected a new folder; to go on with this run: volant train --job {}", file.string())
-        .at(out.string());
-  (void)TRY(Checkpoint::open(flags.model));  // before anything is written
-  bool conversations = false;
-  const JsonObject data = TRY(write_data(flags, out / "data", conversations));
-  JsonObject job{{"objective", conversations ? "sft" : "pretrain"},
-                 {"model", JsonObject{{"init_from", std::filesystem::absolute(flags.model).string()}}},
-                 {"data", data},
-                 {"seed", flags.seed},
-                 {"dtype", flags.dtype},
-                 {"save_dtype", flags.save_dtype},
-                 {"max_seq_len", flags.max_seq_len},
-                 {"tokens_per_step", flags.tokens_per_step},
-                 {"micro_batch_tokens", std::min<int64_t>(flags.tokens_per_step, 4096)},
-                 {"max_seconds", flags.max_minutes * 60},
-                 {"lr", flags.lr},
-                 {"warmup_steps", 10},
-                 {"weight_decay", flags.weight_decay},
-                 {"evaluate_every", flags.evaluate_every},
-                 {"checkpoint_every", flags.evaluate_every},
-                 {"patience", flags.patience},
-                 {"n_threads", flags.threads}};
+// The flags as a recipe.
+JsonObject recipe_of(const Flags& flags) {
+  const auto absolute = [](const std::vector<std::string>& files) {
+    JsonArray list;
+    for (const std::string& file : files) list.push_back(Json(std::filesystem::absolute(file).string()));
+    return list;
+  };
+  JsonObject data{{"train", absolute(flags.data)}};
+  if (!flags.validation.empty()) data["validation"] = absolute(flags.validation);
+  if (flags.validation_share > 0) data["validation_share"] = flags.validation_share;
+  JsonObject recipe{{"model", JsonObject{{"init_from", std::filesystem::absolute(flags.model).string()}}},
+                    {"data", std::move(data)},
+                    {"seed", flags.seed},
+                    {"dtype", flags.dtype},
+                    {"save_dtype", flags.save_dtype},
+                    {"max_seq_len", flags.max_seq_len},
+                    {"tokens_per_step", flags.tokens_per_step},
+                    {"micro_batch_tokens", std::min<int64_t>(flags.tokens_per_step, 4096)},
+                    {"max_seconds", flags.max_minutes * 60},
+                    {"lr", flags.lr},
+                    {"warmup_steps", 10},
+                    {"weight_decay", flags.weight_decay},
+                    {"evaluate_every", flags.evaluate_every},
+                    {"checkpoint_every", flags.evaluate_every},
+                    {"patience", flags.patience},
+                    {"n_threads", flags.threads}};
+  if (!flags.objective.empty()) recipe["objective"] = flags.objective;
   if (flags.steps > 0) {
-    job["steps"] = flags.steps;
+    recipe["steps"] = flags.steps;
   } else {
-    job["epochs"] = flags.epochs;
+    recipe["epochs"] = flags.epochs;
   }
-  TRY(write_file_atomic(file, dump_json_pretty(job)));
-  return file;
+  return recipe;
+}
+
+// The job to run: the one named, the recipe's, or that of the flags.
+Result<Path> job_of(const Flags& flags) {
+  if (!flags.job.empty()) return Path(flags.job);
+  if (!flags.recipe.empty()) {
+    const JsonObject recipe = TRY(load_recipe(flags.recipe));
+    Path out = flags.out;
+    if (out.empty()) out = Path(flags.recipe).parent_path() / "runs" / Path(flags.recipe).stem();
+    if (std::filesystem::exists(out / "job.json") && flags.out.empty()) return out / "job.json";
+    return write_recipe_job(recipe, out);
+  }
+  if (flags.model.empty() || flags.data.empty() || flags.out.empty())
+    return fail(ErrorCode::kInvalidArgument, "expected a recipe, --job FILE, or --model, --data and --out");
+  return write_recipe_job(recipe_of(flags), flags.out);
 }
 
 Result<int> train(const Flags& flags) {
-  if (flags.job.empty() && (flags.model.empty() || flags.data.empty() || flags.out.empty()))
-    return fail(ErrorCode::kInvalidArgument, "expected --job FILE, or --model, --data and --out");
-  const Path job = flags.job.empty() ? TRY(write_job(flags)) : Path(flags.job);
+  const Path job = TRY(job_of(flags));
 
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the trainer too: we wait for its checkpoint
   Process child = TRY(start_trainer(job));
@@ -134,12 +97,20 @@ Result<int> train(const Flags& flags) {
 void add_train(CLI::App& root, Action& action) {
   auto* app = root.add_subcommand("train", "Train or fine-tune a model, outside of a workspace");
   auto flags = std::make_shared<Flags>();
+  app->add_option("recipe", flags->recipe,
+                  "A recipe (TOML); its run goes to runs/NAME beside it, or to --out");
   app->add_option("--job", flags->job,
                   "A job.json; its folder takes the results. Goes on where it was stopped");
   app->add_option("--model", flags->model, "Hugging Face folder to start from");
-  app->add_option("--data", flags->data,
-                  "Texts (.txt, .md) or JSON Lines with \"text\" or \"messages\" (.gz, .zst too)");
+  app->add_option(
+      "--data", flags->data,
+      "Texts (.txt, .md) or rows: JSON Lines or a JSON array with text, messages, instruction/output, "
+      "conversations, prompt/chosen/rejected (.gz, .zst too)");
+  app->add_option("--objective", flags->objective,
+                  "pretrain, sft, dpo, ipo, kto, orpo, simpo...; default: what the rows are for");
   app->add_option("--validation", flags->validation, "The same, held out: decides which weights are kept");
+  app->add_option("--validation-share", flags->validation_share, "Or this share of the rows")
+      ->check(CLI::Range(0.0, 0.5));
   app->add_option("--out", flags->out, "New folder for job, events, checkpoints and the finished model");
   app->add_option("--epochs", flags->epochs, "Passes over the data")
       ->capture_default_str()
@@ -165,6 +136,8 @@ void add_train(CLI::App& root, Action& action) {
       "Examples:\n"
       "  volant train --model models/stories15M --data poems.txt --out runs/poems --epochs 2\n"
       "  volant train --model models/chat --data answers.jsonl --out runs/answers --lr 5e-5\n"
+      "  volant train --model models/chat --data pairs.jsonl --objective dpo --out runs/dpo\n"
+      "  volant train recipe.toml\n"
       "  volant train --job runs/answers/job.json");
   app->callback([&action, flags] { action = [flags] { return train(*flags); }; });
 }

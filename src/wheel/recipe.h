@@ -1,0 +1,28 @@
+// A recipe: one training job outside of a workspace as a person writes it, a TOML file of a few lines.
+//
+//   objective = "dpo"                        # default: what the rows are for
+//   [model]
+//   init_from = "models/chat"                # a Hugging Face folder; or fields of config.json to start anew, or
+//                                            # size = "auto" with budget = "10m"
+//   [data]
+//   train = ["a.jsonl", {path = "b.json", weight = 2, epochs = 1, format = "sharegpt"}]
+//   validation = ["c.jsonl"]                 # or validation_share = 0.1
+//   [train]
+//   epochs = 2                               # and every other key of a job
+//   [preference]                             # other tables are the job's objects of that name
+//   beta = 0.1
+//
+// Paths are relative to the recipe's folder. "${NAME}" and "${NAME:-otherwise}" are variables of the environment.
+#pragma once
+#include "base/json.h"
+#include "io/file.h"
+
+namespace volant {
+
+// The recipe as JSON, paths absolute, variables put in. kParse names file and line of malformed TOML.
+Result<JsonObject> load_recipe(const Path& file);
+// Writes data and job.json into the new folder `out` and gives the path of job.json; kAlreadyExists when there is
+// a job already. Unknown keys are refused by name, those of the job itself by the trainer.
+Result<Path> write_recipe_job(const JsonObject& recipe, const Path& out);
+
+}  // namespace volant

@@ -1,0 +1,111 @@
+#include "wheel/training_data.h"
+
+#include <map>
+
+#include "base/digest.h"
+#include "data/mixture.h"
+#include "data/row_reader.h"
+#include "io/jsonl.h"
+
+namespace volant {
+namespace {
+
+constexpr size_t kMaxRows = 1 << 22;
+constexpr uint64_t kShareSteps = 1'000'000;
+
+RowKind kind_of(const JsonObject& row) {
+  if (row.contains("chosen")) return RowKind::kPreference;
+  if (row.contains("label") && row.contains("completion")) return RowKind::kJudgement;
+  if (row.contains("messages")) return RowKind::kConversation;
+  return row.contains("text") && row.size() <= 3 && !row.contains("label") ? RowKind::kDocument : RowKind::kOther;
+}
+
+bool is_text_file(const Path& path) { return path.extension() == ".txt" || path.extension() == ".md"; }
+
+Result<std::vector<JsonObject>> read_rows(const TrainingSource& source, bool canonical) {
+  std::vector<JsonObject> rows;
+  if (is_text_file(source.path)) {
+    rows.push_back({{"text", TRY(read_file(source.path))}});
+    return rows;
+  }
+  const auto keep = [&](JsonObject row, const std::string& place) -> Status {
+    if (rows.size() == kMaxRows) return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(place);
+    rows.push_back(std::move(row));
+    return {};
+  };
+  if (canonical) {
+    RowReader reader = TRY(RowReader::open(source.path, source.layout));
+    while (auto row = TRY(reader.next())) TRY(keep(std::move(*row), reader.place()));
+    return rows;
+  }
+  JsonlReader reader = TRY(JsonlReader::open(source.path));
+  while (auto row = TRY(reader.next())) {
+    const std::string place = fmt::format("{}:{}", source.path.string(), reader.line());
+    if (!row->is_object()) return fail(ErrorCode::kParse, "expected a JSON object").at(place);
+    TRY(keep(std::move(row->as_object()), place));
+  }
+  return rows;
+}
+
+// By what is in the row, so that the same row is always on the same side.
+bool is_held_out(const JsonObject& row, double share) {
+  const std::string digest = sha256_hex(dump_json(row)).substr(0, 12);
+  return static_cast<double>(std::stoull(digest, nullptr, 16) % kShareSteps) < share * kShareSteps;
+}
+
+}  // namespace
+
+Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sources, uint64_t seed,
+                                         double validation_share, bool canonical, const Path& train,
+                                         const Path& validation) {
+  std::vector<std::vector<JsonObject>> rows;
+  std::vector<MixtureSource> mixture;
+  std::map<RowKind, uint64_t> kinds;
+  std::vector<JsonObject> held_out;
+  for (const TrainingSource& source : sources) {
+    std::vector<JsonObject>& kept = rows.emplace_back();
+    std::vector<JsonObject> all = TRY(read_rows(source, canonical));
+    for (JsonObject& row : all) {
+      ++kinds[kind_of(row)];
+      (is_held_out(row, validation_share) ? held_out : kept).push_back(std::move(row));
+    }
+    mixture.push_back({kept.size(), source.epochs, source.weight});
+  }
+  if (kinds.empty()) return fail(ErrorCode::kInvalidArgument, "expected rows in the data, got none");
+  const bool may_mix = kinds.size() == 1 || (kinds.size() == 2 && kinds.contains(RowKind::kDocument) &&
+                                             kinds.contains(RowKind::kConversation));
+  if (!may_mix && canonical)
+    return fail(ErrorCode::kInvalidArgument,
+                "expected rows of one kind (or documents and conversations), got several; train on them one "
+                "after the other");
+  TrainingRows result{.kind = kinds.contains(RowKind::kConversation) ? RowKind::kConversation : kinds.begin()->first};
+  JsonlWriter writer = TRY(JsonlWriter::create(train));
+  for (const MixtureRow& at : TRY(mixture_rows(mixture, seed))) {
+    TRY(writer.write(rows[at.source][at.row]));
+    ++result.n_train;
+  }
+  TRY(writer.finish());
+  if (validation_share <= 0) return result;
+  JsonlWriter other = TRY(JsonlWriter::create(validation));
+  for (const JsonObject& row : held_out) TRY(other.write(row));
+  result.n_validation = held_out.size();
+  TRY(other.finish());
+  return result;
+}
+
+std::string default_objective(RowKind kind) {
+  switch (kind) {
+    case RowKind::kPreference:
+      return "dpo";
+    case RowKind::kJudgement:
+      return "kto";
+    case RowKind::kConversation:
+      return "sft";
+    case RowKind::kDocument:
+    case RowKind::kOther:
+      break;
+  }
+  return "pretrain";
+}
+
+}  // namespace volant
