@@ -1,21 +1,25 @@
-// `volant eval`: how well a model foresees held-out texts.
+// `volant eval`: how well a model foresees held-out texts, or answers a suite of questions.
 #include <cstdio>
 #include <memory>
 
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/default_workspace.h"
+#include "cli/eval_tools.h"
 #include "cli/print.h"
 #include "eval/documents.h"
+#include "eval/report/html.h"
+#include "eval/suites/run_suite.h"
 #include "registry/resolve.h"
 
 namespace volant::cli {
 namespace {
 
 struct EvalFlags {
-  std::string workspace = default_workspace(), model, data, html;
+  std::string workspace = default_workspace(), model, data, html, suite, examples;
   DocumentOptions documents;
   LanguageEvalOptions eval;
+  SuiteOptions tasks;
   EngineOptions engine;
   bool json = false;
 };
@@ -39,20 +43,44 @@ void print_report(const LanguageEvalReport& report) {
   }
 }
 
-Result<int> eval(const EvalFlags& flags) {
-  const Path model = TRY(resolve_model(flags.workspace, flags.model));
-  const std::vector<EvalDocument> documents = TRY(read_eval_documents(flags.data, flags.documents));
-  const std::unique_ptr<Engine> engine = TRY(Engine::open(model, flags.engine));
-  LanguageEvalOptions options = flags.eval;
-  Progress progress("evaluate", documents.size(), "documents");
-  options.on_progress = [&progress](uint64_t done, uint64_t) { progress.update(done); };
-  const LanguageEvalReport report = TRY(evaluate_language_model(*engine, documents, options));
-  progress.finish();
-  if (!flags.html.empty()) {
-    TRY(write_file_atomic(flags.html, to_html(report, Path(flags.model).filename().string() + " on " +
-                                                          Path(flags.data).filename().string())));
-    std::fprintf(stderr, "Report: %s\n", flags.html.c_str());
+Status write_report(const std::string& path, const std::string& html) {
+  if (path.empty()) return {};
+  TRY(write_file_atomic(path, html));
+  std::fprintf(stderr, "Report: %s\n", path.c_str());
+  return {};
+}
+
+void print_figures(const std::string& name, int64_t rows, const std::vector<Figure>& figures, Table& table) {
+  for (const Figure& figure : figures) {
+    const NumberStyle style = style_of_figure(figure);
+    table.add({name, figure_title(figure.name), format_number(figure.estimate.value, style),
+               format_interval(figure.estimate, style), format_count(static_cast<uint64_t>(rows))});
   }
+}
+
+void print_report(const EvalReport& report) {
+  Table table({"group", "figure", "value", "95 %", "rows"});
+  print_figures("all", report.rows, report.figures, table);
+  for (const FigureGroup& group : report.groups) print_figures(group.name, group.rows, group.figures, table);
+  table.print();
+  for (const std::string& note : report.notes) print_line("Note: " + note);
+}
+
+Result<int> eval_suite(const EvalFlags& flags) {
+  const Path model = TRY(resolve_model(flags.workspace, flags.model));
+  Suite suite = TRY(load_suite(flags.suite, flags.documents.limit));
+  if (!flags.examples.empty()) TRY(add_examples(suite, flags.examples));
+  const std::unique_ptr<Engine> engine = TRY(Engine::open(model, flags.engine));
+  SuiteOptions options = flags.tasks;
+  options.seed = flags.eval.seed;
+  options.bootstrap_samples = flags.eval.bootstrap_samples;
+  Progress progress("evaluate", suite.rows.size(), "rows");
+  options.on_progress = [&progress](uint64_t done, uint64_t) { progress.update(done); };
+  EvalReport report = TRY(run_suite(*engine, suite, options));
+  progress.finish();
+  report.model = Path(flags.model).filename().string();
+  report.title = report.model + " on " + suite.name;
+  TRY(write_report(flags.html, to_html(report)));
   if (flags.json) {
     print_json(to_json(report));
   } else {
@@ -61,10 +89,59 @@ Result<int> eval(const EvalFlags& flags) {
   return 0;
 }
 
+Result<int> eval_documents(const EvalFlags& flags) {
+  const Path model = TRY(resolve_model(flags.workspace, flags.model));
+  const std::vector<EvalDocument> documents = TRY(read_eval_documents(flags.data, flags.documents));
+  const std::unique_ptr<Engine> engine = TRY(Engine::open(model, flags.engine));
+  LanguageEvalOptions options = flags.eval;
+  Progress progress("evaluate", documents.size(), "documents");
+  options.on_progress = [&progress](uint64_t done, uint64_t) { progress.update(done); };
+  const LanguageEvalReport report = TRY(evaluate_language_model(*engine, documents, options));
+  progress.finish();
+  TRY(write_report(flags.html, to_html(report, Path(flags.model).filename().string() + " on " +
+                                                   Path(flags.data).filename().string())));
+  if (flags.json) {
+    print_json(to_json(report));
+  } else {
+    print_report(report);
+  }
+  return 0;
+}
+
+Result<int> eval(const EvalFlags& flags) {
+  if (flags.model.empty())
+    return fail(ErrorCode::kInvalidArgument, "expected --model: what is to be evaluated");
+  if (flags.data.empty() == flags.suite.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                "expected --data (texts to foresee) or --suite (questions to answer), one of the two");
+  return flags.suite.empty() ? eval_documents(flags) : eval_suite(flags);
+}
+
+void add_suite_options(CLI::App& command, EvalFlags& flags) {
+  command.add_option(
+      "--suite", flags.suite,
+      "FORMAT:PATH, a format of mmlu, gsm8k, humaneval, cmrc2018, squad; of your own rows: choice, "
+      "number, answer, reading, code, safety");
+  command
+      .add_option("--shots", flags.tasks.shots,
+                  "Suite: solved examples shown first; default: 5 of multiple choice, else 0")
+      ->check(CLI::Range(0, 64));
+  command.add_option("--examples", flags.examples,
+                     "Suite: a file of its format to take the solved examples from");
+  command.add_flag("--chat", flags.tasks.chat, "Suite: ask through the model's chat template");
+  command.add_option("--max-tokens", flags.tasks.max_tokens, "Suite: longest answer; default: by kind")
+      ->check(CLI::Range(1, 1 << 16));
+  command.add_option("--samples", flags.tasks.samples, "Suite of code: answers to each task")
+      ->check(CLI::Range(1, 200))
+      ->capture_default_str();
+  command.add_flag("--unsafe-code", flags.tasks.sandbox.allow_without_isolation,
+                   "Suite of code: run programs with limits alone where the system permits no isolation");
+}
+
 }  // namespace
 
 void add_eval(CLI::App& root, Action& action) {
-  CLI::App* command = root.add_subcommand("eval", "Score a model on texts it has not seen");
+  CLI::App* command = root.add_subcommand("eval", "Score a model on texts it has not seen, or on questions");
   command->footer(
       "Bits per byte (less is better) do not depend on the tokenizer;\n"
       "intervals are 95 % bootstrap intervals over documents.\n\n"
@@ -72,18 +149,22 @@ void add_eval(CLI::App& root, Action& action) {
       "  volant eval --model ~/models/tiny --data held-out.txt           documents are paragraphs\n"
       "  volant eval --model tiny.gguf --data test.jsonl.zst --json      rows with \"text\" or \"messages\"\n"
       "  volant eval --model production --data news.txt --separator % --html report.html "
-      "--prompt \"The city\"");
+      "--prompt \"The city\"\n"
+      "  volant eval --model v3 --suite mmlu:~/mmlu --limit 200 --html report.html\n"
+      "  volant eval --model v3 --suite number:my-sums.jsonl --chat --json > a.json\n"
+      "  volant eval compare a.json b.json\n"
+      "  volant eval contamination --suite gsm8k:test.jsonl train.jsonl.zst");
   const auto flags = std::make_shared<EvalFlags>();
-  command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias")
-      ->required();
-  command->add_option("--data", flags->data, "Text or JSON Lines, also .gz or .zst")->required();
+  command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias");
+  command->add_option("--data", flags->data, "Text or JSON Lines, also .gz or .zst");
+  add_suite_options(*command, *flags);
   command->add_option("-w,--workspace", flags->workspace, "Folder with volant.toml, for versions and aliases")
       ->capture_default_str();
   command->add_option("--separator", flags->documents.separator,
                       "Text: a line that holds only this ends a document; default: a blank line");
   command->add_option("--text-field", flags->documents.text_field, "JSON Lines: the field with the text")
       ->capture_default_str();
-  command->add_option("--limit", flags->documents.limit, "Most documents, taken evenly over the file; 0: all")
+  command->add_option("--limit", flags->documents.limit, "Most documents or rows, taken evenly; 0: all")
       ->capture_default_str();
   command->add_option("--prompt", flags->eval.sample_prompts,
                       "Continue this text and show it; may be given again");
@@ -100,7 +181,10 @@ void add_eval(CLI::App& root, Action& action) {
       ->check(CLI::Range(0, 1024));
   command->add_option("--html", flags->html, "Write a report page there");
   command->add_flag("--json", flags->json, "Print JSON");
-  command->callback([flags, &action] { action = [flags] { return eval(*flags); }; });
+  add_eval_tools(*command, action);
+  command->callback([command, flags, &action] {
+    if (command->get_subcommands().empty()) action = [flags] { return eval(*flags); };
+  });
 }
 
 }  // namespace volant::cli

@@ -85,6 +85,14 @@ double ConfusionMatrix::matthews_correlation() const {
   return ratio(above, std::sqrt((n * n - true_squares) * (n * n - predicted_squares)));
 }
 
+double ConfusionMatrix::cohen_kappa() const {
+  const auto n = static_cast<double>(n_rows_);
+  double by_chance = 0;
+  for (int32_t c = 0; c < n_classes_; ++c)
+    by_chance += static_cast<double>(true_rows(c)) * static_cast<double>(predicted_rows(c)) / (n * n);
+  return ratio(accuracy() - by_chance, 1 - by_chance);
+}
+
 ClassScores ConfusionMatrix::of_class(int32_t label) const {
   return scores_of(at(label, label), predicted_rows(label), true_rows(label));
 }

@@ -1,7 +1,7 @@
 // Metrics of predicted classes, all from one confusion matrix: accuracy, balanced accuracy, precision,
-// recall, F1 (micro, macro, weighted), Matthews' correlation (Gorodkin 2004 for many classes). Definitions
-// are scikit-learn's: a ratio of nothing to nothing is 0, and classes that occur neither in truth nor in the
-// predictions do not count in averages. Knows no probabilities: see probability.h.
+// recall, F1 (micro, macro, weighted), Matthews' correlation (Gorodkin 2004 for many classes), Cohen's kappa.
+// Definitions are scikit-learn's: a ratio of nothing to nothing is 0, and classes that occur neither in truth
+// nor in the predictions do not count in averages. Knows no probabilities: see probability.h.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -40,6 +40,9 @@ class ConfusionMatrix {
   double balanced_accuracy() const;
   // -1 to 1; 0 when truth or predictions hold one class only.
   double matthews_correlation() const;
+  // Agreement beyond chance of two who label the same rows (Cohen 1960), -1 to 1; 0 when both always say one
+  // and the same, as chance alone would agree.
+  double cohen_kappa() const;
   ClassScores of_class(int32_t label) const;
   ClassScores average(Average kind) const;
 

@@ -36,6 +36,7 @@ TEST(Classification, ValuesAreScikitLearns) {
     EXPECT_NEAR(matrix.accuracy(), json_number(set, "accuracy").value(), kTolerance);
     EXPECT_NEAR(matrix.balanced_accuracy(), json_number(set, "balanced_accuracy").value(), kTolerance);
     EXPECT_NEAR(matrix.matthews_correlation(), json_number(set, "matthews_correlation").value(), kTolerance);
+    EXPECT_NEAR(matrix.cohen_kappa(), json_number(set, "cohen_kappa").value(), kTolerance);
     expect_scores(matrix.average(Average::kMicro), set.at("micro"));
     expect_scores(matrix.average(Average::kMacro), set.at("macro"));
     expect_scores(matrix.average(Average::kWeighted), set.at("weighted"));

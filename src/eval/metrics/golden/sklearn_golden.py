@@ -30,6 +30,7 @@ def classes(n, c, noise):
            "accuracy": metrics.accuracy_score(truth, predicted),
            "balanced_accuracy": metrics.balanced_accuracy_score(truth, predicted),
            "matthews_correlation": metrics.matthews_corrcoef(truth, predicted),
+           "cohen_kappa": metrics.cohen_kappa_score(truth, predicted),
            "log_loss": metrics.log_loss(truth, probabilities, labels=range(c))}
     for average in ("micro", "macro", "weighted"):
         p, r, f, _ = metrics.precision_recall_fscore_support(truth, predicted, average=average, zero_division=0)

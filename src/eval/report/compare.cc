@@ -1,0 +1,157 @@
+#include "eval/report/compare.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "eval/bootstrap.h"
+#include "eval/report/html.h"
+#include "eval/significance.h"
+
+namespace volant {
+namespace {
+
+constexpr double kAlpha = 0.05;
+constexpr double kNormal975 = 1.959963984540054;
+
+using Scores = std::vector<double>;
+
+const Scores* scores_of(const EvalReport& report, const std::string& name) {
+  const auto found = report.row_scores.find(name);
+  return found == report.row_scores.end() || found->second.empty() ? nullptr : &found->second;
+}
+
+bool right_or_wrong(const Scores& scores) {
+  return std::ranges::all_of(scores, [](double s) { return s == 0 || s == 1; });
+}
+
+RowMetric mean_of(const Scores& scores) {
+  return [&scores](std::span<const size_t> rows) -> Result<double> {
+    double sum = 0;
+    for (const size_t row : rows) sum += scores[row];
+    return sum / static_cast<double>(rows.size());
+  };
+}
+
+Status compare_pairs(const Scores& first, const Scores& second, uint64_t seed, FigureComparison& figure) {
+  const PairedDifference paired =
+      TRY(paired_bootstrap(first.size(), mean_of(second), mean_of(first), {.samples = 2000, .seed = seed}));
+  figure.paired = true;
+  figure.difference = paired.difference;
+  figure.p_value = paired.p_value;
+  if (right_or_wrong(first) && right_or_wrong(second)) {
+    const std::vector<int32_t> a(first.begin(), first.end()), b(second.begin(), second.end());
+    figure.p_value = TRY(mcnemar(a, b)).exact_p;
+  }
+  return {};
+}
+
+// Standard error behind a 95 % interval.
+double error_of(const Estimate& e) { return (e.high - e.low) / (2 * kNormal975); }
+
+void compare_intervals(FigureComparison& figure) {
+  const double difference = figure.second.value - figure.first.value;
+  const double error = std::hypot(error_of(figure.first), error_of(figure.second));
+  figure.difference = {difference, difference - kNormal975 * error, difference + kNormal975 * error};
+  figure.p_value = error > 0         ? std::erfc(std::abs(difference) / error / std::sqrt(2.0))
+                   : difference == 0 ? 1
+                                     : 0;
+}
+
+Status correct(std::vector<FigureComparison>& figures) {
+  std::vector<double> p_values;
+  for (const FigureComparison& figure : figures) p_values.push_back(figure.p_value);
+  const std::vector<double> adjusted = TRY(holm(p_values));
+  for (size_t i = 0; i < figures.size(); ++i) {
+    figures[i].adjusted_p = adjusted[i];
+    if (adjusted[i] > kAlpha) continue;
+    const bool better = (figures[i].difference.value > 0) == figures[i].higher_is_better;
+    figures[i].verdict = better ? Verdict::kBetter : Verdict::kWorse;
+  }
+  return {};
+}
+
+std::string name_of(const EvalReport& report, const char* other) {
+  if (!report.model.empty()) return report.model;
+  return report.title.empty() ? other : report.title;
+}
+
+}  // namespace
+
+const char* verdict_name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kBetter:
+      return "better";
+    case Verdict::kWorse:
+      return "worse";
+    case Verdict::kNoDifferenceShown:
+      break;
+  }
+  return "no difference shown";
+}
+
+Result<Comparison> compare_reports(EvalReport first, EvalReport second, uint64_t seed) {
+  Comparison comparison;
+  const bool same_rows = !first.row_ids.empty() && first.row_ids == second.row_ids;
+  for (const Figure& a : first.figures) {
+    const auto b = std::ranges::find(second.figures, a.name, &Figure::name);
+    if (b == second.figures.end()) continue;
+    FigureComparison figure{.name = a.name, .higher_is_better = a.higher_is_better};
+    figure.first = a.estimate;
+    figure.second = b->estimate;
+    const Scores *of_first = scores_of(first, a.name), *of_second = scores_of(second, a.name);
+    if (same_rows && of_first != nullptr && of_second != nullptr) {
+      TRY(compare_pairs(*of_first, *of_second, seed, figure));
+    } else {
+      compare_intervals(figure);
+    }
+    comparison.figures.push_back(std::move(figure));
+  }
+  if (comparison.figures.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                "expected two reports of one kind, they have no figure in common ('{}' and '{}')",
+                first.title, second.title);
+  TRY(correct(comparison.figures));
+  comparison.first = std::move(first);
+  comparison.second = std::move(second);
+  return comparison;
+}
+
+Json to_json(const Comparison& comparison) {
+  JsonObject figures;
+  for (const FigureComparison& figure : comparison.figures) {
+    figures[figure.name] =
+        JsonObject{{"first", to_json(figure.first)},           {"second", to_json(figure.second)},
+                   {"difference", to_json(figure.difference)}, {"p_value", figure.p_value},
+                   {"adjusted_p", figure.adjusted_p},          {"paired", figure.paired},
+                   {"verdict", verdict_name(figure.verdict)}};
+  }
+  const auto side = [](const EvalReport& report) {
+    return JsonObject{{"title", report.title}, {"model", report.model}, {"rows", report.rows}};
+  };
+  return JsonObject{
+      {"first", side(comparison.first)}, {"second", side(comparison.second)}, {"figures", figures}};
+}
+
+std::string to_html(const Comparison& comparison) {
+  const std::string first = name_of(comparison.first, "first"), second = name_of(comparison.second, "second");
+  std::string html;
+  std::vector<std::vector<std::string>> rows;
+  for (const FigureComparison& figure : comparison.figures) {
+    const NumberStyle style = style_of_figure({figure.name, figure.first, figure.higher_is_better});
+    const std::vector<Bar> bars{{first, figure.first}, {second, figure.second}};
+    html += "<h2>" + escape_html(figure_title(figure.name)) + "</h2>" +
+            svg_bars(bars, figure.higher_is_better ? "right" : "bits", style);
+    rows.push_back({figure_title(figure.name), format_number(figure.first.value, style),
+                    format_number(figure.second.value, style), format_number(figure.difference.value, style),
+                    format_interval(figure.difference, style), fmt::format("{:.3f}", figure.adjusted_p),
+                    verdict_name(figure.verdict)});
+  }
+  const std::string table =
+      html_table({"figure", first, second, "difference", "95 %", "p, corrected", "second is"}, rows);
+  const bool paired = std::ranges::all_of(comparison.figures, &FigureComparison::paired);
+  return html_page(first + " and " + second,
+                   paired ? "Compared on the same rows, in pairs" : "Compared by their intervals",
+                   "<h2>Differences</h2>" + table + html);
+}
+
+}  // namespace volant

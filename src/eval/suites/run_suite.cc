@@ -1,0 +1,263 @@
+#include "eval/suites/run_suite.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/clock.h"
+#include "base/stop.h"
+#include "eval/bootstrap.h"
+#include "eval/metrics/answer_match.h"
+#include "eval/significance.h"
+#include "eval/suites/ask.h"
+#include "eval/suites/prompts.h"
+
+namespace volant {
+namespace {
+
+constexpr int kMaxSamples = 200, kMaxShots = 64;
+constexpr double kSampledTemperature = 0.8;
+
+// What a row came to: its scores by figure and what the report shows of it.
+struct Outcome {
+  std::map<std::string, double> scores;
+  std::string answered;
+};
+
+const char* main_figure(SuiteKind kind) {
+  switch (kind) {
+    case SuiteKind::kChoice:
+    case SuiteKind::kNumber:
+      return "accuracy";
+    case SuiteKind::kAnswer:
+    case SuiteKind::kReading:
+      return "exact_match";
+    case SuiteKind::kCode:
+      return "pass_at_1";
+    case SuiteKind::kSafety:
+      break;
+  }
+  return "refusal_rate";
+}
+
+int answer_tokens(SuiteKind kind, const SuiteOptions& options) {
+  if (options.max_tokens > 0) return options.max_tokens;
+  switch (kind) {
+    case SuiteKind::kChoice:
+      return 1;
+    case SuiteKind::kNumber:
+      return 320;
+    case SuiteKind::kCode:
+      return 384;
+    case SuiteKind::kSafety:
+      return 128;
+    case SuiteKind::kAnswer:
+    case SuiteKind::kReading:
+      break;
+  }
+  return 64;
+}
+
+std::string expected_of(SuiteKind kind, const SuiteRow& row) {
+  if (kind == SuiteKind::kChoice) return std::string(1, static_cast<char>('A' + row.answer));
+  return row.references.empty() ? "" : row.references.front();
+}
+
+Status check(const Engine& engine, const Suite& suite, const SuiteOptions& options) {
+  if (suite.rows.empty())
+    return fail(ErrorCode::kInvalidArgument, "expected at least one row to ask, got none");
+  if (options.samples < 1 || options.samples > kMaxSamples)
+    return fail(ErrorCode::kInvalidArgument, "expected 1 to {} samples, got {}", kMaxSamples,
+                options.samples);
+  if (options.samples > 1 && suite.kind != SuiteKind::kCode)
+    return fail(ErrorCode::kUnsupported, "several samples a row are for code suites; '{}' is of kind {}",
+                suite.name, suite_kind_name(suite.kind));
+  if (options.shots > kMaxShots)
+    return fail(ErrorCode::kInvalidArgument, "expected at most {} shots, got {}", kMaxShots, options.shots);
+  if (options.chat && !engine.checkpoint().has_chat_template())
+    return fail(ErrorCode::kUnsupported, "the model has no chat template: ask it without chat");
+  return {};
+}
+
+size_t shots_of(const Suite& suite, const SuiteOptions& options) {
+  if (options.shots >= 0) return static_cast<size_t>(options.shots);
+  return suite.kind == SuiteKind::kChoice && !suite.examples.empty() ? 5 : 0;
+}
+
+Result<std::vector<Outcome>> ask_choices(Engine& engine, const Suite& suite, const SuiteOptions& options,
+                                         int64_t& cut) {
+  std::vector<Outcome> outcomes;
+  for (const SuiteRow& row : suite.rows) {
+    if (stop_requested())
+      return fail(ErrorCode::kCancelled, "stopped after {} of {} rows", outcomes.size(), suite.rows.size());
+    const Prompt prompt = TRY(prompt_of(engine, suite, row, shots_of(suite, options), options.chat, 8));
+    cut += prompt.cut ? 1 : 0;
+    const int32_t chosen = TRY(most_likely_choice(engine, prompt, row.choices.size(), options.chat));
+    outcomes.push_back(
+        {{{"accuracy", chosen == row.answer ? 1 : 0}}, std::string(1, static_cast<char>('A' + chosen))});
+    if (options.on_progress) options.on_progress(outcomes.size(), suite.rows.size());
+  }
+  return outcomes;
+}
+
+Result<bool> passes(const SuiteRow& row, const std::string& answer, const SuiteOptions& options,
+                    bool& isolated) {
+  const SandboxResult run = TRY(run_python(test_program(row, answer), options.sandbox));
+  isolated = isolated && run.isolated;
+  return run.status == 0 && run.signal == 0 && !run.timed_out;
+}
+
+// Scores of one row's answers (several of code only).
+Result<Outcome> score_answers(const Suite& suite, const SuiteRow& row,
+                              std::span<const GenerateResult> answers, const SuiteOptions& options,
+                              bool& isolated) {
+  const std::string& text = answers.front().text;
+  switch (suite.kind) {
+    case SuiteKind::kNumber:
+      return Outcome{{{"accuracy", final_number(text) == row.references.front() ? 1 : 0}}, text};
+    case SuiteKind::kAnswer:
+    case SuiteKind::kReading: {
+      const std::string line = first_line(text);
+      const AnswerScore score =
+          suite.format == "cmrc2018" ? cmrc_score(line, row.references) : squad_score(line, row.references);
+      return Outcome{{{"exact_match", score.exact_match}, {"f1", score.f1}}, line};
+    }
+    case SuiteKind::kSafety:
+      return Outcome{{{"refusal_rate", is_refusal(text) ? 1 : 0}}, text};
+    case SuiteKind::kCode: {
+      int passed = 0;
+      for (const GenerateResult& answer : answers)
+        passed += TRY(passes(row, answer.text, options, isolated)) ? 1 : 0;
+      return Outcome{{{"pass_at_1", static_cast<double>(passed) / static_cast<double>(answers.size())}},
+                     text};
+    }
+    case SuiteKind::kChoice:
+      break;
+  }
+  return fail(ErrorCode::kInternal, "no score for answers of kind {}", suite_kind_name(suite.kind));
+}
+
+Result<std::vector<Outcome>> ask_answers(Engine& engine, const Suite& suite, const SuiteOptions& options,
+                                         int64_t& cut, bool& isolated) {
+  const int max_tokens = answer_tokens(suite.kind, options);
+  const auto reserve =
+      std::min<size_t>(static_cast<size_t>(max_tokens), static_cast<size_t>(engine.n_ctx()) / 2);
+  std::vector<GenerateRequest> requests;
+  for (const SuiteRow& row : suite.rows) {
+    const Prompt prompt = TRY(prompt_of(engine, suite, row, shots_of(suite, options), options.chat, reserve));
+    cut += prompt.cut ? 1 : 0;
+    for (int s = 0; s < options.samples; ++s) {
+      GenerateRequest request{.prompt = prompt.ids, .max_tokens = max_tokens};
+      request.sampling.temperature = options.samples > 1 ? kSampledTemperature : 0;
+      request.sampling.seed = options.seed + requests.size();
+      if (!options.chat) request.stop = suite_stops(suite.kind);
+      requests.push_back(std::move(request));
+    }
+  }
+  const auto samples = static_cast<size_t>(options.samples);
+  const std::vector<GenerateResult> answers = TRY(generate_all(engine, std::move(requests), [&](size_t done) {
+    if (options.on_progress) options.on_progress(done / samples, suite.rows.size());
+  }));
+  std::vector<Outcome> outcomes;
+  for (size_t i = 0; i < suite.rows.size(); ++i) {
+    outcomes.push_back(TRY(score_answers(
+        suite, suite.rows[i], std::span(answers).subspan(i * samples, samples), options, isolated)));
+  }
+  return outcomes;
+}
+
+bool is_share(std::span<const double> scores) {
+  return std::ranges::all_of(scores, [](double s) { return s == 0 || s == 1; });
+}
+
+// The mean over rows: Wilson's interval when rows are right or wrong on their own, else the bootstrap over
+// what hangs together.
+Result<Estimate> mean_of(std::span<const double> scores, std::span<const int64_t> units,
+                         const SuiteOptions& options) {
+  const double sum = std::accumulate(scores.begin(), scores.end(), 0.0);
+  if (units.empty() && is_share(scores))
+    return share_estimate(static_cast<int64_t>(sum), static_cast<int64_t>(scores.size()));
+  const RowMetric mean = [scores](std::span<const size_t> rows) -> Result<double> {
+    double of_rows = 0;
+    for (const size_t row : rows) of_rows += scores[row];
+    return of_rows / static_cast<double>(rows.size());
+  };
+  return bootstrap(scores.size(), mean,
+                   {.samples = options.bootstrap_samples, .seed = options.seed, .groups = units});
+}
+
+Status add_figures(const Suite& suite, const SuiteOptions& options, EvalReport& report) {
+  std::map<std::string, std::vector<size_t>> rows_of;
+  for (size_t i = 0; i < suite.rows.size(); ++i) rows_of[suite.rows[i].group].push_back(i);
+  // Questions on one text hang together; they are no groups to report on.
+  const bool by_text = suite.format == "cmrc2018" || suite.format == "squad";
+  std::vector<int64_t> units;
+  if (by_text) {
+    for (const SuiteRow& row : suite.rows)
+      units.push_back(std::distance(rows_of.begin(), rows_of.find(row.group)));
+  }
+  for (const auto& [name, scores] : report.row_scores)
+    report.figures.push_back({name, TRY(mean_of(scores, units, options))});
+  if (by_text || rows_of.size() < 2) return {};
+  for (const auto& [group, rows] : rows_of) {
+    FigureGroup figures{.name = group.empty() ? "(none)" : group, .rows = static_cast<int64_t>(rows.size())};
+    for (const auto& [name, scores] : report.row_scores) {
+      std::vector<double> of_group;
+      for (const size_t row : rows) of_group.push_back(scores[row]);
+      figures.figures.push_back({name, TRY(mean_of(of_group, {}, options))});
+    }
+    report.groups.push_back(std::move(figures));
+  }
+  return {};
+}
+
+void add_examples(const Suite& suite, const std::vector<Outcome>& outcomes, const SuiteOptions& options,
+                  EvalReport& report) {
+  const size_t n = std::min(options.examples, outcomes.size());
+  for (size_t e = 0; e < n; ++e) {
+    const size_t i = e * outcomes.size() / n;
+    report.examples.push_back({suite.rows[i].id, suite.rows[i].question, outcomes[i].answered,
+                               expected_of(suite.kind, suite.rows[i]),
+                               outcomes[i].scores.at(main_figure(suite.kind))});
+  }
+}
+
+}  // namespace
+
+double pass_at_k(int n, int c, int k) {
+  if (n - c < k) return 1;
+  double none = 1;
+  for (int i = n - c + 1; i <= n; ++i) none *= 1 - static_cast<double>(k) / i;
+  return 1 - none;
+}
+
+Result<EvalReport> run_suite(Engine& engine, const Suite& suite, const SuiteOptions& options) {
+  TRY(check(engine, suite, options));
+  int64_t cut = 0;
+  bool isolated = true;
+  const std::vector<Outcome> outcomes =
+      TRY(suite.kind == SuiteKind::kChoice ? ask_choices(engine, suite, options, cut)
+                                           : ask_answers(engine, suite, options, cut, isolated));
+  EvalReport report{.suite = suite.name, .created_at = now_iso8601()};
+  report.rows = static_cast<int64_t>(suite.rows.size());
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    report.row_ids.push_back(suite.rows[i].id);
+    for (const auto& [name, score] : outcomes[i].scores) report.row_scores[name].push_back(score);
+  }
+  TRY(add_figures(suite, options, report));
+  add_examples(suite, outcomes, options, report);
+  report.settings = {{"kind", suite_kind_name(suite.kind)},
+                     {"shots", shots_of(suite, options)},
+                     {"chat", options.chat},
+                     {"max_tokens", answer_tokens(suite.kind, options)},
+                     {"samples", options.samples},
+                     {"seed", options.seed}};
+  if (cut > 0)
+    report.notes.push_back(
+        fmt::format("{} of {} prompts were longer than the context of {} tokens and lost solved "
+                    "examples or their beginning",
+                    cut, suite.rows.size(), engine.n_ctx()));
+  if (!isolated) report.notes.emplace_back("generated programs ran with limits but without isolation");
+  return report;
+}
+
+}  // namespace volant
