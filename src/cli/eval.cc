@@ -9,7 +9,7 @@
 #include "cli/print.h"
 #include "eval/documents.h"
 #include "eval/report/html.h"
-#include "eval/suites/run_suite.h"
+#include "eval/robustness/run_robustness.h"
 #include "registry/resolve.h"
 
 namespace volant::cli {
@@ -20,6 +20,8 @@ struct EvalFlags {
   DocumentOptions documents;
   LanguageEvalOptions eval;
   SuiteOptions tasks;
+  std::vector<std::string> perturbations;
+  PerturbOptions perturb;
   EngineOptions engine;
   bool json = false;
 };
@@ -63,20 +65,30 @@ void print_report(const EvalReport& report) {
   print_figures("all", report.rows, report.figures, table);
   for (const FigureGroup& group : report.groups) print_figures(group.name, group.rows, group.figures, table);
   table.print();
+  for (const ReportSection& section : report.sections) {
+    print_line("\n" + section.title);
+    Table further(section.heading);
+    for (const auto& row : section.rows) further.add(row);
+    further.print();
+  }
   for (const std::string& note : report.notes) print_line("Note: " + note);
 }
 
 Result<int> eval_suite(const EvalFlags& flags) {
   const Path model = TRY(resolve_model(flags.workspace, flags.model));
+  std::vector<Perturbation> perturbations;
+  for (const std::string& name : flags.perturbations) perturbations.push_back(TRY(find_perturbation(name)));
   Suite suite = TRY(load_suite(flags.suite, flags.documents.limit));
   if (!flags.examples.empty()) TRY(add_examples(suite, flags.examples));
   const std::unique_ptr<Engine> engine = TRY(Engine::open(model, flags.engine));
   SuiteOptions options = flags.tasks;
   options.seed = flags.eval.seed;
   options.bootstrap_samples = flags.eval.bootstrap_samples;
-  Progress progress("evaluate", suite.rows.size(), "rows");
+  Progress progress("evaluate", suite.rows.size() * (perturbations.size() + 1), "rows");
   options.on_progress = [&progress](uint64_t done, uint64_t) { progress.update(done); };
-  EvalReport report = TRY(run_suite(*engine, suite, options));
+  EvalReport report =
+      TRY(perturbations.empty() ? run_suite(*engine, suite, options)
+                                : run_robustness(*engine, suite, perturbations, options, flags.perturb));
   progress.finish();
   report.model = Path(flags.model).filename().string();
   report.title = report.model + " on " + suite.name;
@@ -133,6 +145,13 @@ void add_suite_options(CLI::App& command, EvalFlags& flags) {
       ->check(CLI::Range(1, 1 << 16));
   command.add_option("--samples", flags.tasks.samples, "Suite of code: answers to each task")
       ->check(CLI::Range(1, 200))
+      ->capture_default_str();
+  command.add_option(
+      "--perturb", flags.perturbations,
+      "Suite: ask perturbed questions too: typos, upper-case, lower-case, random-case, white-space, "
+      "homoglyphs, word-swap, traditional, simplified, option-order, empty, long; may be given again");
+  command.add_option("--perturb-rate", flags.perturb.rate, "Suite: share of letters or words that change")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command.add_flag("--unsafe-code", flags.tasks.sandbox.allow_without_isolation,
                    "Suite of code: run programs with limits alone where the system permits no isolation");

@@ -8,6 +8,7 @@
 #include "base/stop.h"
 #include "cli/print.h"
 #include "eval/documents.h"
+#include "eval/fairness/fairness_report.h"
 #include "eval/report/compare.h"
 #include "eval/report/html.h"
 #include "eval/suites/contamination.h"
@@ -56,8 +57,9 @@ Result<int> compare(const CompareFlags& flags) {
 }
 
 struct ContaminationFlags {
-  std::string suite, text_field = "text";
+  std::string suite;
   std::vector<std::string> files;
+  DocumentOptions documents;
   ContaminationOptions options;
   bool json = false;
 };
@@ -67,8 +69,7 @@ Result<int> contamination(const ContaminationFlags& flags) {
   Progress progress("search", flags.files.size(), "files");
   uint64_t done = 0;
   for (const std::string& file : flags.files) {
-    const std::vector<EvalDocument> documents =
-        TRY(read_eval_documents(file, {.text_field = flags.text_field}));
+    const std::vector<EvalDocument> documents = TRY(read_eval_documents(file, flags.documents));
     for (size_t i = 0; i < documents.size(); ++i) {
       if (stop_requested()) return fail(ErrorCode::kCancelled, "stopped in '{}'", file);
       check.add(documents[i].text, fmt::format("{}, document {}", file, i + 1));
@@ -128,6 +129,52 @@ Result<int> run_judge(const JudgeFlags& flags) {
   return 0;
 }
 
+struct FairnessFlags {
+  FairnessRequest request;
+  std::string html;
+  bool json = false;
+};
+
+Result<int> fairness(const FairnessFlags& flags) {
+  const EvalReport report = TRY(measure_fairness(flags.request));
+  if (!flags.html.empty()) {
+    TRY(write_file_atomic(flags.html, to_html(report)));
+    std::fprintf(stderr, "Report: %s\n", flags.html.c_str());
+  }
+  if (flags.json) {
+    print_json(to_json(report));
+    return 0;
+  }
+  for (const ReportSection& section : report.sections) {
+    print_line(section.title);
+    Table table(section.heading);
+    for (const auto& row : section.rows) table.add(row);
+    table.print();
+  }
+  return 0;
+}
+
+void add_fairness(CLI::App& eval, Action& action) {
+  const auto flags = std::make_shared<FairnessFlags>();
+  CLI::App* command =
+      eval.add_subcommand("fairness", "Who is served worse: gaps between groups, worst slices");
+  command->footer(
+      "Examples:\n  volant eval fairness --data predictions.jsonl --column sex --column race --html fairness.html");
+  command->add_option("--data", flags->request.data, "Predictions, JSON Lines")->required();
+  command->add_option("--column", flags->request.columns, "A field to group rows by; may be given again")
+      ->required();
+  command->add_option("--truth", flags->request.truth, "The field with what is true")->capture_default_str();
+  command->add_option("--predicted", flags->request.predicted, "The field with what was predicted")
+      ->capture_default_str();
+  command
+      ->add_option("--min-rows", flags->request.options.min_rows, "Groups smaller than this are not compared")
+      ->check(CLI::Range(2, 1 << 30))
+      ->capture_default_str();
+  command->add_option("--html", flags->html, "Write a page there");
+  command->add_flag("--json", flags->json, "Print JSON");
+  command->callback([flags, &action] { action = [flags] { return fairness(*flags); }; });
+}
+
 void add_compare(CLI::App& eval, Action& action) {
   const auto flags = std::make_shared<CompareFlags>();
   CLI::App* command =
@@ -147,7 +194,7 @@ void add_contamination(CLI::App& eval, Action& action) {
   command->add_option("--suite", flags->suite, "FORMAT:PATH")->required();
   command->add_option("files", flags->files, "Training texts: text or JSON Lines, also .gz or .zst")
       ->required();
-  command->add_option("--text-field", flags->text_field, "JSON Lines: the field with the text")
+  command->add_option("--text-field", flags->documents.text_field, "JSON Lines: the field with the text")
       ->capture_default_str();
   command->add_option("--words", flags->options.words, "Length of a shared run in words")
       ->check(CLI::Range(5, 100))
@@ -188,6 +235,7 @@ void add_eval_tools(CLI::App& eval, Action& action) {
   add_compare(eval, action);
   add_contamination(eval, action);
   add_judge(eval, action);
+  add_fairness(eval, action);
 }
 
 }  // namespace volant::cli

@@ -53,7 +53,7 @@ Json row_scores_of(const EvalReport& report) {
 // Names that stand at the top of the JSON beside the figures.
 bool is_reserved(std::string_view name) {
   return name == "row_scores" || name == "by_group" || name == "by_language" || name == "plots" ||
-         name == "settings";
+         name == "settings" || name == "robustness" || name == "fairness";
 }
 
 // Every field that holds a value with its interval.
@@ -161,6 +161,7 @@ Json to_json(const EvalReport& report) {
   }
   json["notes"] = std::move(notes);
   json["settings"] = report.settings;
+  for (const ReportSection& section : report.sections) json[section.key] = section.json;
   if (Json plots = plots_of(report); !plots.as_object().empty()) json["plots"] = std::move(plots);
   json["examples"] = std::move(examples);
   json["row_scores"] = row_scores_of(report);
@@ -195,6 +196,8 @@ std::string to_html(const EvalReport& report) {
   std::string html = figure_cards(report);
   for (const std::string& note : report.notes) html += "<p>" + escape_html(note) + "</p>";
   html += plots_html(report) + group_bars(report);
+  for (const ReportSection& section : report.sections)
+    html += "<h2>" + escape_html(section.title) + "</h2>" + html_table(section.heading, section.rows);
   if (!report.examples.empty()) html += "<h2>Rows</h2>";
   for (const ReportExample& e : report.examples) {
     html += fmt::format(R"(<div class="sample"><b>{} · {:.2f}</b>)"

@@ -34,6 +34,14 @@ struct ReportExample {
   double score = 0;
 };
 
+// A further table of figures: robustness, fairness.
+struct ReportSection {
+  std::string key = {}, title = {};  // name in the JSON, heading of the page
+  JsonObject json = {};
+  std::vector<std::string> heading = {};
+  std::vector<std::vector<std::string>> rows = {};  // cells are text
+};
+
 struct EvalReport {
   std::string title = {}, model = {}, suite = {}, created_at = {};
   int64_t rows = 0;
@@ -45,6 +53,7 @@ struct EvalReport {
   std::vector<CurvePoint> roc = {};
   std::vector<CalibrationBin> calibration = {};
   Confusion confusion = {};
+  std::vector<ReportSection> sections = {};
   std::vector<ReportExample> examples = {};
   std::vector<std::string> notes = {};  // what a reader must know: rows that were cut, how answers were read
   JsonObject settings = {};             // what it was run with

@@ -75,7 +75,7 @@ ContaminationCheck::ContaminationCheck(const Suite& suite, const ContaminationOp
     : options_(options) {
   for (const SuiteRow& row : suite.rows) {
     const auto number = static_cast<uint32_t>(rows_.size());
-    rows_.push_back({.id = row.id, .source = {}, .matched = {}});
+    rows_.push_back({.id = row.id});
     for (const std::string& segment : segments_of(row)) {
       const std::vector<std::string> tokens = words_and_characters(segment);
       const size_t n = is_chinese(tokens) ? options.characters : options.words;

@@ -25,8 +25,8 @@ struct ContaminatedRow {
 
 struct ContaminationReport {
   int64_t rows = 0, too_short = 0, hit = 0, training_texts = 0, training_texts_hit = 0;
-  Estimate share;                         // of rows that are long enough, hit
-  std::vector<ContaminatedRow> examples;  // in the suite's order
+  Estimate share = {};                         // of rows that are long enough, hit
+  std::vector<ContaminatedRow> examples = {};  // in the suite's order
 };
 
 class ContaminationCheck {
@@ -42,7 +42,7 @@ class ContaminationCheck {
   struct Row {
     std::string id;
     bool long_enough = false, hit = false;
-    std::string source, matched;
+    std::string source = {}, matched = {};
   };
   ContaminationOptions options_;
   std::vector<Row> rows_;

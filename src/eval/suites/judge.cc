@@ -106,7 +106,8 @@ Result<JudgeVerdict> verdict_of(const JudgeRow& row, const JudgeOptions& options
 }
 
 const char* verdict_name(int32_t verdict, bool pair) {
-  constexpr std::array kSingle{"no", "yes"}, kPair{"tie", "a", "b"};
+  constexpr std::array kSingle{"no", "yes"};
+  constexpr std::array kPair{"tie", "a", "b"};
   return pair ? kPair[static_cast<size_t>(verdict)] : kSingle[static_cast<size_t>(verdict)];
 }
 

@@ -26,12 +26,12 @@ struct JudgeRow {
 Result<std::vector<JudgeRow>> read_judge_rows(const std::string& path);
 
 struct JudgeOptions {
-  std::string url;      // "http://127.0.0.1:8080/v1"
-  std::string model;    // as the endpoint calls it
-  std::string api_key;  // empty: none is sent
+  std::string url = {};      // "http://127.0.0.1:8080/v1"
+  std::string model = {};    // as the endpoint calls it
+  std::string api_key = {};  // empty: none is sent
   int max_tokens = 64;
   int timeout_seconds = 120;
-  std::function<void(uint64_t done, uint64_t total)> on_progress;
+  std::function<void(uint64_t done, uint64_t total)> on_progress = {};
 };
 
 struct JudgeVerdict {
