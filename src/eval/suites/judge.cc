@@ -63,6 +63,7 @@ Error refused(const HttpResponse& response) {
   }
   const ErrorCode code = response.status == 401   ? ErrorCode::kUnauthorized
                          : response.status == 403 ? ErrorCode::kForbidden
+                         : response.status == 404 ? ErrorCode::kNotFound
                          : response.status == 429 ? ErrorCode::kLimit
                          : response.status >= 500 ? ErrorCode::kUnavailable
                                                   : ErrorCode::kInvalidArgument;

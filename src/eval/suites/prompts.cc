@@ -22,6 +22,8 @@ std::string choice_block(const SuiteRow& row) {
   return text + "\nAnswer:";
 }
 
+bool is_chinese(const SuiteRow& row) { return std::ranges::any_of(to_code_points(row.question), is_han); }
+
 // A question as it is asked, and how a solved example goes on.
 struct Block {
   std::string asked, solved;
@@ -36,8 +38,8 @@ Block block_of(SuiteKind kind, const SuiteRow& row) {
     case SuiteKind::kAnswer:
       return {"Question: " + row.question + "\nAnswer:", " " + reference};
     case SuiteKind::kReading: {
-      const bool chinese = std::ranges::any_of(to_code_points(row.question), is_han);
-      if (chinese) return {"文章：" + row.context + "\n问题：" + row.question + "\n答案：", reference};
+      if (is_chinese(row))
+        return {"文章：" + row.context + "\n问题：" + row.question + "\n答案：", reference};
       return {"Passage: " + row.context + "\nQuestion: " + row.question + "\nAnswer:", " " + reference};
     }
     case SuiteKind::kCode:
@@ -47,7 +49,8 @@ Block block_of(SuiteKind kind, const SuiteRow& row) {
   return {};
 }
 
-std::string_view instruction_of(SuiteKind kind) {
+std::string_view instruction_of(SuiteKind kind, bool chinese) {
+  if (chinese && kind == SuiteKind::kReading) return "请只用文章中回答问题的最短原文片段作答，不要写别的。";
   switch (kind) {
     case SuiteKind::kChoice:
       return "Answer with the letter of the right choice alone.";
@@ -100,7 +103,7 @@ std::string suite_prompt(const Suite& suite, const SuiteRow& row, std::span<cons
     text += block.asked + block.solved + "\n\n";
   }
   text += block_of(suite.kind, row).asked;
-  const std::string_view instruction = instruction_of(suite.kind);
+  const std::string_view instruction = instruction_of(suite.kind, is_chinese(row));
   if (chat && !instruction.empty()) text += fmt::format("\n\n{}", instruction);
   return text;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "base/clock.h"
 #include "base/stop.h"
@@ -174,8 +175,12 @@ bool is_share(std::span<const double> scores) {
 Result<Estimate> mean_of(std::span<const double> scores, std::span<const int64_t> units,
                          const SuiteOptions& options) {
   const double sum = std::accumulate(scores.begin(), scores.end(), 0.0);
-  if (units.empty() && is_share(scores))
-    return share_estimate(static_cast<int64_t>(sum), static_cast<int64_t>(scores.size()));
+  const auto n = static_cast<int64_t>(scores.size());
+  if (units.empty() && is_share(scores)) return share_estimate(static_cast<int64_t>(sum), n);
+  // All right or all wrong: the bootstrap sees no spread. As if each unit were one row, to be careful.
+  if (const auto n_units = static_cast<int64_t>(std::set<int64_t>(units.begin(), units.end()).size());
+      is_share(scores) && (sum == 0 || static_cast<int64_t>(sum) == n))
+    return share_estimate(sum == 0 ? 0 : n_units, n_units);
   const RowMetric mean = [scores](std::span<const size_t> rows) -> Result<double> {
     double of_rows = 0;
     for (const size_t row : rows) of_rows += scores[row];

@@ -1,0 +1,133 @@
+#include "eval/report/report.h"
+
+#include <gmock/gmock.h>
+
+#include "eval/report/compare.h"
+#include "eval/report/html.h"
+#include "eval/robustness/run_robustness.h"
+#include "eval/significance.h"
+#include "support/test_data.h"
+
+namespace volant {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// 200 rows of which the first `right` are right.
+EvalReport report_of(const std::string& model, int right) {
+  EvalReport report{.title = model + " on s", .model = model, .suite = "s"};
+  report.rows = 200;
+  for (int i = 0; i < 200; ++i) {
+    report.row_ids.push_back(std::to_string(i));
+    report.row_scores["accuracy"].push_back(i < right ? 1 : 0);
+  }
+  report.figures.push_back({"accuracy", share_estimate(right, 200).value()});
+  return report;
+}
+
+TEST(Report, FiguresStandAtTheTopWithTheirIntervals) {
+  EvalReport report = report_of("m", 150);
+  report.groups.push_back({.name = "law", .rows = 20, .figures = {{"accuracy", {0.5, 0.3, 0.7}}}});
+  const Json json = to_json(report);
+  EXPECT_EQ(json.at("accuracy").at("value").as_double(), 0.75);
+  EXPECT_EQ(json.at("accuracy").at("better").as_string(), "higher");
+  EXPECT_EQ(json.at("by_group").at("law").at("rows").as_int64(), 20);
+  const EvalReport back = report_from_json(json).value();
+  EXPECT_EQ(back.model, "m");
+  ASSERT_EQ(back.groups.size(), 1);
+  EXPECT_EQ(back.groups[0].figures[0].estimate.high, 0.7);
+}
+
+TEST(Report, ReportsOfHeldOutTextAreReadToo) {
+  const Json json =
+      parse_json(R"({"bits_per_byte":{"value":1.5,"ci95":[1.4,1.6]},"documents":10,)"
+                 R"("by_language":{"en":{"bits_per_byte":{"value":1.2,"ci95":[1.1,1.3]},"documents":4}}})")
+          .value();
+  const EvalReport report = report_from_json(json).value();
+  EXPECT_FALSE(report.figures[0].higher_is_better);
+  EXPECT_EQ(report.rows, 10);
+  EXPECT_EQ(report.groups[0].rows, 4);
+  EXPECT_FALSE(report_from_json(parse_json("[1]").value()));
+  EXPECT_THAT(report_from_json(parse_json(R"({"a":1})").value()).error().message, HasSubstr("found none"));
+}
+
+TEST(Report, ThePageStandsAloneAndEscapes) {
+  EvalReport report = report_of("<script>alert(1)</script>", 100);
+  report.roc = roc_curve(std::vector<int32_t>{0, 1, 0, 1}, std::vector<double>{0.1, 0.9, 0.4, 0.3}).value();
+  report.calibration = calibration_bins(std::vector<int32_t>{0, 1}, std::vector<double>{0.2, 0.8}).value();
+  report.confusion = {{"cat", "dog & co"}, {5, 1, 2, 7}};
+  report.examples.push_back({"1", "<b>why</b>", "because", "x", 0});
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, HasSubstr("prefers-color-scheme:dark"));
+  EXPECT_THAT(html, HasSubstr("<path class=\"curve\""));
+  EXPECT_THAT(html, HasSubstr("said 0.80, was 1.00"));
+  EXPECT_THAT(html, HasSubstr("cat as dog &amp; co: 1"));
+  EXPECT_THAT(html, HasSubstr("&lt;b&gt;why&lt;/b&gt;"));
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, Not(HasSubstr("http")));
+}
+
+TEST(Compare, PairsSeeWhatIntervalsDoNot) {
+  // The second got 12 rows more right and none less: its interval overlaps the first's, its rows tell.
+  const Comparison paired = compare_reports(report_of("a", 150), report_of("b", 162)).value();
+  EXPECT_TRUE(paired.figures[0].paired);
+  EXPECT_NEAR(paired.figures[0].p_value, 2.0 / 4096, 1e-9);
+  EXPECT_EQ(paired.figures[0].verdict, Verdict::kBetter);
+  EXPECT_NEAR(paired.figures[0].difference.value, 0.06, 1e-12);
+  EvalReport other = report_of("b", 162);
+  other.row_ids[0] = "another row";
+  const Comparison apart = compare_reports(report_of("a", 150), other).value();
+  EXPECT_FALSE(apart.figures[0].paired);
+  EXPECT_EQ(apart.figures[0].verdict, Verdict::kNoDifferenceShown);
+  EXPECT_EQ(compare_reports(report_of("b", 162), report_of("a", 150)).value().figures[0].verdict,
+            Verdict::kWorse);
+}
+
+TEST(Compare, WhereLessIsBetterTheLowerOneWins) {
+  EvalReport first{.title = "a"}, second{.title = "b"};
+  first.figures.push_back({"bits_per_byte", {1.5, 1.45, 1.55}, false});
+  second.figures.push_back({"bits_per_byte", {1.2, 1.15, 1.25}, false});
+  const Comparison comparison = compare_reports(first, second).value();
+  EXPECT_EQ(comparison.figures[0].verdict, Verdict::kBetter);
+  EXPECT_THAT(to_html(comparison), HasSubstr("better"));
+  EXPECT_EQ(to_json(comparison).at("figures").at("bits_per_byte").at("verdict").as_string(), "better");
+}
+
+TEST(Compare, ReportsWithoutACommonFigureAreRefused) {
+  EvalReport other{.title = "x"};
+  other.figures.push_back({"f1", {}});
+  EXPECT_THAT(compare_reports(report_of("a", 1), other).error().message, HasSubstr("no figure in common"));
+}
+
+TEST(Robustness, PerturbedQuestionsAreComparedRowByRow) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const auto engine = Engine::open(model).value();
+  Suite suite{.name = "s", .format = "choice", .kind = SuiteKind::kChoice};
+  for (int i = 0; i < 6; ++i)
+    suite.rows.push_back({.id = std::to_string(i),
+                          .question = "Which animal barks?",
+                          .choices = {"cat", "dog"},
+                          .answer = i % 2});
+  const std::vector<Perturbation> kinds{Perturbation::kLowerCase, Perturbation::kEmpty};
+  uint64_t last = 0, all = 0;
+  SuiteOptions options;
+  options.on_progress = [&](uint64_t done, uint64_t total) {
+    last = done;
+    all = total;
+  };
+  const EvalReport report = run_robustness(*engine, suite, kinds, options).value();
+  EXPECT_EQ(last, 18);
+  EXPECT_EQ(all, 18);
+  const Json json = to_json(report);
+  const Json& empty = json.at("robustness").at("empty").at("accuracy");
+  EXPECT_EQ(empty.at("difference").at("value").to_number<double>(),
+            empty.at("perturbed").at("value").to_number<double>() -
+                json.at("accuracy").at("value").to_number<double>());
+  EXPECT_THAT(to_html(report), HasSubstr("lower-case"));
+  suite.kind = SuiteKind::kCode;
+  EXPECT_EQ(run_robustness(*engine, suite, kinds).error().code, ErrorCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace volant
