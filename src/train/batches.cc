@@ -25,6 +25,22 @@ void TrainBatch::add(std::span<const int32_t> ids, size_t first_target) {
   n_real = static_cast<int64_t>(tokens.size());
 }
 
+void TrainBatch::add(const Example& example, int64_t offset, int64_t take) {
+  const auto rows = static_cast<int64_t>(tokens.size());
+  for (int64_t i = 0; i < take; ++i) {
+    const auto at = static_cast<size_t>(offset + i);
+    tokens.push_back(example.ids[at]);
+    pos.push_back(static_cast<int32_t>(i));
+    const float weight = example.weights.empty() ? 1.0F : example.weights[at + 1];
+    if (weight <= 0) continue;
+    out_rows.push_back(static_cast<int32_t>(rows + i));
+    targets.push_back(example.ids[at + 1]);
+    weights.push_back(weight);
+  }
+  seq_begin.push_back(static_cast<int32_t>(tokens.size()));
+  n_real = static_cast<int64_t>(tokens.size());
+}
+
 void TrainBatch::pad() {
   const auto rows = static_cast<int64_t>(tokens.size());
   const int64_t padded = (rows + kPadTo - 1) / kPadTo * kPadTo;
@@ -70,17 +86,7 @@ bool Batches::add_piece(TrainBatch& batch) {
       std::min(static_cast<int64_t>(example.ids.size()) - 1 - offset, options_.max_seq_len);
   if (wanted > room && !examples_.may_cut()) return false;
   const int64_t take = std::min(wanted, room);
-  for (int64_t i = 0; i < take; ++i) {
-    const auto at = static_cast<size_t>(offset + i);
-    batch.tokens.push_back(example.ids[at]);
-    batch.pos.push_back(static_cast<int32_t>(i));
-    const float weight = example.weights.empty() ? 1.0F : example.weights[at + 1];
-    if (weight <= 0) continue;
-    batch.out_rows.push_back(static_cast<int32_t>(rows + i));
-    batch.targets.push_back(example.ids[at + 1]);
-    batch.weights.push_back(weight);
-  }
-  if (take > 0) batch.seq_begin.push_back(static_cast<int32_t>(batch.tokens.size()));
+  if (take > 0) batch.add(example, offset, take);
   cursor_.offset += static_cast<uint64_t>(std::max<int64_t>(take, 0));
   if (!examples_.may_cut() || cursor_.offset + 1 >= example.ids.size()) {
     ++cursor_.index;

@@ -22,6 +22,8 @@ struct TrainBatch {
   double weight() const;
   // Adds a sequence of two ids or more; predicted are ids[first_target] and those after it, with weight 1.
   void add(std::span<const int32_t> ids, size_t first_target);
+  // The same of a piece of an example: predicted is what has a weight. offset + take < its ids.
+  void add(const Example& example, int64_t offset, int64_t take);
   // Fills up to a size that products are planned for once; what is added is a sequence that nothing reads.
   // Once, last.
   void pad();

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "io/jsonl.h"
+#include "data/row_reader.h"
 
 namespace volant {
 namespace {
@@ -29,10 +29,8 @@ class RowExamples final : public Examples {
  public:
   explicit RowExamples(std::vector<Example> rows) : rows_(std::move(rows)) {
     for (const Example& row : rows_)
-      n_targets_ += row.weights.empty()
-                        ? row.ids.size() - 1
-                        : static_cast<uint64_t>(std::count_if(row.weights.begin() + 1, row.weights.end(),
-                                                              [](float w) { return w > 0; }));
+      n_targets_ += static_cast<uint64_t>(
+          std::count_if(row.weights.begin() + 1, row.weights.end(), [](float w) { return w > 0; }));
   }
   uint64_t size() const override { return rows_.size(); }
   Example get(uint64_t index) const override { return rows_[index]; }
@@ -44,10 +42,11 @@ class RowExamples final : public Examples {
   uint64_t n_targets_ = 0;
 };
 
-JsonObject template_variables(const Tokenizer& tokenizer) {
+JsonObject template_variables(const Tokenizer& tokenizer, const JsonArray& tools) {
   JsonObject variables;
   variables["bos_token"] = tokenizer.bos_id() ? tokenizer.token_text(*tokenizer.bos_id()) : "";
   variables["eos_token"] = tokenizer.eos_id() ? tokenizer.token_text(*tokenizer.eos_id()) : "";
+  if (!tools.empty()) variables["tools"] = tools;
   return variables;
 }
 
@@ -64,17 +63,25 @@ Example text_example(std::string_view text, float weight, const Tokenizer& token
   return example;
 }
 
-Result<Example> row_example(const Json& row, const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
-  const double weight = TRY(json_number_or(row, "weight", 1));
-  if (!(weight >= 0 && weight <= 1000))
-    return fail(ErrorCode::kInvalidArgument, "'weight': expected 0 to 1000, got {}", weight);
+Result<Example> row_example(const JsonObject& row, const Tokenizer& tokenizer,
+                            const ChatTemplate& chat_template) {
+  const float weight = TRY(weight_of(row));
   if (const Json* messages = json_find(row, "messages"); messages != nullptr) {
-    if (!messages->is_array()) return fail(ErrorCode::kParse, "'messages': expected an array");
-    return conversation_example(messages->as_array(), static_cast<float>(weight), tokenizer, chat_template);
+    Conversation conversation{.messages = messages->get_array(), .tools = {}, .weight = weight};
+    if (const Json* tools = json_find(row, "tools")) conversation.tools = tools->get_array();
+    return conversation_example(conversation, tokenizer, chat_template);
   }
-  if (json_find(row, "text") == nullptr)
-    return fail(ErrorCode::kParse, "expected 'messages' (a conversation) or 'text'");
-  return text_example(TRY(json_string(row, "text")), static_cast<float>(weight), tokenizer);
+  if (json_find(row, "prompt") != nullptr)
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "expected a conversation or a text, got a preference; the objective 'preference' learns from it");
+  return text_example(TRY(json_string(row, "text")), weight, tokenizer);
+}
+
+// What a message's own fields say of its part in the loss.
+Result<float> message_weight(const Json& message) {
+  if (!TRY(json_bool_or(message, "train", true))) return 0.0F;
+  return weight_of(message.get_object());
 }
 
 }  // namespace
@@ -94,28 +101,41 @@ Result<std::unique_ptr<Examples>> shard_examples(const Path& path, int64_t n_voc
 
 Result<std::unique_ptr<Examples>> row_examples(const Path& path, const Tokenizer& tokenizer,
                                                const ChatTemplate& chat_template) {
-  JsonlReader reader = TRY(JsonlReader::open(path));
   std::vector<Example> rows;
-  while (true) {
-    const std::optional<Json> row = TRY(reader.next());
-    if (!row) break;
-    const auto place = [&] { return fmt::format("{}:{}", path.string(), reader.line()); };
-    auto example = row_example(*row, tokenizer, chat_template);
-    if (!example) return std::move(example).error().at(place());
-    if (rows.size() == kMaxRows)
-      return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(place());
-    if (example->ids.size() > 1) rows.push_back(std::move(*example));
-  }
+  TRY(for_each_row(path, [&](const JsonObject& row) -> Status {
+    Example example = TRY(row_example(row, tokenizer, chat_template));
+    if (example.ids.size() > 1) rows.push_back(std::move(example));
+    return {};
+  }));
   return std::unique_ptr<Examples>(std::make_unique<RowExamples>(std::move(rows)));
 }
 
-Result<Example> conversation_example(const JsonArray& messages, float weight, const Tokenizer& tokenizer,
-                                     const ChatTemplate& chat_template) {
-  for (const Json& message : messages) {
-    TRY(json_string(message, "role"));
-    if (json_find(message, "tool_calls") == nullptr) TRY(json_string(message, "content"));
+Status for_each_row(const Path& rows, const std::function<Status(const JsonObject& row)>& use) {
+  RowReader reader = TRY(RowReader::open(rows));
+  for (uint64_t n = 0;; ++n) {
+    const std::optional<JsonObject> row = TRY(reader.next());
+    if (!row) return {};
+    if (n == kMaxRows)
+      return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(reader.place());
+    Status used = use(*row);
+    if (!used) return std::move(used).error().at(reader.place());
   }
-  const JsonObject variables = template_variables(tokenizer);
+}
+
+Result<float> weight_of(const JsonObject& row) {
+  const Json* found = json_find(row, "weight");
+  if (found == nullptr) return 1.0F;
+  const double weight = found->is_number() ? found->to_number<double>() : -1;
+  if (!(weight >= 0 && weight <= 1000))
+    return fail(ErrorCode::kInvalidArgument, "'weight': expected 0 to 1000, got {}",
+                dump_json(*found).substr(0, 64));
+  return static_cast<float>(weight);
+}
+
+Result<Example> conversation_example(const Conversation& conversation, const Tokenizer& tokenizer,
+                                     const ChatTemplate& chat_template) {
+  const JsonArray& messages = conversation.messages;
+  const JsonObject variables = template_variables(tokenizer, conversation.tools);
   const auto ids_of = [&](size_t n, bool prompt) -> Result<std::vector<int32_t>> {
     const JsonArray some(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(n));
     const std::string text = TRY(chat_template.render(some, prompt, variables));
@@ -124,8 +144,9 @@ Result<Example> conversation_example(const JsonArray& messages, float weight, co
   Example example;
   example.ids = TRY(ids_of(messages.size(), false));
   example.weights.assign(example.ids.size(), 0.0F);
-  for (size_t i = 0; i < messages.size(); ++i) {
+  for (size_t i = conversation.first_answer; i < messages.size(); ++i) {
     if (TRY(json_string(messages[i], "role")) != "assistant") continue;
+    const float weight = conversation.weight * TRY(message_weight(messages[i]));
     // What the server would give the model, and the same with the answer: the difference is what is learned.
     const size_t begin = common_prefix(TRY(ids_of(i, true)), example.ids);
     const size_t end = common_prefix(TRY(ids_of(i + 1, false)), example.ids);

@@ -1,6 +1,7 @@
 // Examples: the documents of a training or validation set as ids,
 // each id with the weight of its prediction in the loss.
 #pragma once
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,14 +31,24 @@ class Examples {
 // Documents of a token shard. kInvalidArgument when an id is not below n_vocab.
 Result<std::unique_ptr<Examples>> shard_examples(const Path& shard, int64_t n_vocab);
 
-// Rows of JSON Lines: {"messages": [...], "weight"?: n} through the chat
-// template, loss on what the assistant says and on the end of its turns; {"text":
-// ..., "weight"?: n} with loss on everything. Errors name file and line.
+// Rows of a file in any layout (data/row_layout.h), documents and conversations: a conversation through the
+// chat template with its tools, loss on what the assistant says and on the end of its turns; {"text"} with
+// loss on everything. "weight" of a row, and of a message, multiplies its loss; "train": false of a message
+// is weight 0. Errors name file and line.
 Result<std::unique_ptr<Examples>> row_examples(const Path& rows, const Tokenizer& tokenizer,
                                                const ChatTemplate& chat_template);
+// Calls `use` for each row of the file; errors, those of `use` too, name file and line.
+Status for_each_row(const Path& rows, const std::function<Status(const JsonObject& row)>& use);
 
-// One conversation as an example; `messages` as in a row.
-Result<Example> conversation_example(const JsonArray& messages, float weight, const Tokenizer& tokenizer,
+struct Conversation {
+  JsonArray messages, tools;
+  size_t first_answer = 0;  // messages before it are not learned from
+  float weight = 1;
+};
+Result<Example> conversation_example(const Conversation& conversation, const Tokenizer& tokenizer,
                                      const ChatTemplate& chat_template);
+
+// "weight" of a row: 0 to 1000, 1 when there is none.
+Result<float> weight_of(const JsonObject& row);
 
 }  // namespace volant

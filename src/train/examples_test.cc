@@ -30,7 +30,8 @@ TEST(Examples, OnlyWhatTheAssistantSaysIsLearned) {
                                       "chat_template")
                               .value())
           .value();
-  const Example example = conversation_example(conversation().as_array(), 1, *tokenizer, chat).value();
+  const Example example =
+      conversation_example({.messages = conversation().as_array(), .tools = {}}, *tokenizer, chat).value();
   EXPECT_EQ(learned_text(example, *tokenizer), "Paris.<|im_end|>\nMadrid.<|im_end|>\n");
 }
 
@@ -40,11 +41,14 @@ TEST(Examples, ABadRowNamesFileAndLine) {
   const ChatTemplate chat = ChatTemplate::parse(default_chat_template()).value();
   const testing::ScratchDir scratch;
   const Path file = scratch / "rows.jsonl";
-  for (const auto& [row, word] : {std::pair{R"({"messages": "hello"})", "array"},
-                                  {R"({"txt": "hello"})", "'messages'"},
-                                  {R"({"text": "hello", "weight": -1})", "weight"},
-                                  {R"({"messages": [{"role": "alien", "content": "x"}]})", "alien"},
-                                  {R"({"messages": [{"role": "assistant"}]})", "rows.jsonl"}}) {
+  for (const auto& [row, word] :
+       {std::pair{R"({"messages": "hello"})", "array"},
+        {R"({"txt": "hello"})", "'messages'"},
+        {R"({"text": "hello", "weight": -1})", "weight"},
+        {R"({"messages": [{"role": "alien", "content": "x"}]})", "alien"},
+        {R"({"messages": [{"role": "assistant"}]})", "content"},
+        {R"({"prompt": "a", "chosen": "b", "rejected": "c"})", "preference"},
+        {R"({"messages": [{"role": "assistant", "content": "x", "weight": "no"}]})", "weight"}}) {
     ASSERT_TRUE(write_file_atomic(file, std::string("{\"text\": \"fine\"}\n") + row + "\n"));
     const auto rows = row_examples(file, *tokenizer, chat);
     ASSERT_FALSE(rows) << row;

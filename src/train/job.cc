@@ -19,6 +19,7 @@ struct ObjectiveName {
 };
 constexpr std::array kObjectives = {ObjectiveName{"pretrain", TrainJob::Objective::kPretrain},
                                     ObjectiveName{"sft", TrainJob::Objective::kSft},
+                                    ObjectiveName{"preference", TrainJob::Objective::kPreference},
                                     ObjectiveName{"grpo", TrainJob::Objective::kGrpo}};
 
 std::vector<std::string> objective_names() {
@@ -108,6 +109,8 @@ Status read_own(const Json& json, std::string_view key, bool used, Result<Settin
 
 Status read_objectives(const Json& json, TrainJob& job) {
   using Objective = TrainJob::Objective;
+  TRY(read_own(json, "preference", job.objective == Objective::kPreference, parse_preference_job,
+               job.preference));
   return read_own(json, "grpo", job.objective == Objective::kGrpo, parse_grpo_job, job.grpo);
 }
 
@@ -176,6 +179,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "patience",
                                                  "plateau_factor",
                                                  "plateau_patience",
+                                                 "preference",
                                                  "save_dtype",
                                                  "schedule",
                                                  "seed",

@@ -7,25 +7,27 @@
 #include "base/json.h"
 #include "io/file.h"
 #include "train/grpo_job.h"
+#include "train/preference_job.h"
 #include "train/toy_arithmetic.h"
 
 namespace volant {
 
 struct TrainJob {
-  enum class Objective { kPretrain, kSft, kGrpo };
+  enum class Objective { kPretrain, kSft, kPreference, kGrpo };
   Objective objective = Objective::kPretrain;
 
   JsonObject model_config;  // Hugging Face fields; empty when init_from is named
   Path init_from;           // a model folder whose weights are the start
   Path tokenizer;           // folder with the tokenizer files; init_from when not named
 
-  // Pretraining reads token shards, fine-tuning rows; validation may be absent.
+  // Pretraining reads token shards, everything else rows; validation may be absent.
   Path train_shard, validation_shard, train_rows, validation_rows;
 
   // Rows made here in place of files: train_rows and validation_rows are then in the run's folder.
   std::optional<ToyArithmetic> toy_arithmetic;
 
   GrpoJob grpo;
+  PreferenceJob preference;
 
   uint64_t seed = 1;
   std::string dtype = "auto";      // auto | bf16 | f32: arithmetic of products; weights are f32 always

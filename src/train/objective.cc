@@ -2,6 +2,7 @@
 
 #include "train/objectives/grpo.h"
 #include "train/objectives/language.h"
+#include "train/objectives/preference.h"
 
 namespace volant {
 
@@ -15,6 +16,8 @@ Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& contex
     case TrainJob::Objective::kPretrain:
     case TrainJob::Objective::kSft:
       break;
+    case TrainJob::Objective::kPreference:
+      return make_preference_objective(context);
   }
   return make_language_objective(context);
 }

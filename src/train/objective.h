@@ -34,6 +34,12 @@ class Objective {
   // Of one pass; the cursor comes back to where it was.
   virtual int64_t steps_of_an_epoch() = 0;
 
+  // Called once, before the first step and before a resume: the model has its starting weights, whatever a
+  // checkpoint gives it afterwards.
+  virtual Status prepare(const TorchModel& starting_model) {
+    (void)starting_model;
+    return {};
+  }
   // Adds the gradient of the next step's mean loss to the model's gradients. kInvalidArgument when there is
   // nothing to learn in the data.
   virtual Result<StepLoss> step(TorchModel& model) = 0;

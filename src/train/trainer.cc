@@ -88,6 +88,7 @@ Status Trainer::make_model() {
                                            .z_loss = static_cast<float>(job_.z_loss),
                                            .neftune_alpha = static_cast<float>(job_.neftune_alpha)}));
   TRY(fill_starting_weights(job_, *model_));
+  TRY(objective_->prepare(*model_));
   optimiser_ = make_optimizer(job_, *model_);
   if (job_.ema_decay > 0) average_.emplace(*model_, job_.ema_decay);
   if (job_.epochs > 0) {

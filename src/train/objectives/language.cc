@@ -161,21 +161,8 @@ Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
 
 std::vector<std::vector<Objective::Piece>> LanguageObjective::preview(int n_examples) const {
   std::vector<std::vector<Piece>> examples;
-  for (uint64_t i = 0; i < train_->size() && std::cmp_less(i, n_examples); ++i) {
-    const Example example = train_->get(i);
-    std::vector<Piece> pieces;
-    for (size_t begin = 0; begin < example.ids.size();) {
-      const auto trained = [&](size_t at) {
-        return at > 0 && (example.weights.empty() || example.weights[at] > 0);
-      };
-      size_t end = begin + 1;
-      while (end < example.ids.size() && trained(end) == trained(begin)) ++end;
-      pieces.push_back(
-          {tokenizer_.decode(std::span(example.ids).subspan(begin, end - begin), false), trained(begin)});
-      begin = end;
-    }
-    examples.push_back(std::move(pieces));
-  }
+  for (uint64_t i = 0; i < train_->size() && std::cmp_less(i, n_examples); ++i)
+    examples.push_back(pieces_of(train_->get(i), tokenizer_));
   return examples;
 }
 
@@ -183,6 +170,21 @@ std::vector<std::vector<Objective::Piece>> LanguageObjective::preview(int n_exam
 
 Result<std::unique_ptr<Objective>> make_language_objective(const ObjectiveContext& context) {
   return LanguageObjective::make(context);
+}
+
+std::vector<Objective::Piece> pieces_of(const Example& example, const Tokenizer& tokenizer) {
+  const auto trained = [&](size_t at) {
+    return at > 0 && (example.weights.empty() || example.weights[at] > 0);
+  };
+  std::vector<Objective::Piece> pieces;
+  for (size_t begin = 0; begin < example.ids.size();) {
+    size_t end = begin + 1;
+    while (end < example.ids.size() && trained(end) == trained(begin)) ++end;
+    pieces.push_back(
+        {tokenizer.decode(std::span(example.ids).subspan(begin, end - begin), false), trained(begin)});
+    begin = end;
+  }
+  return pieces;
 }
 
 double batch_flops(const ModelConfig& c, const TrainBatch& batch) {

@@ -8,6 +8,9 @@ namespace volant {
 
 Result<std::unique_ptr<Objective>> make_language_objective(const ObjectiveContext& context);
 
+// An example as a person would read it, cut where what is learned begins and ends.
+std::vector<Objective::Piece> pieces_of(const Example& example, const Tokenizer& tokenizer);
+
 // Forward and backward pass of a batch: three times the forward products, and attention (two products
 // forward, four backward).
 double batch_flops(const ModelConfig& config, const TrainBatch& batch);
