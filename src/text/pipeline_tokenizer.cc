@@ -151,7 +151,7 @@ void PipelineTokenizer::locate_plain(std::string_view text, uint32_t origin, boo
       continue;
     }
     const auto [from, to] = span_of(normalized.from.data(), begin, end);
-    tokens.push_back({segment.id, from, to});
+    tokens.push_back({segment.id, from, to, true});
   }
 }
 
@@ -161,7 +161,7 @@ void PipelineTokenizer::locate(std::string_view text, bool parse_special,
   for (const auto& segment : added_.split(text, AddedTokens::Pass::kRaw)) {
     const auto begin = static_cast<size_t>(segment.text.data() - text.data());
     if (segment.id >= 0)
-      tokens.push_back({segment.id, begin, begin + segment.text.size()});
+      tokens.push_back({segment.id, begin, begin + segment.text.size(), true});
     else
       locate_plain(segment.text, static_cast<uint32_t>(begin), true, tokens);
   }

@@ -249,10 +249,10 @@ size_t PostProcessor::n_added(bool pair) const {
 }
 
 void PostProcessor::trim_offsets(Encoding& encoding,
-                                 const std::function<std::string(int32_t)>& token_text) const {
+                                 const std::function<std::string(size_t)>& token_text) const {
   if (!trim_) return;
   for (size_t i = 0; i < encoding.size(); ++i) {
-    const std::u32string token = to_code_points(token_text(encoding.ids[i]));
+    const std::u32string token = to_code_points(token_text(i));
     uint32_t before = count_blanks(token, false);
     const uint32_t behind = count_blanks(token, true);
     TextSpan& span = encoding.offsets[i];

@@ -16,18 +16,28 @@ constexpr uint32_t kHeapLimitKb = 16384;
 constexpr std::string_view kBlank =
     R"(\t-\r\x{85}\x{20}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
 
-Result<std::string> spell_out_blanks(std::string_view pattern) {
+// And its \w is L, N and "_"; Unicode's (and Oniguruma's) are alphabetic characters, marks, digits, connectors.
+constexpr std::string_view kWord =
+    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
+
+std::string spelled_class(std::string_view members, bool in_class, bool negated) {
+  if (in_class) return std::string(members);
+  return (negated ? "[^" : "[") + std::string(members) + "]";
+}
+
+Result<std::string> spell_out_classes(std::string_view pattern) {
   std::string out;
   bool in_class = false;
   for (size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
     if (c == '\\' && i + 1 < pattern.size()) {
       const char next = pattern[++i];
-      if (next == 's') {
-        out += in_class ? std::string(kBlank) : "[" + std::string(kBlank) + "]";
-      } else if (next == 'S') {
-        if (in_class) return fail(ErrorCode::kUnsupported, "\\S inside a class of a pre-tokeniser's pattern");
-        out += "[^" + std::string(kBlank) + "]";
+      if (next == 's' || next == 'w') {
+        out += spelled_class(next == 's' ? kBlank : kWord, in_class, false);
+      } else if (next == 'S' || next == 'W') {
+        if (in_class)
+          return fail(ErrorCode::kUnsupported, "\\{} inside a class of a pre-tokeniser's pattern", next);
+        out += spelled_class(next == 'S' ? kBlank : kWord, false, true);
       } else {
         out += c;
         out += next;
@@ -73,7 +83,7 @@ Result<Regex> Regex::compile(std::string_view pattern) {
     return fail(ErrorCode::kLimit, "expected a pattern of at most {} bytes, got {}", kMaxPatternBytes,
                 pattern.size());
   if (!is_valid_utf8(pattern)) return fail(ErrorCode::kParse, "expected a pattern in UTF-8");
-  const std::string spelled = TRY(spell_out_blanks(pattern));
+  const std::string spelled = TRY(spell_out_classes(pattern));
   int error = 0;
   PCRE2_SIZE offset = 0;
   auto made = std::make_unique<Code>();

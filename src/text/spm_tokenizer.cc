@@ -155,7 +155,7 @@ void SpmTokenizer::locate(std::string_view text, bool parse_special, std::vector
   each_segment(text, parse_special, [&](std::string_view part, int32_t id, bool first) {
     const auto origin = static_cast<size_t>(part.data() - text.data());
     if (id >= 0) {
-      tokens.push_back({id, origin, origin + part.size()});
+      tokens.push_back({id, origin, origin + part.size(), true});
       return;
     }
     const AlignedText normalized =

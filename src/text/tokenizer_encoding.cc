@@ -41,7 +41,10 @@ Encoding Tokenizer::encode_one(std::string_view text, bool parse_special, uint8_
     if (token.end < valid.size() && (static_cast<unsigned char>(valid[token.end]) & 0xC0) == 0x80) ++end;
     out.offsets.push_back({before[token.begin], end});
   }
-  post_processor().trim_offsets(out, [this](int32_t id) { return token_text(id); });
+  post_processor().trim_offsets(out, [&](size_t i) {
+    const WordToken& token = tokens[i];
+    return token.added ? valid.substr(token.begin, token.end - token.begin) : token_text(token.id);
+  });
   return out;
 }
 

@@ -11,6 +11,7 @@ namespace volant {
 struct WordToken {
   int32_t id = 0;
   size_t begin = 0, end = 0;
+  bool added = false;  // found in the text before the model saw it
 };
 
 class WordModel {
