@@ -1,11 +1,10 @@
-// Tokenizers of every shape beside what Hugging Face tokenizers made of the same texts: golden/pipelines.json, by
-// golden/make_pipelines.cjs.
-#include "text/pipeline_tokenizer.h"
-
+// Tokenizers of every shape beside what Hugging Face tokenizers made of the same texts:
+// golden/pipelines.json, by golden/make_pipelines.cjs.
 #include <gtest/gtest.h>
 
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/unicode.h"
 
 namespace volant {
@@ -28,8 +27,8 @@ std::vector<uint32_t> flat(const std::vector<TextSpan>& spans) {
 }
 
 void expect_row(const Tokenizer& tokenizer, const TextPair& text, const Json& row) {
-  const auto got = tokenizer.encode_with_offsets(
-      text, {true, true, tokenizer.truncation(), tokenizer.padding()});
+  const auto got =
+      tokenizer.encode_with_offsets(text, {true, true, tokenizer.truncation(), tokenizer.padding()});
   ASSERT_TRUE(got) << got.error().to_string();
   EXPECT_EQ(got->ids, numbers_of<int32_t>(row.at("ids")));
   EXPECT_EQ(flat(got->offsets), numbers_of<uint32_t>(row.at("offsets")));

@@ -28,8 +28,8 @@ class PostProcessor {
   std::vector<int32_t> prefix() const { return side(false); }
   std::vector<int32_t> suffix() const { return side(true); }
   size_t n_added(bool pair) const;
-  // Takes the blanks at both ends of tokens out of their offsets. `token_text` gives the text of the i-th: as in
-  // the vocabulary, of an added token as it stands in the text.
+  // Takes the blanks at both ends of tokens out of their offsets. `token_text` gives the text of the i-th: as
+  // in the vocabulary, of an added token as it stands in the text.
   void trim_offsets(Encoding& encoding, const std::function<std::string(size_t)>& token_text) const;
   // The texts put together with what stands around them (left out when not `add_special`), and so every part
   // of the overflow. `second` may be null.

@@ -130,7 +130,8 @@ Status PreTokenizer::add(const Json& json, int depth) {
     add_cut(Matcher::kBertPunctuation, Behavior::kIsolated);
   } else if (type == "Whitespace") {
     add_cut(Matcher::kRegex, Behavior::kRemoved, true);
-    steps_.back().regex = std::make_shared<const Regex>(TRY(Regex::compile(R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)")));
+    steps_.back().regex = std::make_shared<const Regex>(
+        TRY(Regex::compile(R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)")));
   } else if (type == "CharDelimiterSplit") {
     const std::string delimiter = TRY(json_string(json, "delimiter"));
     if (delimiter.empty() || count_code_points(delimiter) != 1)

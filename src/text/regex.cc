@@ -16,7 +16,8 @@ constexpr uint32_t kHeapLimitKb = 16384;
 constexpr std::string_view kBlank =
     R"(\t-\r\x{85}\x{20}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
 
-// And its \w is L, N and "_"; Unicode's (and Oniguruma's) are alphabetic characters, marks, digits, connectors.
+// And its \w is L, N and "_"; Unicode's (and Oniguruma's) are alphabetic characters, marks, digits,
+// connectors.
 constexpr std::string_view kWord =
     R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
 

@@ -12,9 +12,10 @@ namespace volant {
 namespace {
 
 std::string random_text(Random& random) {
-  static const char* kParts[] = {"the ",  "boat", "s",   " ",  "  ",     "é",   "e\xCC\x81", "你", "好",  "北京",
-                                 "ﬁ",     "①",    "\t",  "\n", "▁",      "a",   "Once upon", "12", "3.5", "ＡＢ",
-                                 "\xC2\xA0", "😀", "ing", "un", "<user>", "xyz", "ab",        "aab"};
+  static const char* kParts[] = {"the ", "boat", "s",         " ",      "  ",  "é",    "e\xCC\x81",
+                                 "你",   "好",   "北京",      "ﬁ",      "①",   "\t",   "\n",
+                                 "▁",    "a",    "Once upon", "12",     "3.5", "ＡＢ", "\xC2\xA0",
+                                 "😀",    "ing",  "un",        "<user>", "xyz", "ab",   "aab"};
   std::string text;
   const uint64_t n = random.below(14);
   for (uint64_t i = 0; i < n; ++i) text += kParts[random.below(std::size(kParts))];
@@ -80,16 +81,17 @@ TEST(SentencePiece, ModelsOfLlamaGiveTheIdsOfTheLibrary) {
 }
 
 TEST(SentencePiece, LearnedModelsOfEveryKindGiveTheIdsOfTheLibrary) {
-  for (const char* options :
-       {"--model_type=unigram --vocab_size=300 --byte_fallback=true",
-        "--model_type=unigram --vocab_size=200 --normalization_rule_name=identity --character_coverage=0.98",
-        "--model_type=unigram --vocab_size=200 --user_defined_symbols=<user>,ab --remove_extra_whitespaces=false",
-        "--model_type=bpe --vocab_size=400 --byte_fallback=true --split_by_whitespace=false",
-        "--model_type=bpe --vocab_size=150 --user_defined_symbols=<user>,ab --character_coverage=0.98",
-        "--model_type=bpe --vocab_size=150 --add_dummy_prefix=false --allow_whitespace_only_pieces=true",
-        "--model_type=bpe --vocab_size=150 --treat_whitespace_as_suffix=true",
-        "--model_type=unigram --vocab_size=150 --treat_whitespace_as_suffix=true",
-        "--model_type=char --vocab_size=60"}) {
+  for (
+      const char* options :
+      {"--model_type=unigram --vocab_size=300 --byte_fallback=true",
+       "--model_type=unigram --vocab_size=200 --normalization_rule_name=identity --character_coverage=0.98",
+       "--model_type=unigram --vocab_size=200 --user_defined_symbols=<user>,ab --remove_extra_whitespaces=false",
+       "--model_type=bpe --vocab_size=400 --byte_fallback=true --split_by_whitespace=false",
+       "--model_type=bpe --vocab_size=150 --user_defined_symbols=<user>,ab --character_coverage=0.98",
+       "--model_type=bpe --vocab_size=150 --add_dummy_prefix=false --allow_whitespace_only_pieces=true",
+       "--model_type=bpe --vocab_size=150 --treat_whitespace_as_suffix=true",
+       "--model_type=unigram --vocab_size=150 --treat_whitespace_as_suffix=true",
+       "--model_type=char --vocab_size=60"}) {
     SCOPED_TRACE(options);
     const std::string model = learn(options);
     expect_same(model, 2000);

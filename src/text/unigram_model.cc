@@ -21,7 +21,8 @@ size_t character_bytes(std::string_view text, size_t pos) {
 
 UnigramModel::UnigramModel(const std::vector<Piece>& pieces, Options options) : options_(std::move(options)) {
   std::vector<std::pair<std::string_view, int32_t>> keys;
-  double least = FLT_MAX, most = FLT_MIN;  // where the library begins: user-defined pieces cost next to nothing
+  double least = FLT_MAX,
+         most = FLT_MIN;  // where the library begins: user-defined pieces cost next to nothing
   for (size_t id = 0; id < pieces.size(); ++id) {
     scores_.push_back(pieces[id].score);
     uses_.push_back(pieces[id].use);
