@@ -4,6 +4,7 @@
 
 #include "io/file.h"
 #include "support/test_data.h"
+#include "text/encoding.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
 
@@ -146,6 +147,14 @@ TEST(ChatTemplate, FiltersAndMethods) {
 
 TEST(ChatTemplate, ErrorsNameLineAndConstruct) {
   EXPECT_EQ(render("\n\n{% include 'x' %}"), "ERROR line 3: statement 'include' is not supported");
+  for (const std::string name : {"import", "from", "extends", "block", "autoescape", "do", "trans"})
+    EXPECT_EQ(render("{% " + name + " 'x' %}"), "ERROR line 1: statement '" + name + "' is not supported");
+  EXPECT_EQ(render("{% macro m() %}\n{{ varargs }}{% endmacro %}{{ m() }}"),
+            "ERROR line 2: 'varargs' of a macro is not supported");
+  EXPECT_EQ(render("{{ 'a'.swapcase() }}"), "ERROR line 1: method 'swapcase' of a text is not supported");
+  EXPECT_EQ(render("{{ joiner() }}"), "ERROR line 1: 'joiner' is undefined, so it cannot be called");
+  EXPECT_EQ(render("{% for a, (b, c) in x %}{% endfor %}"),
+            "ERROR line 1: unpacking into names within brackets is not supported");
   EXPECT_EQ(render("\n{{ 1 | frobnicate }}"), "ERROR line 2: filter 'frobnicate' is not supported");
   EXPECT_EQ(render("{{ 1 is frob }}"), "ERROR line 1: test 'frob' is not supported");
   EXPECT_EQ(render("{% if true %}"), "ERROR line 1: expected 'endif', got the end of the template");
@@ -174,6 +183,40 @@ TEST(ChatTemplate, LimitsStopHostileTemplates) {
   std::string nested;
   for (int i = 0; i < 5000; ++i) nested += "{% if 1 %}";
   EXPECT_TRUE(render(nested).starts_with("ERROR"));
+}
+
+TEST(ChatTemplate, MarksWhatTheAssistantSaysForTheMask) {
+  const auto chat = ChatTemplate::parse(
+      "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+      "{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}");
+  ASSERT_TRUE(chat);
+  EXPECT_TRUE(chat->marks_generation());
+  EXPECT_FALSE(ChatTemplate::parse("{{ messages }}")->marks_generation());
+  const auto messages = parse_json(
+      R"([{"role":"user","content":"你好"},{"role":"assistant","content":"好😀"},{"role":"assistant","content":"b"}])");
+  const auto got = chat->render_marked(messages->as_array(), false);
+  ASSERT_TRUE(got) << got.error().to_string();
+  EXPECT_EQ(got->text, "<user>你好<assistant>好😀<assistant>b");
+  EXPECT_EQ(got->generated, (std::vector<TextSpan>{{19, 21}, {32, 33}}));
+  Encoding tokens;
+  tokens.ids = {1, 2, 3, 4, 5};
+  tokens.offsets = {{0, 19}, {19, 20}, {20, 25}, {25, 32}, {32, 33}};
+  tokens.text_of = {0, 0, 0, 0, 0};
+  EXPECT_EQ(tokens_within(tokens, got->generated), (std::vector<uint8_t>{0, 1, 1, 0, 1}));
+}
+
+TEST(ChatTemplate, RefusesMarksWhosePlaceIsNotKnown) {
+  for (const char* source : {"{% macro m() %}{% generation %}x{% endgeneration %}{% endmacro %}{{ m() }}",
+                             "{% set t %}{% generation %}x{% endgeneration %}{% endset %}{{ t }}",
+                             "{% generation %}{% generation %}x{% endgeneration %}{% endgeneration %}"}) {
+    const auto chat = ChatTemplate::parse(source);
+    ASSERT_TRUE(chat);
+    EXPECT_TRUE(chat->marks_generation());
+    EXPECT_EQ(*chat->render({}, false), "x");
+    const auto marked = chat->render_marked({}, false);
+    ASSERT_FALSE(marked);
+    EXPECT_EQ(marked.error().code, ErrorCode::kUnsupported);
+  }
 }
 
 TEST(ChatTemplate, DefaultTemplateWritesTurns) {

@@ -157,6 +157,18 @@ Status truncate(Encoding& first, Encoding* second, size_t n_added, const Truncat
   return {};
 }
 
+std::vector<uint8_t> tokens_within(const Encoding& encoding, std::span<const TextSpan> spans) {
+  std::vector<uint8_t> within(encoding.size(), 0);
+  size_t at = 0;
+  for (size_t i = 0; i < encoding.size(); ++i) {
+    const TextSpan token = encoding.offsets[i];
+    if (encoding.text_of[i] != 0) continue;
+    while (at < spans.size() && spans[at].end <= token.begin) ++at;
+    within[i] = at < spans.size() && token.end > spans[at].begin && token.end > token.begin ? 1 : 0;
+  }
+  return within;
+}
+
 namespace {
 
 void pad_one(Encoding& encoding, size_t length, const Padding& how) {

@@ -35,6 +35,11 @@ Result<Value> get_attribute(const Value& on, const std::string& name) {
     if (const Value* found = find(*dict, Value::of(name))) return *found;
   if (const Namespace* names = on.names())
     if (const Value* found = find(names->values, Value::of(name))) return *found;
+  // The pairs that groupby gives have names.
+  if (const List* list = on.list(); on.is_tuple() && list->size() == 2) {
+    if (name == "grouper") return (*list)[0];
+    if (name == "list") return (*list)[1];
+  }
   return Value::undefined(name);
 }
 

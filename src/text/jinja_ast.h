@@ -17,7 +17,7 @@ struct Expr {
   enum class Kind {
     kConstant,   // value
     kName,       // name
-    kList,       // args
+    kList,       // args; name is "tuple" or empty
     kDict,       // args: key, value, key, value, ...
     kAttribute,  // args[0] . name
     kItem,       // args[0] [ args[1] ]
@@ -66,13 +66,14 @@ struct Statement {
     kFilterBlock,  // body through filters
     kBreak,
     kContinue,
-    kScope,  // names and `values`: {% with %}
-    kBody,   // body: {% generation %}
+    kScope,       // names and `values`: {% with %}
+    kGeneration,  // body: what the assistant says
   };
   Kind kind = Kind::kText;
   int line = 1;
   std::string name;                // kText; kSet: the attribute that is set, or empty
   std::vector<std::string> names;  // kFor, kSet
+  bool recursive = false;          // kFor: its body can call loop(items)
   ExprPtr expr, condition;
   std::vector<std::pair<ExprPtr, Body>> branches;
   Body body, otherwise;

@@ -1,6 +1,7 @@
 #include "text/jinja_evaluator.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "text/jinja_builtins.h"
 #include "text/jinja_nesting.h"
@@ -26,10 +27,11 @@ int64_t weight(const Value& value) {
 
 class Evaluator {
  public:
-  explicit Evaluator(const Dict& variables) { scopes_.push_back(variables); }
+  Evaluator(const Dict& variables, Marks* marks) : marks_(marks) { scopes_.push_back({variables, 0}); }
 
   Result<std::string> run(const Body& body) {
     std::string out;
+    root_ = &out;
     Flow flow = Flow::kOn;
     TRY(run_body(body, out, flow));
     return out;
@@ -59,24 +61,30 @@ class Evaluator {
 
   // ---- names
 
+  // Names, and the index of the scope that is looked into after this one.
+  struct Names {
+    Dict values;
+    size_t outer = 0;
+  };
   struct Scope {
-    explicit Scope(std::vector<Dict>& s) : scopes(s) { scopes.emplace_back(); }
+    explicit Scope(std::vector<Names>& s) : Scope(s, s.size() - 1) {}
+    Scope(std::vector<Names>& s, size_t outer) : scopes(s) { scopes.push_back({{}, outer}); }
     ~Scope() { scopes.pop_back(); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
-    std::vector<Dict>& scopes;
+    std::vector<Names>& scopes;
   };
   Value lookup(const std::string& name) const {
     const Value key = Value::of(name);
-    for (size_t i = scopes_.size(); i-- > 0;) {
-      if (const Value* found = find(scopes_[i], key)) return *found;
-      if (i == hidden_below_ && i > 0) i = 1;  // a macro sees its own names and the template's
+    for (size_t i = scopes_.size() - 1;; i = scopes_[i].outer) {
+      if (const Value* found = find(scopes_[i].values, key)) return *found;
+      if (i == 0) break;
     }
-    if (has_function(name)) return Value(Value::Data(Function{nullptr, name}));
+    if (has_function(name)) return Value(Value::Data(Function{nullptr, name, 0}));
     return Value::undefined(name);
   }
   void assign(const std::string& name, Value value) {
-    put(scopes_.back(), Value::of(name), std::move(value));
+    put(scopes_.back().values, Value::of(name), std::move(value));
   }
 
   Status assign_all(const std::vector<std::string>& names, const Value& value) {
@@ -126,12 +134,12 @@ class Evaluator {
         return {};
       }
       case Statement::Kind::kMacro:
-        assign(s.macro->name, Value(Value::Data(Function{s.macro.get(), ""})));
+        assign(s.macro->name, Value(Value::Data(Function{s.macro.get(), "", 0})));
         return {};
       case Statement::Kind::kCallBlock: {
         Arguments arguments = TRY(eval_arguments(*s.expr));
         const Value function = TRY(eval(*s.expr->args[0]));
-        const Value caller(Value::Data(Function{s.macro.get(), ""}));
+        const Value caller(Value::Data(Function{s.macro.get(), "", scopes_.size() - 1}));
         return write(out, TRY(call(function, arguments, &caller)).print());
       }
       case Statement::Kind::kFilterBlock: {
@@ -153,10 +161,24 @@ class Evaluator {
         for (size_t i = 0; i < values.size(); ++i) assign(s.names[i], values[i]);
         return run_body(s.body, out, flow);
       }
-      case Statement::Kind::kBody:
-        return run_body(s.body, out, flow);
+      case Statement::Kind::kGeneration:
+        return run_generation(s, out, flow);
     }
     return {};
+  }
+
+  Status run_generation(const Statement& s, std::string& out, Flow& flow) {
+    if (marks_ == nullptr) return run_body(s.body, out, flow);
+    if (&out != root_ || in_generation_)
+      return fail(ErrorCode::kUnsupported,
+                  "statement 'generation' is not supported inside a macro, a set, filter or call block or "
+                  "another 'generation'");
+    const size_t begin = out.size();
+    in_generation_ = true;
+    Status status = run_body(s.body, out, flow);
+    in_generation_ = false;
+    marks_->emplace_back(begin, out.size());
+    return status;
   }
 
   Result<Value> filter_text(const Statement& s, std::string text) {
@@ -178,7 +200,10 @@ class Evaluator {
   }
 
   Status run_for(const Statement& s, std::string& out, Flow& outer) {
-    List items = TRY(items_of(TRY(eval(*s.expr))));
+    return run_items(s, TRY(items_of(TRY(eval(*s.expr)))), out, outer);
+  }
+
+  Status run_items(const Statement& s, List items, std::string& out, Flow& outer) {
     TRY(charge(static_cast<int64_t>(items.size())));
     if (s.condition != nullptr) {
       List kept;
@@ -194,6 +219,7 @@ class Evaluator {
       return run_body(s.otherwise, out, outer);
     }
     ++loop_depth_;
+    loops_.push_back({&s, {}});
     Status status;
     for (size_t i = 0; i < items.size() && status; ++i) {
       const Scope scope(scopes_);
@@ -203,8 +229,38 @@ class Evaluator {
       if (status) status = run_body(s.body, out, flow);
       if (flow == Flow::kBreak) break;
     }
+    loops_.pop_back();
     --loop_depth_;
     return status;
+  }
+
+  // loop(items) inside a recursive loop: the same loop over them.
+  Result<Value> call_loop(const Arguments& arguments) {
+    if (loops_.empty() || !loops_.back().statement->recursive)
+      return fail(ErrorCode::kInvalidArgument, "'loop' can be called in a 'for ... recursive' only");
+    if (arguments.values.size() != 1 || !arguments.keywords.empty())
+      return fail(ErrorCode::kInvalidArgument, "loop: expected one argument");
+    const Level level(depth_);
+    TRY(charge(1));
+    std::string out;
+    Flow flow = Flow::kOn;
+    TRY(run_items(*loops_.back().statement, TRY(items_of(arguments.values[0])), out, flow));
+    return text_value(std::move(out));
+  }
+
+  // The methods of `loop`; nothing when it has no such method.
+  Result<std::optional<Value>> call_loop_method(const Value& loop, const std::string& name,
+                                                const Arguments& arguments) {
+    if (name == "cycle") {
+      if (arguments.values.empty()) return fail(ErrorCode::kInvalidArgument, "loop.cycle: expected values");
+      const auto index = static_cast<size_t>(TRY(get_attribute(loop, "index0")).as_int());
+      return std::optional(arguments.values[index % arguments.values.size()]);
+    }
+    if (name != "changed" || loops_.empty()) return std::optional<Value>();
+    const Value now = Value::tuple(arguments.values);
+    const bool changed = !loops_.back().last || !(*loops_.back().last == now);
+    loops_.back().last = now;
+    return std::optional(Value::of(changed));
   }
 
   Value loop_value(const List& items, size_t i) const {
@@ -242,11 +298,11 @@ class Evaluator {
       case Expr::Kind::kConstant:
         return e.value;
       case Expr::Kind::kName:
-        return lookup(e.name);
+        return eval_name(e.name);
       case Expr::Kind::kList: {
         List list;
         for (const ExprPtr& item : e.args) list.push_back(TRY(eval(*item)));
-        return Value::of(std::move(list));
+        return e.name == "tuple" ? Value::tuple(std::move(list)) : Value::of(std::move(list));
       }
       case Expr::Kind::kDict:
         return eval_dict(e);
@@ -300,6 +356,13 @@ class Evaluator {
     return Value();
   }
 
+  Result<Value> eval_name(const std::string& name) {
+    Value value = lookup(name);
+    if (value.is_undefined() && in_macro_ > 0 && (name == "varargs" || name == "kwargs"))
+      return fail(ErrorCode::kUnsupported, "'{}' of a macro is not supported", name);
+    return value;
+  }
+
   Result<Value> eval_dict(const Expr& e) {
     Dict dict;
     for (size_t i = 0; i < e.args.size(); i += 2) {
@@ -341,7 +404,7 @@ class Evaluator {
     for (const size_t i :
          TRY(slice_indices(static_cast<int64_t>(items.size()), bounds[0], bounds[1], bounds[2])))
       out.push_back(items[i]);
-    if (on.list()) return Value::of(std::move(out));
+    if (on.list()) return on.is_tuple() ? Value::tuple(std::move(out)) : Value::of(std::move(out));
     std::string text;
     for (const Value& part : out) text += *part.text();
     return Value::of(std::move(text));
@@ -357,6 +420,8 @@ class Evaluator {
 
   Result<Value> eval_call(const Expr& e) {
     const Expr& target = *e.args[0];
+    if (target.kind == Expr::Kind::kName && target.name == "loop" && !loops_.empty())
+      return call_loop(TRY(eval_arguments(e)));
     if (target.kind != Expr::Kind::kAttribute) {
       const Value function = TRY(eval(target));
       return call(function, TRY(eval_arguments(e)), nullptr);
@@ -365,11 +430,8 @@ class Evaluator {
     const Arguments arguments = TRY(eval_arguments(e));
     TRY(charge(weight(on)));
     const bool is_loop = target.args[0]->kind == Expr::Kind::kName && target.args[0]->name == "loop";
-    if (is_loop && target.name == "cycle") {
-      if (arguments.values.empty()) return fail(ErrorCode::kInvalidArgument, "loop.cycle: expected values");
-      const auto index = static_cast<size_t>(TRY(get_attribute(on, "index0")).as_int());
-      return arguments.values[index % arguments.values.size()];
-    }
+    if (is_loop)
+      if (std::optional<Value> got = TRY(call_loop_method(on, target.name, arguments))) return *got;
     if (const Value held = on.is_undefined() ? Value() : TRY(get_attribute(on, target.name));
         held.get<Function>())
       return call(held, arguments, nullptr);
@@ -384,11 +446,12 @@ class Evaluator {
                     undefined->name);
       return fail(ErrorCode::kInvalidArgument, "a value of type {} cannot be called", function.type_name());
     }
-    return f->macro != nullptr ? call_macro(*f->macro, arguments, caller)
-                               : call_function(f->builtin, arguments);
+    return f->macro != nullptr ? call_macro(*f, arguments, caller) : call_function(f->builtin, arguments);
   }
 
-  Result<Value> call_macro(const Macro& macro, const Arguments& arguments, const Value* caller) {
+  // A macro sees its own names and the template's, the body of a call block those around it.
+  Result<Value> call_macro(const Function& function, const Arguments& arguments, const Value* caller) {
+    const Macro& macro = *function.macro;
     if (arguments.values.size() > macro.parameters.size())
       return fail(ErrorCode::kInvalidArgument, "macro '{}' takes at most {} arguments, got {}", macro.name,
                   macro.parameters.size(), arguments.values.size());
@@ -399,12 +462,9 @@ class Evaluator {
       if (!known)
         return fail(ErrorCode::kInvalidArgument, "macro '{}' has no parameter '{}'", macro.name, name);
     }
-    const bool is_caller = macro.name == "caller";  // the body of a call block sees the names around it
-    const Scope scope(scopes_);
-    const size_t outer_hidden = std::exchange(hidden_below_, is_caller ? hidden_below_ : scopes_.size() - 1);
-    Result<Value> result = run_macro(macro, arguments, caller);
-    hidden_below_ = outer_hidden;
-    return result;
+    const Scope scope(scopes_, function.scope);
+    const Level level(in_macro_);
+    return run_macro(macro, arguments, caller);
   }
 
   Result<Value> run_macro(const Macro& macro, const Arguments& arguments, const Value* caller) {
@@ -423,9 +483,17 @@ class Evaluator {
     return text_value(std::move(out));
   }
 
-  std::vector<Dict> scopes_;  // innermost last
-  size_t hidden_below_ = 0;   // inside a macro: its scope; names between it and the template's are not seen
+  std::vector<Names> scopes_;  // innermost last
+  int in_macro_ = 0;
+  struct Loop {
+    const Statement* statement;
+    std::optional<Value> last;  // what loop.changed() was given
+  };
+  std::vector<Loop> loops_;  // that are running, innermost last
   int loop_depth_ = 0;
+  Marks* marks_ = nullptr;
+  const std::string* root_ = nullptr;  // the text of the template itself
+  bool in_generation_ = false;
   int depth_ = 0;
   int64_t steps_ = 0, work_ = 0;
   size_t written_ = 0;
@@ -433,6 +501,8 @@ class Evaluator {
 
 }  // namespace
 
-Result<std::string> render(const Body& body, const Dict& variables) { return Evaluator(variables).run(body); }
+Result<std::string> render(const Body& body, const Dict& variables, Marks* marks) {
+  return Evaluator(variables, marks).run(body);
+}
 
 }  // namespace volant::jinja

@@ -37,6 +37,7 @@ Result<ExprPtr> ExpressionParser::tuple(bool choices) {
   ExprPtr first = choices ? TRY(expression()) : TRY(or_expression());
   if (!cursor_.is(",")) return first;
   ExprPtr list = make(Expr::Kind::kList);
+  list->name = "tuple";
   TRY(adopt(*list, std::move(first)));
   while (cursor_.take(",")) {
     if (cursor_.is(Kind::kBlockEnd) || cursor_.is(Kind::kPrintEnd) || cursor_.is(")")) break;
@@ -214,6 +215,7 @@ Result<ExprPtr> ExpressionParser::named() {
 
 Result<ExprPtr> ExpressionParser::parenthesis() {
   ExprPtr empty = make(Expr::Kind::kList);
+  empty->name = "tuple";
   TRY(cursor_.expect("("));
   if (cursor_.take(")")) return empty;
   ExprPtr expr = TRY(tuple());

@@ -5,17 +5,13 @@
 #include <cmath>
 
 #include "text/jinja_builtins.h"
+#include "text/jinja_list_filters.h"
 #include "text/unicode.h"
 
 namespace volant::jinja {
 namespace {
 
 using Filter = Result<Value> (*)(const Value& on, const Arguments& arguments);
-
-bool flag(const Arguments& a, size_t index, std::string_view name, bool otherwise) {
-  const Value* value = a.find(index, name);
-  return value == nullptr ? otherwise : value->truth();
-}
 
 Result<Value> tojson(const Value& on, const Arguments& a) {
   if (Status status = a.check(4, {"ensure_ascii", "indent", "separators", "sort_keys"}); !status)
@@ -50,22 +46,6 @@ Result<Value> default_value(const Value& on, const Arguments& a) {
   const bool replace = on.is_undefined() || (flag(a, 1, "boolean", false) && !on.truth());
   if (!replace) return on;
   return other == nullptr ? Value::of(std::string()) : *other;
-}
-
-// `path` of an item: "role", "function.name", or an index.
-Result<Value> attribute_of(const Value& item, const Value& path) {
-  if (!path.text()) return get_item(item, path);
-  Value at = item;
-  std::string_view rest = *path.text();
-  while (true) {
-    const size_t dot = rest.find('.');
-    const std::string name(rest.substr(0, dot));
-    const bool number =
-        !name.empty() && name.find_first_not_of("0123456789") == std::string::npos && name.size() < 10;
-    at = number ? TRY(get_item(at, Value::of(int64_t{std::stoi(name)}))) : TRY(get_attribute(at, name));
-    if (dot == std::string_view::npos) return at;
-    rest = rest.substr(dot + 1);
-  }
 }
 
 Result<Value> join(const Value& on, const Arguments& a) {
@@ -127,71 +107,6 @@ Result<Value> items(const Value& on, const Arguments&) {
   if (on.dict() == nullptr)
     return fail(ErrorCode::kInvalidArgument, "expected a dictionary, got {}", on.type_name());
   return call_method(on, "items", {});
-}
-
-// Sorts stably by a key; texts without regard to case unless `case_sensitive`.
-Result<List> sorted(List list, const std::vector<Value>& keys_in, bool case_sensitive, bool reverse) {
-  std::vector<Value> keys = keys_in;
-  if (!case_sensitive)
-    for (Value& key : keys)
-      if (key.text()) key = Value::of(to_lower(*key.text()));
-  std::vector<size_t> order(list.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::optional<Error> error;
-  std::stable_sort(order.begin(), order.end(), [&](size_t i, size_t j) {
-    const Result<bool> got = reverse ? less(keys[j], keys[i]) : less(keys[i], keys[j]);
-    if (!got && !error) error = got.error();
-    return got ? *got : false;
-  });
-  if (error) return *error;
-  List out;
-  for (const size_t i : order) out.push_back(list[i]);
-  return out;
-}
-
-Result<Value> sort(const Value& on, const Arguments& a) {
-  if (Status status = a.check(3, {"reverse", "case_sensitive", "attribute"}); !status)
-    return std::move(status).error();
-  const List list = TRY(items_of(on));
-  const Value* attribute = a.find(2, "attribute");
-  std::vector<Value> keys;
-  for (const Value& item : list)
-    keys.push_back(attribute == nullptr ? item : TRY(attribute_of(item, *attribute)));
-  return Value::of(
-      TRY(sorted(list, keys, flag(a, 1, "case_sensitive", false), flag(a, 0, "reverse", false))));
-}
-
-Result<Value> dictsort(const Value& on, const Arguments& a) {
-  if (Status status = a.check(3, {"case_sensitive", "by", "reverse"}); !status)
-    return std::move(status).error();
-  if (on.dict() == nullptr)
-    return fail(ErrorCode::kInvalidArgument, "expected a dictionary, got {}", on.type_name());
-  const Value* by = a.find(1, "by");
-  const bool by_value = by != nullptr && by->print() == "value";
-  List rows;
-  std::vector<Value> keys;
-  for (const auto& [key, value] : *on.dict()) {
-    rows.push_back(Value::of(List{key, value}));
-    keys.push_back(by_value ? value : key);
-  }
-  return Value::of(
-      TRY(sorted(rows, keys, flag(a, 0, "case_sensitive", false), flag(a, 2, "reverse", false))));
-}
-
-Result<Value> unique(const Value& on, const Arguments& a) {
-  if (Status status = a.check(2, {"case_sensitive", "attribute"}); !status) return std::move(status).error();
-  const Value* attribute = a.find(1, "attribute");
-  constexpr size_t kMaxUnique = 10'000;
-  List out, keys;
-  for (const Value& item : TRY(items_of(on))) {
-    Value key = attribute == nullptr ? item : TRY(attribute_of(item, *attribute));
-    if (key.text() && !flag(a, 0, "case_sensitive", false)) key = Value::of(to_lower(*key.text()));
-    if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
-    if (keys.size() == kMaxUnique) return fail(ErrorCode::kLimit, "more than {} different items", kMaxUnique);
-    keys.push_back(std::move(key));
-    out.push_back(item);
-  }
-  return Value::of(std::move(out));
 }
 
 // Arguments after the first `n`.
@@ -348,6 +263,36 @@ Result<Value> indent(const Value& on, const Arguments& a) {
   return text_value(std::move(out));
 }
 
+// At most `length` characters (and `leeway` more), cut at a blank unless `killwords`.
+Result<Value> truncate(const Value& on, const Arguments& a) {
+  TRY(a.check(4, {"length", "killwords", "end", "leeway"}));
+  const int64_t length = TRY(integer_or(a, 0, "length", 255)), leeway = TRY(integer_or(a, 3, "leeway", 5));
+  const bool killwords = flag(a, 1, "killwords", false);
+  const Value* given = a.find(2, "end");
+  const std::string end = given == nullptr ? "..." : given->print();
+  const std::string text = on.print();
+  const auto n_end = static_cast<int64_t>(count_code_points(end));
+  if (length < n_end || leeway < 0)
+    return fail(ErrorCode::kInvalidArgument, "expected a length of at least {} and a leeway of at least 0",
+                n_end);
+  if (static_cast<int64_t>(count_code_points(text)) - leeway <= length) return Value::of(text);
+  size_t cut = 0;
+  for (int64_t i = 0; i < length - n_end; ++i) next_code_point(text, cut);
+  std::string kept = text.substr(0, cut);
+  if (!killwords) kept = kept.substr(0, std::min(kept.rfind(' '), kept.size()));
+  return text_value(kept + end);
+}
+
+Result<Value> center(const Value& on, const Arguments& a) {
+  TRY(a.check(1, {"width"}));
+  const int64_t width = std::min<int64_t>(TRY(integer_or(a, 0, "width", 80)), 1000);
+  const std::string text = on.print();
+  const int64_t blanks = std::max<int64_t>(0, width - static_cast<int64_t>(count_code_points(text)));
+  const int64_t left = blanks / 2 + (blanks & width & 1);  // as Python's str.center
+  return text_value(std::string(static_cast<size_t>(left), ' ') + text +
+                    std::string(static_cast<size_t>(blanks - left), ' '));
+}
+
 Result<Value> escape(const Value& on, const Arguments&) {
   std::string out;
   for (const char c : on.print()) {
@@ -378,7 +323,7 @@ Result<Value> by_method(const Value& on, const char* method, const Arguments& a)
   return call_method(Value::of(on.print()), method, a);
 }
 
-constexpr std::array<std::pair<std::string_view, Filter>, 39> kFilters = {{
+constexpr std::array<std::pair<std::string_view, Filter>, 44> kFilters = {{
     {"tojson", tojson},
     {"length", length},
     {"count", length},
@@ -392,6 +337,11 @@ constexpr std::array<std::pair<std::string_view, Filter>, 39> kFilters = {{
     {"dictsort", dictsort},
     {"sort", sort},
     {"unique", unique},
+    {"groupby", groupby},
+    {"batch", batch},
+    {"slice", slice},
+    {"truncate", truncate},
+    {"center", center},
     {"map", map},
     {"select", [](const Value& v, const Arguments& a) { return choose(v, a, false, true); }},
     {"reject", [](const Value& v, const Arguments& a) { return choose(v, a, false, false); }},

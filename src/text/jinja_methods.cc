@@ -220,7 +220,7 @@ Result<Value> dict_method(const Dict& dict, const std::string& name, const Argum
   List out;
   if (name == "copy") return Value::of(dict);
   if (name == "items") {
-    for (const auto& [key, value] : dict) out.push_back(Value::of(List{key, value}));
+    for (const auto& [key, value] : dict) out.push_back(Value::tuple(List{key, value}));
   } else if (name == "keys") {
     for (const auto& [key, value] : dict) out.push_back(key);
   } else if (name == "values") {

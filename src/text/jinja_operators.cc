@@ -62,6 +62,17 @@ Result<Value> double_binary(const std::string& op, double a, double b) {
   return Value::of(a - std::floor(a / b) * b);
 }
 
+Result<Value> repeated_list(const Value& list, int64_t n) {
+  const List& items = *list.list();
+  const size_t times = n < 0 ? 0 : static_cast<size_t>(n);
+  if (!items.empty() && times > kMaxListItems / items.size())
+    return fail(ErrorCode::kLimit, "a list of more than {} items", kMaxListItems);
+  List out;
+  if (!items.empty())
+    for (size_t i = 0; i < times; ++i) out.insert(out.end(), items.begin(), items.end());
+  return list.is_tuple() ? Value::tuple(std::move(out)) : Value::of(std::move(out));
+}
+
 Result<Value> repeated(const std::string& text, int64_t n) {
   if (n <= 0 || text.empty()) return Value::of(std::string());
   if (static_cast<uint64_t>(n) > kMaxTextBytes / text.size())
@@ -85,6 +96,8 @@ Result<Value> binary(const std::string& op, const Value& a, const Value& b) {
     list.insert(list.end(), b.list()->begin(), b.list()->end());
     return Value::of(std::move(list));
   }
+  if (op == "*" && a.list() && b.is_integer()) return repeated_list(a, b.as_int());
+  if (op == "*" && b.list() && a.is_integer()) return repeated_list(b, a.as_int());
   if (op == "*" && a.text() && b.is_integer()) return repeated(*a.text(), b.as_int());
   if (op == "*" && b.text() && a.is_integer()) return repeated(*b.text(), a.as_int());
   return type_error(op, a, b);

@@ -107,8 +107,7 @@ class Parser {
     if (!cursor_.take_name("in")) return cursor_.expected("'in'");
     out.expr = TRY(expressions_.tuple(false));
     if (cursor_.take_name("if")) out.condition = TRY(expressions_.expression());
-    if (cursor_.is_name("recursive"))
-      return cursor_.error(ErrorCode::kUnsupported, "'for ... recursive' is not supported");
+    out.recursive = cursor_.take_name("recursive");
     TRY(cursor_.expect_block_end());
     ++loops_;
     Result<Body> body = body_until({"else", "endfor"});
@@ -127,6 +126,9 @@ class Parser {
     const bool bracket = cursor_.take("(");
     do {
       if (bracket && cursor_.is(")")) break;
+      if (cursor_.is("("))
+        return cursor_.error(ErrorCode::kUnsupported,
+                             "unpacking into names within brackets is not supported");
       names.push_back(TRY(cursor_.expect_name()));
     } while (cursor_.take(","));
     if (bracket) TRY(cursor_.expect(")"));
@@ -210,7 +212,7 @@ class Parser {
   }
 
   Status generation_statement(Statement& out) {
-    out.kind = Statement::Kind::kBody;
+    out.kind = Statement::Kind::kGeneration;
     TRY(cursor_.expect_block_end());
     out.body = TRY(body_and_end("endgeneration"));
     return {};

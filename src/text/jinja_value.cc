@@ -47,6 +47,7 @@ std::string repr_at(const Value& value, int depth) {
   std::string out;
   if (const List* list = value.list()) {
     for (const Value& item : *list) out += (out.empty() ? "" : ", ") + repr_at(item, depth + 1);
+    if (value.is_tuple()) return "(" + out + (list->size() == 1 ? ",)" : ")");
     return "[" + out + "]";
   }
   if (const Dict* dict = value.dict()) {
@@ -235,7 +236,7 @@ bool Value::truth() const {
 std::string Value::type_name() const {
   constexpr const char* kNames[] = {"Undefined", "NoneType", "bool", "int",       "float",
                                     "str",       "list",     "dict", "Namespace", "function"};
-  return kNames[data_.index()];
+  return is_tuple_ ? "tuple" : kNames[data_.index()];
 }
 
 std::string Value::print() const {
@@ -259,7 +260,7 @@ bool operator==(const Value& a, const Value& b) {
   if (a.data_.index() != b.data_.index()) return false;
   if (a.is_undefined() || a.is_none()) return true;
   if (a.text() != nullptr) return *a.text() == *b.text();
-  if (a.list() != nullptr) return *a.list() == *b.list();
+  if (a.list() != nullptr) return a.is_tuple() == b.is_tuple() && *a.list() == *b.list();
   if (a.dict() != nullptr) {
     if (a.dict()->size() != b.dict()->size()) return false;
     return std::all_of(a.dict()->begin(), a.dict()->end(), [&b](const auto& row) {

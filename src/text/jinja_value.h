@@ -28,6 +28,7 @@ struct Namespace;
 struct Function {
   const Macro* macro = nullptr;
   std::string builtin;
+  size_t scope = 0;  // of a macro: the innermost scope whose names it sees besides its own
 };
 
 class Value {
@@ -43,6 +44,12 @@ class Value {
   static Value of(double value) { return Value(Data(value)); }
   static Value of(std::string value) { return Value(Data(std::move(value))); }
   static Value of(List list) { return Value(Data(std::make_shared<const List>(std::move(list)))); }
+  // A list that prints with round brackets.
+  static Value tuple(List list) {
+    Value value = of(std::move(list));
+    value.is_tuple_ = true;
+    return value;
+  }
   static Value of(Dict dict) { return Value(Data(std::make_shared<const Dict>(std::move(dict)))); }
   static Value from_json(const Json& json);
 
@@ -54,6 +61,7 @@ class Value {
   const List* list() const;
   const Dict* dict() const;
   Namespace* names() const;
+  bool is_tuple() const { return is_tuple_; }
   bool is_undefined() const { return get<Undefined>() != nullptr; }
   bool is_none() const { return get<None>() != nullptr; }
   // A number: true and false count as 1 and 0.
@@ -73,6 +81,7 @@ class Value {
 
  private:
   Data data_;
+  bool is_tuple_ = false;
 };
 
 struct Namespace {
