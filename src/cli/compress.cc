@@ -13,10 +13,10 @@
 namespace volant::cli {
 namespace {
 
-constexpr size_t kParityTexts = 16;
+constexpr size_t kParityTexts = 16, kCalibrationTexts = 512;
 
 struct CompressFlags {
-  std::string workspace = default_workspace(), model, to = "q8_0", out, texts;
+  std::string workspace = default_workspace(), model, to = "q8_0", out, texts, calibration;
   bool json = false;
 };
 
@@ -28,16 +28,32 @@ void print_report(const ParityReport& report, const std::string& out) {
   std::printf("  mean divergence               %.3g nats (at most %.3g)\n", report.mean_kl,
               report.max_mean_kl_allowed);
   std::printf("  largest logit error           %.3g\n", report.max_logit_error);
+  std::string types;
+  for (const auto& [type, n] : report.tensors)
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", n, type);
+  if (!types.empty()) std::printf("  tensors                       %s\n", types.c_str());
+  for (const std::string& note : report.notes) std::printf("  %s\n", note.c_str());
+}
+
+Result<std::vector<std::string>> read_texts(const std::string& path, size_t limit) {
+  const std::vector<EvalDocument> documents =
+      TRY(read_eval_documents(path, {.separator = "", .text_field = "text", .limit = limit}));
+  std::vector<std::string> texts;
+  for (const EvalDocument& document : documents) texts.push_back(document.text);
+  return texts;
 }
 
 Result<int> compress(const CompressFlags& flags) {
   ExportOptions options;
-  options.to = TRY(dtype_from_name(flags.to));
+  options.to = TRY(ExportFormat::from_name(flags.to));
   options.out = flags.out;
-  if (!flags.texts.empty()) {
-    const std::vector<EvalDocument> documents =
-        TRY(read_eval_documents(flags.texts, {.separator = "", .text_field = "text", .limit = kParityTexts}));
-    for (const EvalDocument& document : documents) options.parity_texts.push_back(document.text);
+  if (!flags.texts.empty()) options.parity_texts = TRY(read_texts(flags.texts, kParityTexts));
+  if (!flags.calibration.empty()) {
+    if (!options.to.quantised()) {
+      return fail(ErrorCode::kInvalidArgument, "--calibration serves quantised formats, {} is none",
+                  flags.to);
+    }
+    options.calibration_texts = TRY(read_texts(flags.calibration, kCalibrationTexts));
   }
   const ParityReport report = TRY(export_model(TRY(resolve_model(flags.workspace, flags.model)), options));
   if (flags.json) {
@@ -58,13 +74,14 @@ void add_compress(CLI::App& root, Action& action) {
       "and nothing is left behind.\n\n"
       "Examples:\n"
       "  volant compress --model ~/models/tiny --to q8_0 --out tiny.gguf      8 bits, also for llama.cpp\n"
+      "  volant compress --model ~/models/tiny --to q4_K_M --calibration notes.txt --out tiny.gguf\n"
       "  volant compress --model tiny.gguf --to f32 --out tiny-hf             a Hugging Face folder\n"
       "  volant compress --model production --to bf16 --out tiny.gguf --texts held-out.txt --json");
   const auto flags = std::make_shared<CompressFlags>();
   command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias")
       ->required();
   command->add_option("--to", flags->to, "Numbers of the matrices")
-      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}))
+      ->check(CLI::IsMember(export_format_names()))
       ->capture_default_str();
   command->add_option("--out", flags->out, "A .gguf file, or a new folder in Hugging Face's layout")
       ->required();
@@ -72,6 +89,9 @@ void add_compress(CLI::App& root, Action& action) {
       ->capture_default_str();
   command->add_option("--texts", flags->texts,
                       "Texts for the comparison (text or JSON Lines); default: built in");
+  command->add_option(
+      "--calibration", flags->calibration,
+      "Texts (text or JSON Lines) that show which inputs matter: fewer errors at the same size");
   command->add_flag("--json", flags->json, "Print JSON");
   command->callback([flags, &action] { action = [flags] { return compress(*flags); }; });
 }

@@ -42,7 +42,7 @@ Result<ParityReport> check(const Path& model, const Path& exported, const Export
   std::vector<std::string> texts = options.parity_texts;
   if (texts.empty()) {
     texts = built_in_parity_texts();
-    if (options.to != DType::kF32) texts = TRY(best_foreseen_half(*a, texts));
+    if (options.to.name() != "f32") texts = TRY(best_foreseen_half(*a, texts));
   }
   return compare_models(*a, *b, options.to, texts);
 }
@@ -50,6 +50,8 @@ Result<ParityReport> check(const Path& model, const Path& exported, const Export
 }  // namespace
 
 Json to_json(const ParityReport& report) {
+  JsonObject tensors;
+  for (const auto& [type, n] : report.tensors) tensors[type] = n;
   return JsonObject{{"format", report.format},
                     {"greedy_agreement", report.greedy_agreement},
                     {"mean_kl", report.mean_kl},
@@ -57,7 +59,9 @@ Json to_json(const ParityReport& report) {
                     {"max_logit_error", report.max_logit_error},
                     {"positions", report.positions},
                     {"passed", report.passed},
-                    {"bytes", report.bytes}};
+                    {"bytes", report.bytes},
+                    {"tensors", std::move(tensors)},
+                    {"notes", JsonArray(report.notes.begin(), report.notes.end())}};
 }
 
 Result<ParityReport> export_model(const Path& model, const ExportOptions& options) {
@@ -72,9 +76,19 @@ Result<ParityReport> export_model(const Path& model, const ExportOptions& option
   const Checkpoint checkpoint = TRY(Checkpoint::open(model));
   if (out.has_parent_path()) TRY(make_dirs(out.parent_path()));
   const Partial partial{partial_path(out)};
-  TRY(gguf ? write_gguf_model(checkpoint, options.to, out.stem().string(), partial.path)
-           : write_hf_model(checkpoint, options.to, partial.path));
+  WrittenTypes written;
+  if (gguf) {
+    Importance importance;
+    if (!options.calibration_texts.empty() && options.to.quantised()) {
+      importance = TRY(collect_importance(checkpoint, options.calibration_texts));
+    }
+    written = TRY(write_gguf_model(checkpoint, options.to, importance, out.stem().string(), partial.path));
+  } else {
+    TRY(write_hf_model(checkpoint, options.to.base(), partial.path));
+  }
   ParityReport report = TRY(check(model, partial.path, options));
+  report.tensors = std::move(written.tensors);
+  report.notes = std::move(written.notes);
   report.bytes = TRY(bytes_of(partial.path));
   if (!report.passed) return refused(report).at(out.string());
   TRY(rename_into_place(partial.path, out));

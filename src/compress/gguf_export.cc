@@ -13,25 +13,9 @@ namespace {
 
 using Type = GgufField::Type;
 
-struct OutputType {
-  DType dtype;
-  GgmlType ggml;
-  uint64_t file_type;  // llama.cpp's llama_ftype
-};
-constexpr OutputType kTypes[] = {
-    {DType::kF32, GgmlType::kF32, 0},
-    {DType::kF16, GgmlType::kF16, 1},
-    {DType::kQ8_0, GgmlType::kQ8_0, 7},
-    {DType::kBF16, GgmlType::kBF16, 32},
-};
 constexpr uint64_t kQuantizationVersion = 2;  // of ggml's block layouts
 
-Result<OutputType> output_type(DType dtype) {
-  for (const OutputType& type : kTypes) {
-    if (type.dtype == dtype) return type;
-  }
-  return fail(ErrorCode::kInvalidArgument, "expected f32, f16, bf16 or q8_0, got {}", dtype_info(dtype).name);
-}
+GgmlType ggml_type(DType dtype) { return static_cast<GgmlType>(dtype_info(dtype).ggml); }
 
 GgufField text_field(std::string key, std::string value) {
   return {std::move(key), Type::kString, std::move(value)};
@@ -40,7 +24,8 @@ GgufField uint_field(std::string key, int64_t value) {
   return {std::move(key), Type::kU32, static_cast<uint64_t>(value)};
 }
 
-std::vector<GgufField> model_fields(const ModelConfig& c, const OutputType& type, const std::string& name) {
+std::vector<GgufField> model_fields(const ModelConfig& c, const ExportFormat& format,
+                                    const std::string& name) {
   const std::string architecture = c.family->gguf_architecture;
   const auto size = [&](const char* key, int64_t value) {
     return uint_field(architecture + "." + key, value);
@@ -49,7 +34,7 @@ std::vector<GgufField> model_fields(const ModelConfig& c, const OutputType& type
       text_field("general.architecture", architecture),
       text_field("general.type", "model"),
       text_field("general.name", name),
-      uint_field("general.file_type", static_cast<int64_t>(type.file_type)),
+      uint_field("general.file_type", format.file_type()),
       size("vocab_size", c.vocab_size),
       size("context_length", c.max_position_embeddings),
       size("embedding_length", c.hidden_size),
@@ -61,8 +46,7 @@ std::vector<GgufField> model_fields(const ModelConfig& c, const OutputType& type
       size("attention.value_length", c.head_dim),
   };
   for (GgufField& field : c.family->gguf_fields(c)) fields.push_back(std::move(field));
-  if (type.dtype == DType::kQ8_0)
-    fields.push_back(uint_field("general.quantization_version", kQuantizationVersion));
+  if (format.quantised()) fields.push_back(uint_field("general.quantization_version", kQuantizationVersion));
   return fields;
 }
 
@@ -112,20 +96,49 @@ struct Tensors {
   }
 };
 
-Status add_tensor(const Checkpoint& model, const TensorSpec& spec, const OutputType& wanted, Tensors& out) {
-  TensorView view = TRY(model.tensor(spec.name));
-  const GgufRule rule = model.config().family->gguf_rule(model.config(), spec.name);
+// Writes the tensors of a model one after the other.
+struct Writer {
+  const Checkpoint& model;
+  const ExportFormat& format;
+  const Importance& importance;
+  bool has_head = false;  // apart from the embedding
+  ThreadPool pool{};
+  Tensors out{};
+  std::map<std::pair<DType, DType>, int64_t> replaced{};  // wanted and taken
+  WrittenTypes written{};
+
+  Status add(const TensorSpec& spec);
+  void note_replaced();
+};
+
+Status Writer::add(const TensorSpec& spec) {
+  const TensorView view = TRY(model.tensor(spec.name));
+  const ModelConfig& config = model.config();
+  const GgufRule rule = config.family->gguf_rule(config, spec.name);
   if (rule.name.empty()) return fail(ErrorCode::kInternal, "tensor '{}' has no name in GGUF", spec.name);
-  OutputType type = view.shape.size() < 2 ? kTypes[0] : wanted;
-  if (view.columns() % dtype_info(type.dtype).block != 0) type = kTypes[1];
-  std::vector<std::byte> bytes = convert(view, type.dtype);
-  bytes = TRY(to_gguf_layout(rule, TensorView{type.dtype, view.shape, bytes}));
+  const bool is_head = spec.role == TensorRole::kHead || (!has_head && rule.name == "token_embd.weight");
+  const ExportFormat::Choice choice = format.choose(spec, rule.name, is_head, config.num_hidden_layers);
+  const auto weight = importance.find(spec.name);
+  std::vector<std::byte> bytes = convert(
+      view, choice.dtype,
+      weight == importance.end() ? std::span<const float>() : std::span<const float>(weight->second), &pool);
+  bytes = TRY(to_gguf_layout(rule, TensorView{choice.dtype, view.shape, bytes}));
   if (rule.layout == GgufRule::Layout::kSlice) {
-    out.add_slice(rule, type.ggml, view.shape, std::move(bytes));
+    out.add_slice(rule, ggml_type(choice.dtype), view.shape, std::move(bytes));
   } else {
-    out.add(rule.name, type.ggml, view.shape, std::move(bytes));
+    out.add(rule.name, ggml_type(choice.dtype), view.shape, std::move(bytes));
   }
+  ++written.tensors[dtype_info(choice.dtype).name];
+  if (choice.wanted != choice.dtype) ++replaced[{choice.wanted, choice.dtype}];
   return {};
+}
+
+void Writer::note_replaced() {
+  for (const auto& [types, n] : replaced) {
+    written.notes.push_back(fmt::format("{} matrices are {} instead of {}: {} does not divide their rows", n,
+                                        dtype_info(types.second).name, dtype_info(types.first).name,
+                                        dtype_info(types.first).block));
+  }
 }
 
 // What stretched RoPE divides each frequency by; empty when it does not.
@@ -136,23 +149,32 @@ std::vector<float> rope_factors(const ModelConfig& c) {
 
 }  // namespace
 
-Status write_gguf_model(const Checkpoint& model, DType to, const std::string& name, const Path& path) {
-  const OutputType type = TRY(output_type(to));
+Result<WrittenTypes> write_gguf_model(const Checkpoint& model, const ExportFormat& format,
+                                      const Importance& importance, const std::string& name,
+                                      const Path& path) {
+  if (!dtype_info(format.base()).writable || format.base() == DType::kI32) {
+    return fail(ErrorCode::kInvalidArgument, "no model is written in {}", format.name());
+  }
   const ModelConfig& config = model.config();
   if (*config.family->gguf_architecture == 0)
     return fail(ErrorCode::kUnsupported, "GGUF has no architecture for {}: export a Hugging Face folder",
                 config.architecture);
   const std::unique_ptr<Tokenizer> tokenizer = TRY(model.tokenizer());
-  std::vector<GgufField> fields = model_fields(config, type, name);
+  std::vector<GgufField> fields = model_fields(config, format, name);
   TRY(add_text_fields(model, *tokenizer, fields));
-  Tensors out;
+  Writer writer{model, format, importance};
   if (const std::vector<float> factors = rope_factors(config); !factors.empty()) {
     const std::span<const std::byte> bytes = std::as_bytes(std::span(factors));
-    out.add("rope_freqs.weight", GgmlType::kF32, {static_cast<int64_t>(factors.size())},
-            {bytes.begin(), bytes.end()});
+    writer.out.add("rope_freqs.weight", GgmlType::kF32, {static_cast<int64_t>(factors.size())},
+                   {bytes.begin(), bytes.end()});
   }
-  for (const TensorSpec& spec : tensor_specs(config)) TRY(add_tensor(model, spec, type, out));
-  return write_gguf(path, fields, out.tensors);
+  const std::vector<TensorSpec> specs = tensor_specs(config);
+  writer.has_head = std::any_of(specs.begin(), specs.end(),
+                                [](const TensorSpec& spec) { return spec.role == TensorRole::kHead; });
+  for (const TensorSpec& spec : specs) TRY(writer.add(spec));
+  writer.note_replaced();
+  TRY(write_gguf(path, fields, writer.out.tensors));
+  return std::move(writer.written);
 }
 
 }  // namespace volant

@@ -13,7 +13,7 @@ struct ParityBound {
   double max_logit_error;  // infinite: not asked
   double min_greedy_agreement;
 };
-ParityBound parity_bound(DType to);
+ParityBound parity_bound(const ExportFormat& to);
 
 // English and Chinese texts for models that come with none of their own.
 const std::vector<std::string>& built_in_parity_texts();
@@ -30,7 +30,7 @@ struct ParitySums {
 };
 
 // Reads the texts with both; kRefused when their vocabularies give different ids or a logit is not a number.
-Result<ParityReport> compare_models(Engine& original, Engine& exported, DType to,
+Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
                                     const std::vector<std::string>& texts);
 
 }  // namespace volant

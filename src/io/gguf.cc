@@ -45,6 +45,10 @@ std::optional<BlockInfo> block_info(GgmlType type) {
       return BlockInfo{256, 176};
     case GgmlType::kQ6_K:
       return BlockInfo{256, 210};
+    case GgmlType::kIQ2_XXS:
+      return BlockInfo{256, 66};
+    case GgmlType::kIQ4_NL:
+      return BlockInfo{32, 18};
   }
   return std::nullopt;
 }

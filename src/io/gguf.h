@@ -28,6 +28,8 @@ enum class GgmlType : uint32_t {
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kIQ2_XXS = 16,
+  kIQ4_NL = 20,
   kI32 = 26,
   kBF16 = 30,
 };

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "base/nearest.h"
+#include "compress/format.h"
 
 namespace volant {
 namespace {
 
 constexpr int64_t kQuantBlock = 32;
-const std::vector<std::string> kFormats = {"q8_0", "bf16", "f16", "f32"};
 
 std::optional<ConfigConflict> check_model(const ModelSection& model, bool quantised) {
   const auto conflict = [](std::string message) { return ConfigConflict{"model", std::move(message)}; };
@@ -26,8 +26,9 @@ std::optional<ConfigConflict> check_model(const ModelSection& model, bool quanti
                     model.hidden_size / model.num_attention_heads));
   }
   if (quantised && (model.hidden_size % kQuantBlock != 0 || model.intermediate_size % kQuantBlock != 0)) {
-    return conflict(fmt::format("hidden_size {} and intermediate_size {} must be multiples of {} for q8_0",
-                                model.hidden_size, model.intermediate_size, kQuantBlock));
+    return conflict(
+        fmt::format("hidden_size {} and intermediate_size {} must be multiples of {} for quantised formats",
+                    model.hidden_size, model.intermediate_size, kQuantBlock));
   }
   return std::nullopt;
 }
@@ -68,13 +69,19 @@ std::optional<ConfigConflict> find_conflict(const WorkspaceConfig& config) {
     return ConfigConflict{"compress", "formats: expected at least one, such as \"q8_0\""};
   }
   for (const std::string& format : config.compress.formats) {
-    if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
-      return ConfigConflict{"compress", fmt::format("formats: expected q8_0, bf16, f16 or f32, got '{}'{}",
-                                                    format, did_you_mean(format, kFormats))};
+    if (std::find(export_format_names().begin(), export_format_names().end(), format) ==
+        export_format_names().end()) {
+      return ConfigConflict{
+          "compress",
+          fmt::format(
+              "formats: expected names that `volant compress --to` takes, such as q8_0, q4_K_M, bf16 or f32, got '{}'{}",
+              format, did_you_mean(format, export_format_names()))};
     }
   }
   const auto& formats = config.compress.formats;
-  const bool quantised = std::find(formats.begin(), formats.end(), "q8_0") != formats.end();
+  const bool quantised = std::any_of(formats.begin(), formats.end(), [](const std::string& format) {
+    return ExportFormat::from_name(format).value().quantised();
+  });
   if (auto conflict = check_model(config.model, quantised)) return conflict;
   if (config.train.max_seq_len > config.model.max_position_embeddings) {
     return ConfigConflict{"train",

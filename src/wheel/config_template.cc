@@ -64,7 +64,7 @@ max_minutes = 10               # the learning rate comes down in time on a slow 
 sample_prompts = ["The"]
 
 [compress]
-formats = ["q8_0"]             # q8_0 | bf16 | f16 | f32; the first one is served
+formats = ["q8_0"]             # as `volant compress --to`: q8_0, q4_K_M, bf16, ...; the first one is served
 
 [gate]                         # a candidate may cost at most this much on the held-out documents
 # max_bits_per_byte_increase = 0.02   # upper bound, 95 % confidence

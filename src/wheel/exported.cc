@@ -12,7 +12,7 @@ constexpr size_t kParityTexts = 16;
 Result<ParityReport> export_one(const Path& hf, const std::string& format, const Path& out,
                                 const std::vector<std::string>& texts) {
   ExportOptions options;
-  options.to = TRY(dtype_from_name(format));
+  options.to = TRY(ExportFormat::from_name(format));
   options.out = out;
   options.parity_texts = texts;
   return export_model(hf, options);

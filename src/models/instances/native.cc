@@ -1,5 +1,7 @@
 #include "models/instances/native.h"
 
+#include <map>
+
 #include "models/make_model.h"
 #include "ops/native/native_ops.h"
 
@@ -93,6 +95,16 @@ std::span<const float> NativeModel::output(const Batch& batch) {
   state_->last = NativeAct();
   state_->last = state_->model->output(state_->ops, batch);
   return state_->last.numbers();
+}
+
+void NativeModel::observe_inputs(InputObserver see) {
+  if (!see) return state_->ops.observe_inputs({});
+  std::map<const NativeWeight*, std::string> names;
+  state_->model->visit([&](const TensorSpec& spec, NativeWeight& weight) { names[&weight] = spec.name; });
+  state_->ops.observe_inputs(
+      [names = std::move(names), see = std::move(see)](const NativeWeight& w, const NativeAct& x) {
+        see(names.at(&w), x.numbers(), x.columns());
+      });
 }
 
 void NativeModel::set_busy(bool busy) {

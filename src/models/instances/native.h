@@ -36,6 +36,11 @@ class NativeModel {
   std::span<const float> output(const Batch& batch);
   // The same of a language model.
   std::span<const float> logits(const Batch& batch) { return output(batch); }
+  // Gives the passes that follow an observer: the name of each matrix and the rows [n, columns] that it is
+  // about to multiply. Empty: nobody.
+  using InputObserver =
+      std::function<void(const std::string& name, std::span<const float> rows, int64_t columns)>;
+  void observe_inputs(InputObserver see);
   // While true, the threads wait for the next pass with a short spin instead of sleeping at once.
   void set_busy(bool busy);
   uint64_t weight_bytes() const;

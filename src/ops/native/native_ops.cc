@@ -78,6 +78,7 @@ void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
 
 NativeOps::Act NativeOps::linear(const Act& x, const Weight& w) {
   CHECK(x.columns() == w.n_in());
+  if (see_input_) see_input_(w, x);
   Act out = make(x.rows(), w.n_out());
   if (x.rows() == 0) return out;
   MatmulArgs args;

@@ -2,6 +2,7 @@
 // weights stay in the number type of the file. Row for row the result does not depend on what else is in the
 // batch. One forward pass at a time.
 #pragma once
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -58,6 +59,10 @@ class NativeOps {
   Act take_rows(const Act& x, std::span<const int32_t> rows);
   Act take_columns(const Act& x, int64_t begin, int64_t count);
 
+  // Sees the weight and the rows of each product that follows, before it: for calibration. Empty: nobody.
+  using InputObserver = std::function<void(const NativeWeight& w, const NativeAct& x)>;
+  void observe_inputs(InputObserver see) { see_input_ = std::move(see); }
+
   ThreadPool& threads() { return threads_; }
   size_t activation_bytes() const { return pool_.bytes(); }
 
@@ -94,6 +99,7 @@ class NativeOps {
                                     const AttentionSpec& spec);
 
   ThreadPool& threads_;
+  InputObserver see_input_;
   const KvCache* cache_;
   BufferPool pool_;
   uint64_t last_id_ = 0;
