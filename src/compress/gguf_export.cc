@@ -143,8 +143,8 @@ void Writer::note_replaced() {
 
 // What stretched RoPE divides each frequency by; empty when it does not.
 std::vector<float> rope_factors(const ModelConfig& c) {
-  const auto* own = std::get_if<LlamaFields>(&c.own);
-  return own == nullptr ? std::vector<float>() : own->rope.factors(c.head_dim);
+  const RopeConfig* rope = c.rope();
+  return rope == nullptr ? std::vector<float>() : rope->factors(c.head_dim);
 }
 
 }  // namespace
@@ -159,6 +159,7 @@ Result<WrittenTypes> write_gguf_model(const Checkpoint& model, const ExportForma
   if (*config.family->gguf_architecture == 0)
     return fail(ErrorCode::kUnsupported, "GGUF has no architecture for {}: export a Hugging Face folder",
                 config.architecture);
+  if (config.family->check_gguf != nullptr) TRY(config.family->check_gguf(config));
   const std::unique_ptr<Tokenizer> tokenizer = TRY(model.tokenizer());
   std::vector<GgufField> fields = model_fields(config, format, name);
   TRY(add_text_fields(model, *tokenizer, fields));

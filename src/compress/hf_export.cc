@@ -72,8 +72,8 @@ Status add_chat_template(const Path& path, const std::string& source) {
 
 Status write_hf_model(const Checkpoint& model, DType to, const Path& folder) {
   const OutputType type = TRY(output_type(to));
-  const auto* llama = std::get_if<LlamaFields>(&model.config().own);
-  if (llama != nullptr && !llama->rope.freq_factors.empty()) {
+  const RopeConfig* rope = model.config().rope();
+  if (rope != nullptr && !rope->freq_factors.empty()) {
     return fail(ErrorCode::kUnsupported,
                 "its stretched RoPE is known only as a table, which config.json cannot hold");
   }

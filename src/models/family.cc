@@ -5,7 +5,8 @@
 namespace volant {
 
 std::span<const ModelFamily* const> model_families() {
-  static constexpr std::array<const ModelFamily*, 1> kFamilies = {&kLlamaFamily};
+  static constexpr std::array kFamilies = {&kGemma2Family,  &kGemma3Family, &kGpt2Family,  &kLlamaFamily,
+                                           &kMistralFamily, &kPhi3Family,   &kQwen2Family, &kQwen3Family};
   return kFamilies;
 }
 

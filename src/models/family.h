@@ -41,13 +41,21 @@ struct ModelFamily {
   std::string (*canonical_name)(const std::string& name) = nullptr;
   // Whether a tensor that is no part of the model may stand in a file (masks, buffers); null: none.
   bool (*may_be_left_over)(const std::string& name) = nullptr;
+  // Where several families share a GGUF architecture: whether the file is of this one; null: if no other
+  // claims it.
+  bool (*is_gguf_of)(const GgufFile& file) = nullptr;
+  // kUnsupported names what GGUF cannot hold of this model; null: it holds all.
+  Status (*check_gguf)(const ModelConfig& config) = nullptr;
+  // Positions beyond max_position_embeddings have no numbers.
+  bool has_learned_positions = false;
 };
 
 // All of them.
 std::span<const ModelFamily* const> model_families();
 
 // One for each family, in <family>.cc.
-extern const ModelFamily kLlamaFamily;
+extern const ModelFamily kGemma2Family, kGemma3Family, kGpt2Family, kLlamaFamily, kMistralFamily, kPhi3Family,
+    kQwen2Family, kQwen3Family;
 
 // Limits and fields that every family shares, for <family>.cc.
 Status check_range(const char* name, int64_t value, int64_t most);

@@ -1,26 +1,18 @@
-// The native Llama against the golden outputs (float64 reference): logits, losses and greedy ids, on every
+// The native models against the golden outputs (float64 reference): logits, losses and greedy ids, on every
 // instruction set that the processor has.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "kernels/kernels.h"
 #include "models/instances/native.h"
+#include "support/npy.h"
 #include "support/test_data.h"
 
 namespace volant {
 namespace {
 
-// A .npy file, version 1.0, float32, C order.
-std::vector<float> read_npy(const Path& path) {
-  const std::string bytes = read_file(path).value();
-  const size_t header =
-      10 + static_cast<uint8_t>(bytes[8]) + 256 * static_cast<size_t>(static_cast<uint8_t>(bytes[9]));
-  std::vector<float> numbers((bytes.size() - header) / 4);
-  std::memcpy(numbers.data(), bytes.data() + header, numbers.size() * 4);
-  return numbers;
-}
+using testing::read_npy;
 
 std::vector<int32_t> ids_of(const Json& list) {
   std::vector<int32_t> ids;
@@ -72,9 +64,11 @@ INSTANTIATE_TEST_SUITE_P(Host, EachIsa, ::testing::ValuesIn(host_kernels().begin
                          [](const auto& table) { return std::string(table.param->name); });
 
 TEST_P(EachIsa, TinyModelsGiveTheGoldenLogits) {
-  for (const char* name : {"tiny-llama-gqa", "tiny-llama3-rope"}) {
+  for (const char* name : {"tiny-gpt2", "tiny-gpt2-bare-names", "tiny-llama-gqa", "tiny-llama3-rope",
+                           "tiny-mistral", "tiny-qwen2", "tiny-qwen3"}) {
     SCOPED_TRACE(name);
-    VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name);
+    const bool bare = std::string_view(name) == "tiny-gpt2-bare-names";  // the same weights
+    VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + (bare ? "tiny-gpt2" : name));
     const auto model = load(golden_root->string() + "/models/" + name);
     const Json json = parse_json(read_file(golden / "golden.json").value()).value();
     const std::vector<int32_t> ids = ids_of(json.at("ids"));

@@ -2,17 +2,36 @@
 #pragma once
 #include <memory>
 
+#include "models/gemma.h"
+#include "models/gpt2.h"
 #include "models/llama.h"
+#include "models/mistral.h"
 #include "models/model.h"
+#include "models/phi3.h"
+#include "models/qwen2.h"
+#include "models/qwen3.h"
 
 namespace volant {
+
+// One overload for each alternative of ModelConfig::own.
+template <Ops O>
+struct MakeModel {
+  using Made = std::unique_ptr<Model<O>>;
+  const ModelConfig& config;
+  Made operator()(const Gemma2Fields&) const { return std::make_unique<Gemma2<O>>(config); }
+  Made operator()(const Gemma3Fields&) const { return std::make_unique<Gemma3<O>>(config); }
+  Made operator()(const Gpt2Fields&) const { return std::make_unique<Gpt2<O>>(config); }
+  Made operator()(const LlamaFields&) const { return std::make_unique<Llama<O>>(config); }
+  Made operator()(const MistralFields&) const { return std::make_unique<Mistral<O>>(config); }
+  Made operator()(const Phi3Fields&) const { return std::make_unique<Phi3<O>>(config); }
+  Made operator()(const Qwen2Fields&) const { return std::make_unique<Qwen2<O>>(config); }
+  Made operator()(const Qwen3Fields&) const { return std::make_unique<Qwen3<O>>(config); }
+};
 
 // Weights are empty until visit() has filled them.
 template <Ops O>
 std::unique_ptr<Model<O>> make_model(const ModelConfig& config) {
-  return std::visit(
-      [&]<class Own>(const Own&) -> std::unique_ptr<Model<O>> { return std::make_unique<Llama<O>>(config); },
-      config.own);
+  return std::visit(MakeModel<O>{config}, config.own);
 }
 
 }  // namespace volant

@@ -149,9 +149,14 @@ Result<ModelConfig> ModelConfig::from_gguf(const GgufFile& file) {
   const std::string name = TRY(file.get_string("general.architecture"));
   ModelConfig c;
   std::string supported;
+  c.family = nullptr;
   for (const ModelFamily* family : model_families()) {
     if (*family->gguf_architecture == 0) continue;
-    if (name == family->gguf_architecture) c.family = family;
+    const bool claims = family->is_gguf_of != nullptr && family->is_gguf_of(file);
+    if (name == family->gguf_architecture &&
+        (claims || (c.family == nullptr && family->is_gguf_of == nullptr)))
+      c.family = family;
+    if (family->is_gguf_of != nullptr) continue;  // another family names the architecture
     supported += (supported.empty() ? "" : ", ") + std::string(family->gguf_architecture);
   }
   if (c.family == nullptr)
@@ -183,6 +188,15 @@ Result<ModelConfig> ModelConfig::from_gguf(const GgufFile& file) {
   }
   TRY(c.family->read_gguf(file, c));
   return c;
+}
+
+const RopeConfig* ModelConfig::rope() const {
+  return std::visit(
+      [](const auto& fields) -> const RopeConfig* {
+        if constexpr (requires { fields.rope; }) return &fields.rope;
+        return nullptr;
+      },
+      own);
 }
 
 Json ModelConfig::to_json() const {

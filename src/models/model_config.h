@@ -9,7 +9,13 @@
 
 #include "base/json.h"
 #include "io/gguf.h"
+#include "models/gemma_fields.h"
+#include "models/gpt2_fields.h"
 #include "models/llama_fields.h"
+#include "models/mistral_fields.h"
+#include "models/phi3_fields.h"
+#include "models/qwen2_fields.h"
+#include "models/qwen3_fields.h"
 #include "models/tensor_spec.h"
 
 namespace volant {
@@ -38,11 +44,15 @@ struct ModelConfig {
   std::optional<int64_t> bos_token_id, pad_token_id;
   std::vector<int64_t> eos_token_ids;
 
-  std::variant<LlamaFields> own;  // of the family
+  std::variant<LlamaFields, Gemma2Fields, Gemma3Fields, Gpt2Fields, MistralFields, Phi3Fields, Qwen2Fields,
+               Qwen3Fields>
+      own;  // of the family
 
   // kUnsupported names an architecture or option that is not done here; it is never ignored.
   static Result<ModelConfig> from_json(const Json& config);
   static Result<ModelConfig> from_gguf(const GgufFile& file);
+  // Its rotary positions, those of layers that see all positions; null where it has none.
+  const RopeConfig* rope() const;
   // config.json of a Hugging Face folder.
   Json to_json() const;
   int64_t n_parameters() const;

@@ -48,14 +48,20 @@ TEST(ModelConfig, ReadsFieldsAndFillsInWhatMayBeMissing) {
 }
 
 TEST(ModelConfig, OptionsThatAreNotDoneAreRefusedByName) {
-  EXPECT_EQ(refusal("architectures", {"MambaForCausalLM"}),
-            "MambaForCausalLM is not supported: supported are LlamaForCausalLM");
-  EXPECT_THAT(refusal("attention_bias", true), HasSubstr("attention_bias"));
-  EXPECT_THAT(refusal("mlp_bias", true), HasSubstr("mlp_bias"));
+  EXPECT_EQ(
+      refusal("architectures", {"MambaForCausalLM"}),
+      "MambaForCausalLM is not supported: supported are Gemma2ForCausalLM, Gemma3ForCausalLM, GPT2LMHeadModel, "
+      "LlamaForCausalLM, MistralForCausalLM, Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM");
   EXPECT_THAT(refusal("hidden_act", "gelu"), HasSubstr("gelu"));
   EXPECT_THAT(refusal("sliding_window", 8), HasSubstr("sliding_window"));
-  EXPECT_THAT(refusal("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}), HasSubstr("yarn"));
-  EXPECT_THAT(refusal("rope_scaling", {{"type", "linear"}, {"factor", 4.0}}), HasSubstr("linear"));
+  EXPECT_THAT(refusal("rope_scaling", {{"rope_type", "dynamic"}, {"factor", 4.0}}), HasSubstr("dynamic"));
+  EXPECT_THAT(refusal("rope_scaling", {{"type", "longrope"}, {"factor", 4.0}}), HasSubstr("longrope"));
+  EXPECT_THAT(refusal("rope_scaling", {{"type", "linear"}, {"factor", 0.5}}), HasSubstr("factor"));
+  EXPECT_THAT(refusal("rope_scaling", {{"type", "linear"}, {"factor", 2.0}, {"strength", 3}}),
+              HasSubstr("strength"));
+  for (const char* option : {"attention_factor", "mscale", "mscale_all_dim", "beta_fast", "beta_slow"})
+    EXPECT_THAT(refusal("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}, {option, 2.0}}),
+                HasSubstr(option));
   EXPECT_THAT(refusal("rope_scaling", {{"rope_type", "llama3"}}), HasSubstr("factor"));
 }
 
@@ -108,7 +114,8 @@ TEST(ModelConfig, FrequenciesFollowThetaAndTheLlama3Rule) {
   ASSERT_EQ(plain.size(), 8U);
   for (size_t i = 0; i < 8; ++i) EXPECT_NEAR(plain[i], std::pow(10000.0, -static_cast<double>(i) / 8), 1e-7);
   RopeConfig stretched = rope_of(c);
-  stretched.scaling = Llama3RopeScaling{8, 1, 4, 64};
+  stretched.scaling =
+      RopeScaling{.type = RopeScaling::Type::kLlama3, .factor = 8, .original_max_position_embeddings = 64};
   const std::vector<float> scaled = stretched.inv_freq(c.head_dim);
   EXPECT_EQ(scaled[0], plain[0]);            // wave of 6 positions: short
   EXPECT_FLOAT_EQ(scaled[7], plain[7] / 8);  // wave of 19,869 positions: long

@@ -10,6 +10,7 @@
 #include <future>
 #include <thread>
 
+#include "support/scratch_dir.h"
 #include "support/test_data.h"
 
 namespace volant {
@@ -353,9 +354,11 @@ TEST(Engine, WhatCannotBeServedIsRefusedByName) {
     EXPECT_FALSE(opened);
     return opened ? std::string() : opened.error().to_string();
   };
-  EXPECT_THAT(refuse("tiny-mistral"),
-              HasSubstr("MistralForCausalLM is not supported: supported are LlamaForCausalLM"));
-  EXPECT_THAT(refuse("tiny-qwen2"), HasSubstr("Qwen2ForCausalLM"));
+  const testing::ScratchDir scratch;
+  ASSERT_TRUE(write_file_atomic(scratch / "config.json", R"({"architectures": ["MambaForCausalLM"]})"));
+  const auto unknown = Engine::open(scratch.path());
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().to_string(), HasSubstr("MambaForCausalLM is not supported: supported are "));
   EXPECT_THAT(refuse("nowhere"), HasSubstr("nowhere"));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "models/family.h"
 #include "models/make_model.h"
 #include "ops/torch/autograd.h"
 #include "ops/torch/memory.h"
@@ -64,6 +65,8 @@ struct TorchModel::State {
 
   Status check(const Batch& batch) const {
     TRY(check_ids(batch.tokens, config.vocab_size, "token ids"));
+    if (config.family->has_learned_positions)
+      TRY(check_ids(batch.pos, config.max_position_embeddings, "positions"));
     return check_ids(batch.out_rows, batch.n_rows(), "rows to read out");
   }
   // The rows read out, ready for the head.

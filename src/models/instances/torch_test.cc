@@ -12,6 +12,7 @@
 #include "io/safetensors.h"
 #include "models/checkpoint.h"
 #include "models/instances/native.h"
+#include "support/npy.h"
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
 
@@ -65,18 +66,27 @@ double mean_of(const Json& list) {
   return sum / static_cast<double>(list.as_array().size());
 }
 
-TEST(TorchModel, TinyLlamaGivesTheGoldenLoss) {
-  VOLANT_DATA_OR_SKIP(golden, "golden/tiny-llama-gqa/golden.json");
-  const Json json = parse_json(read_file(golden).value()).value();
-  Packed batch;
-  batch.add(ids_of(json.at("ids")));
-  const Path folder = *golden_root / "models/tiny-llama-gqa";
-  EXPECT_NEAR(mean_loss(torch_model(folder, false), batch), mean_of(json.at("nll")), 1e-4);
-  EXPECT_NEAR(mean_loss(torch_model(folder, true), batch), mean_of(json.at("nll")), 0.03);
+TEST(TorchModel, TinyModelsGiveTheGoldenLogitsAndLosses) {
+  for (const char* name :
+       {"tiny-gpt2", "tiny-llama-gqa", "tiny-llama3-rope", "tiny-mistral", "tiny-qwen2", "tiny-qwen3"}) {
+    SCOPED_TRACE(name);
+    VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name);
+    const Json json = parse_json(read_file(golden / "golden.json").value()).value();
+    Packed batch;
+    batch.add(ids_of(json.at("ids")));
+    const Path folder = *golden_root / "models" / name;
+    const TorchModel exact = torch_model(folder, false);
+    EXPECT_NEAR(mean_loss(exact, batch), mean_of(json.at("nll")), 1e-4);
+    EXPECT_NEAR(mean_loss(torch_model(folder, true), batch), mean_of(json.at("nll")), 0.03);
+    const std::vector<float> logits = exact.output(batch.view()).value(),
+                             expected = testing::read_npy(golden / "logits.npy");
+    ASSERT_EQ(logits.size() + logits.size() / batch.tokens.size(), expected.size());  // all but the last row
+    for (size_t i = 0; i < logits.size(); ++i) ASSERT_NEAR(logits[i], expected[i], 1e-4) << i;
+  }
 }
 
 TEST(TorchModel, RealModelsGiveTheGoldenLosses) {
-  for (const char* name : {"stories260K", "stories15M"}) {
+  for (const char* name : {"stories260K", "stories15M", "minimind2-small"}) {
     SCOPED_TRACE(name);
     VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name + "/logits.json");
     const Json json = parse_json(read_file(golden).value()).value();
@@ -105,7 +115,9 @@ ModelConfig random_config(Random& random) {
   LlamaFields own;
   own.rms_norm_eps = random.below(2) == 0 ? 1e-5 : 1e-6;
   own.rope.theta = random.below(2) == 0 ? 10000 : 500000;
-  if (random.below(3) == 0) own.rope.scaling = Llama3RopeScaling{8, 1, 4, 64};
+  if (random.below(3) == 0)
+    own.rope.scaling =
+        RopeScaling{.type = RopeScaling::Type::kLlama3, .factor = 8, .original_max_position_embeddings = 64};
   config.own = own;
   return config;
 }
