@@ -133,7 +133,7 @@ void add_suite_options(CLI::App& command, EvalFlags& flags) {
   command.add_option(
       "--suite", flags.suite,
       "FORMAT:PATH, a format of mmlu, gsm8k, humaneval, cmrc2018, squad; of your own rows: choice, "
-      "number, answer, reading, code, safety");
+      "number, answer, reading, code, text, safety");
   command
       .add_option("--shots", flags.tasks.shots,
                   "Suite: solved examples shown first; default: 5 of multiple choice, else 0")

@@ -1,6 +1,7 @@
 #include "eval/report/html.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace volant {
@@ -79,7 +80,22 @@ std::string html_page(const std::string& title, const std::string& subtitle, con
 }
 
 NumberStyle style_of_figure(const Figure& figure) {
-  const bool share = figure.estimate.low >= 0 && figure.estimate.high <= 1 && figure.name != "bits_per_byte";
+  // Figures that are no share of anything, whatever their values.
+  constexpr std::array<std::string_view, 13> kNumbers{"bits_per_byte",
+                                                      "perplexity",
+                                                      "log_loss",
+                                                      "brier_score",
+                                                      "matthews_correlation",
+                                                      "kappa",
+                                                      "bleu",
+                                                      "chrf",
+                                                      "mean_squared_error",
+                                                      "mean_absolute_error",
+                                                      "r_squared",
+                                                      "roc_auc",
+                                                      "average_precision"};
+  const bool share = figure.estimate.low >= 0 && figure.estimate.high <= 1 &&
+                     std::ranges::find(kNumbers, figure.name) == kNumbers.end();
   return share ? NumberStyle{1, 100, " %"} : NumberStyle{};
 }
 

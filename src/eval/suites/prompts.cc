@@ -42,6 +42,8 @@ Block block_of(SuiteKind kind, const SuiteRow& row) {
         return {"文章：" + row.context + "\n问题：" + row.question + "\n答案：", reference};
       return {"Passage: " + row.context + "\nQuestion: " + row.question + "\nAnswer:", " " + reference};
     }
+    case SuiteKind::kText:
+      return {row.question, "\n" + reference};
     case SuiteKind::kCode:
     case SuiteKind::kSafety:
       return {row.question, reference};
@@ -62,6 +64,7 @@ std::string_view instruction_of(SuiteKind kind, bool chinese) {
       return "Answer with the shortest span of the passage that answers the question, and nothing else.";
     case SuiteKind::kCode:
       return "Complete this Python function. Reply with one code block that holds the whole function.";
+    case SuiteKind::kText:
     case SuiteKind::kSafety:
       break;
   }
@@ -118,6 +121,8 @@ std::vector<std::string> suite_stops(SuiteKind kind) {
     case SuiteKind::kReading:
     case SuiteKind::kChoice:
       return {"\n"};
+    case SuiteKind::kText:
+      return {"\n\n"};
     case SuiteKind::kSafety:
       break;
   }

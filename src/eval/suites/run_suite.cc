@@ -8,9 +8,13 @@
 #include "base/stop.h"
 #include "eval/bootstrap.h"
 #include "eval/metrics/answer_match.h"
+#include "eval/metrics/bleu.h"
+#include "eval/metrics/chrf.h"
+#include "eval/metrics/rouge.h"
 #include "eval/significance.h"
 #include "eval/suites/ask.h"
 #include "eval/suites/prompts.h"
+#include "text/unicode.h"
 
 namespace volant {
 namespace {
@@ -22,6 +26,8 @@ constexpr double kSampledTemperature = 0.8;
 struct Outcome {
   std::map<std::string, double> scores;
   std::string answered;
+  BleuCounts bleu = {};  // of text
+  ChrfCounts chrf = {};
 };
 
 const char* main_figure(SuiteKind kind) {
@@ -34,6 +40,8 @@ const char* main_figure(SuiteKind kind) {
       return "exact_match";
     case SuiteKind::kCode:
       return "pass_at_1";
+    case SuiteKind::kText:
+      return "rouge_l";
     case SuiteKind::kSafety:
       break;
   }
@@ -49,6 +57,7 @@ int answer_tokens(SuiteKind kind, const SuiteOptions& options) {
       return 320;
     case SuiteKind::kCode:
       return 384;
+    case SuiteKind::kText:
     case SuiteKind::kSafety:
       return 128;
     case SuiteKind::kAnswer:
@@ -107,6 +116,43 @@ Result<bool> passes(const SuiteRow& row, const std::string& answer, const SuiteO
   return run.status == 0 && run.signal == 0 && !run.timed_out;
 }
 
+// Chinese where most of the reference's words are: cut by character then.
+BleuTokens tokens_for(const std::string& reference) {
+  const std::u32string text = to_code_points(reference);
+  return 2 * std::ranges::count_if(text, is_han) > static_cast<ptrdiff_t>(text.size()) ? BleuTokens::kZh
+                                                                                       : BleuTokens::k13a;
+}
+
+Result<Outcome> score_text(const SuiteRow& row, const std::string& text) {
+  Outcome outcome{.scores = {}, .answered = text};
+  outcome.bleu = TRY(bleu_counts(text, row.references, tokens_for(row.references.front())));
+  outcome.chrf = TRY(chrf_counts(text, row.references));
+  double& best = outcome.scores["rouge_l"];
+  for (const std::string& reference : row.references) best = std::max(best, TRY(rouge_l(text, reference)).f1);
+  return outcome;
+}
+
+// BLEU and chrF are of the whole: sums over rows, not means of scores.
+template <class Counts>
+Result<Estimate> corpus_figure(const std::vector<Outcome>& outcomes, Counts Outcome::*counts,
+                               double (*score)(const Counts&), const SuiteOptions& options) {
+  const RowMetric metric = [&](std::span<const size_t> rows) -> Result<double> {
+    Counts sum;
+    for (const size_t row : rows) sum += outcomes[row].*counts;
+    return score(sum);
+  };
+  return bootstrap(outcomes.size(), metric, {.samples = options.bootstrap_samples, .seed = options.seed});
+}
+
+Status add_corpus_figures(const std::vector<Outcome>& outcomes, const SuiteOptions& options,
+                          EvalReport& report) {
+  const auto whole_bleu = [](const BleuCounts& counts) { return bleu(counts); };
+  report.figures.push_back(
+      {"bleu", TRY(corpus_figure<BleuCounts>(outcomes, &Outcome::bleu, whole_bleu, options))});
+  report.figures.push_back({"chrf", TRY(corpus_figure<ChrfCounts>(outcomes, &Outcome::chrf, chrf, options))});
+  return {};
+}
+
 // Scores of one row's answers (several of code only).
 Result<Outcome> score_answers(const Suite& suite, const SuiteRow& row,
                               std::span<const GenerateResult> answers, const SuiteOptions& options,
@@ -122,6 +168,8 @@ Result<Outcome> score_answers(const Suite& suite, const SuiteRow& row,
           suite.format == "cmrc2018" ? cmrc_score(line, row.references) : squad_score(line, row.references);
       return Outcome{{{"exact_match", score.exact_match}, {"f1", score.f1}}, line};
     }
+    case SuiteKind::kText:
+      return score_text(row, text);
     case SuiteKind::kSafety:
       return Outcome{{{"refusal_rate", is_refusal(text) ? 1 : 0}}, text};
     case SuiteKind::kCode: {
@@ -249,6 +297,7 @@ Result<EvalReport> run_suite(Engine& engine, const Suite& suite, const SuiteOpti
     for (const auto& [name, score] : outcomes[i].scores) report.row_scores[name].push_back(score);
   }
   TRY(add_figures(suite, options, report));
+  if (suite.kind == SuiteKind::kText) TRY(add_corpus_figures(outcomes, options, report));
   add_examples(suite, outcomes, options, report);
   report.settings = {{"kind", suite_kind_name(suite.kind)},
                      {"shots", shots_of(suite, options)},

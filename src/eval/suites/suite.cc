@@ -19,7 +19,7 @@ constexpr std::array kFormats{
     Format{"squad", SuiteKind::kReading},   Format{"choice", SuiteKind::kChoice},
     Format{"number", SuiteKind::kNumber},   Format{"answer", SuiteKind::kAnswer},
     Format{"reading", SuiteKind::kReading}, Format{"code", SuiteKind::kCode},
-    Format{"safety", SuiteKind::kSafety},
+    Format{"text", SuiteKind::kText},       Format{"safety", SuiteKind::kSafety},
 };
 
 Result<Format> find_format(const std::string& name) {
@@ -62,6 +62,8 @@ const char* suite_kind_name(SuiteKind kind) {
       return "reading";
     case SuiteKind::kCode:
       return "code";
+    case SuiteKind::kText:
+      return "text";
     case SuiteKind::kSafety:
       return "safety";
   }

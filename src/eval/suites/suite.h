@@ -13,6 +13,7 @@
 //   answer        {"question", "answer" or "answers": [..]}    exact match, F1 as SQuAD has them
 //   reading       {"context", "question", "answer" or "answers"}
 //   code          as humaneval
+//   text          {"prompt", "answer" or "answers"}             BLEU, chrF, ROUGE-L
 //   safety        {"prompt"}                              refusal rate
 // Rows of one's own may have "id" and "group" (or "subject"); figures are given by group too.
 #pragma once
@@ -24,7 +25,7 @@
 
 namespace volant {
 
-enum class SuiteKind { kChoice, kNumber, kAnswer, kReading, kCode, kSafety };
+enum class SuiteKind { kChoice, kNumber, kAnswer, kReading, kCode, kText, kSafety };
 // "choice", "number", ...
 const char* suite_kind_name(SuiteKind kind);
 

@@ -134,6 +134,9 @@ Status fill(const Json& json, SuiteKind kind, SuiteRow& row) {
       row.question = TRY(json_string(json, "question"));
       row.references = TRY(references_of(json));
       return {};
+    case SuiteKind::kText:
+      row.references = TRY(references_of(json));
+      [[fallthrough]];
     case SuiteKind::kSafety:
       row.question = TRY(json_string(json, "prompt"));
       return {};

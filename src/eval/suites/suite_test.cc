@@ -184,6 +184,26 @@ TEST(RunSuite, AnswersAreScoredAndTheReportRoundTrips) {
   EXPECT_EQ(same.figures[0].p_value, 1);
 }
 
+TEST(RunSuite, TextIsScoredOverTheWhole) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const ScratchDir dir;
+  const auto engine = Engine::open(model).value();
+  GenerateRequest request{.prompt = engine->tokenizer().encode("Once upon a time"), .max_tokens = 24};
+  request.sampling.temperature = 0;
+  const std::string told = engine->generate(request).value().text;
+  const Path rows =
+      write(dir, "own.jsonl",
+            dump_json(JsonObject{{"prompt", "Once upon a time"}, {"answers", JsonArray{told, "x"}}}) + "\n" +
+                dump_json(JsonObject{{"prompt", "Once upon a time"}, {"answer", told}}) + "\n");
+  const EvalReport report =
+      run_suite(*engine, load_suite("text:" + rows.string()).value(), {.max_tokens = 24}).value();
+  ASSERT_EQ(report.figures.size(), 3);
+  EXPECT_EQ(report.figures[1].name, "bleu");
+  EXPECT_NEAR(report.figures[1].estimate.value, 100, 1e-9);
+  EXPECT_NEAR(report.figures[2].estimate.value, 100, 1e-9);
+  EXPECT_THAT(report.row_scores.at("rouge_l"), ElementsAre(1, 1));
+}
+
 TEST(RunSuite, WhatCannotBeAskedIsRefused) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
   const auto engine = Engine::open(model).value();

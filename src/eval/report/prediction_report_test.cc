@@ -1,0 +1,126 @@
+#include "eval/report/prediction_report.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "base/random.h"
+#include "eval/report/compare.h"
+
+namespace volant {
+namespace {
+
+using ::testing::HasSubstr;
+
+Estimate figure(const EvalReport& report, const std::string& name) {
+  const auto found = std::ranges::find(report.figures, name, &Figure::name);
+  EXPECT_NE(found, report.figures.end()) << name;
+  return found == report.figures.end() ? Estimate{} : found->estimate;
+}
+
+// Rows of a calibrated classifier: the truth is drawn from the stated probabilities.
+struct Drawn {
+  std::vector<int32_t> truth;
+  std::vector<double> probabilities;
+};
+Drawn draw(int n, int32_t n_classes) {
+  Random random(11);
+  Drawn rows;
+  for (int i = 0; i < n; ++i) {
+    std::vector<double> p;
+    double sum = 0;
+    for (int32_t c = 0; c < n_classes; ++c) {
+      p.push_back(std::pow(random.uniform(), 3));
+      sum += p.back();
+    }
+    double at = random.uniform() * sum;
+    int32_t truth = 0;
+    while (truth + 1 < n_classes && at >= p[static_cast<size_t>(truth)])
+      at -= p[static_cast<size_t>(truth++)];
+    rows.truth.push_back(truth);
+    for (const double value : p) rows.probabilities.push_back(value / sum);
+  }
+  return rows;
+}
+
+TEST(ClassificationReport, TwoClassesHaveEveryFigureInsideItsInterval) {
+  const Drawn rows = draw(600, 2);
+  const EvalReport report =
+      classification_report(
+          {.truth = rows.truth, .probabilities = rows.probabilities, .classes = {"no", "yes"}},
+          {.samples = 200})
+          .value();
+  for (const char* name : {"accuracy", "balanced_accuracy", "f1_macro", "matthews_correlation", "log_loss",
+                           "precision", "recall", "roc_auc", "average_precision", "brier_score"}) {
+    const Estimate e = figure(report, name);
+    EXPECT_LT(e.low, e.value) << name;
+    EXPECT_GT(e.high, e.value) << name;
+  }
+  EXPECT_LT(figure(report, "calibration_error").value, 0.08);  // calibrated by construction
+  ASSERT_EQ(report.groups.size(), 2);
+  EXPECT_EQ(report.groups[0].rows + report.groups[1].rows, 600);
+  EXPECT_EQ(report.confusion.counts.size(), 4);
+  EXPECT_GT(report.roc.size(), 100);
+  EXPECT_TRUE(report.notes.empty());
+  EXPECT_EQ(report_from_json(to_json(report)).value().row_scores, report.row_scores);
+}
+
+TEST(ClassificationReport, ManyClassesAndAMissingOne) {
+  const Drawn rows = draw(300, 4);
+  ClassPredictions given{
+      .truth = rows.truth, .probabilities = rows.probabilities, .classes = {"a", "b", "c", "d"}};
+  const EvalReport report = classification_report(given, {.samples = 100}).value();
+  EXPECT_GT(figure(report, "roc_auc").low, 0.5);
+  std::vector<int32_t> without_d = rows.truth;
+  std::ranges::replace(without_d, 3, 0);
+  given.truth = without_d;
+  const EvalReport missing = classification_report(given, {.samples = 100}).value();
+  ASSERT_EQ(missing.notes.size(), 1);
+  EXPECT_THAT(missing.notes[0], HasSubstr("roc_auc is left out: class 3"));
+}
+
+TEST(ClassificationReport, TwoModelsAreComparedInPairs) {
+  const Drawn rows = draw(500, 2);
+  std::vector<double> noisy = rows.probabilities;
+  for (size_t i = 0; i < noisy.size(); i += 2) noisy[i + 1] = 1 - (noisy[i] = 0.5 + 0.2 * (noisy[i] - 0.5));
+  const std::vector<std::string> names{"no", "yes"};
+  const EvalReport good =
+      classification_report({.truth = rows.truth, .probabilities = rows.probabilities, .classes = names},
+                            {.samples = 100})
+          .value();
+  const EvalReport vague =
+      classification_report({.truth = rows.truth, .probabilities = noisy, .classes = names}, {.samples = 100})
+          .value();
+  const Comparison comparison = compare_reports(good, vague).value();
+  const auto loss = std::ranges::find(comparison.figures, "log_loss", &FigureComparison::name);
+  ASSERT_NE(loss, comparison.figures.end());
+  EXPECT_TRUE(loss->paired);
+  EXPECT_EQ(loss->verdict, Verdict::kWorse);
+  EXPECT_EQ(comparison.figures[0].p_value, 1);  // the same classes are predicted
+}
+
+TEST(RegressionReport, FiguresAreThoseOfTheMetrics) {
+  const std::vector<double> truth{1, 2, 3, 4}, predicted{1, 2, 3, 6}, same{2, 2, 2, 2};
+  const EvalReport report = regression_report(truth, predicted).value();
+  EXPECT_EQ(figure(report, "mean_squared_error").value, 1);
+  EXPECT_EQ(figure(report, "mean_absolute_error").value, 0.5);
+  EXPECT_NEAR(figure(report, "r_squared").value, 0.2, 1e-12);
+  EXPECT_FALSE(report.figures[0].higher_is_better);
+  const EvalReport flat = regression_report(same, predicted).value();
+  EXPECT_EQ(flat.figures.size(), 2);
+  EXPECT_THAT(flat.notes[0], HasSubstr("r_squared is left out"));
+  EXPECT_FALSE(regression_report(truth, same, {"one"}));
+}
+
+TEST(ClassificationReport, BadInputIsNamed) {
+  const std::vector<int32_t> truth{0, 1};
+  const std::vector<double> p{0.5, 0.5, 0.9, 0.2};
+  EXPECT_THAT(
+      classification_report({.truth = truth, .probabilities = p, .classes = {"a", "b"}}).error().message,
+      HasSubstr("row 1 sums to 1.1"));
+  EXPECT_THAT(classification_report({.truth = truth, .probabilities = p, .classes = {"a"}}).error().message,
+              HasSubstr("2 to"));
+}
+
+}  // namespace
+}  // namespace volant
