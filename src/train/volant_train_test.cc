@@ -1,15 +1,10 @@
 // The real program, started as a child: a whole run, stopped, killed with SIGKILL and started again.
 #include <gtest/gtest.h>
 
-#include <csignal>
-#include <thread>
-
 #include "data/token_shard.h"
-#include "io/jsonl.h"
-#include "io/process.h"
 #include "models/checkpoint.h"
-#include "support/scratch_dir.h"
 #include "support/test_data.h"
+#include "train/test_run.h"
 #include "train/train_state.h"
 
 namespace volant {
@@ -56,43 +51,13 @@ class VolantTrain : public ::testing::Test {
             {"n_threads", 1}};
   }
 
-  Path make_run(const std::string& name, const JsonObject& job) const {
-    EXPECT_TRUE(write_file_atomic(scratch_ / name / "job.json", dump_json(job)));
-    return scratch_ / name;
-  }
-  Process start(const Path& run) const {
-    ProcessOptions options;
-    options.arguments = {(program_dir() / "volant-train").string(), "--job", (run / "job.json").string()};
-    options.stderr_file = run / "stderr.txt";
-    return Process::start(options).value();
-  }
-  ProcessExit finish(const Path& run) const { return start(run).wait().value(); }
+  Path make_run(const std::string& name, const JsonObject& job) const { return runs_.make(name, job); }
+  static Process start(const Path& run) { return testing::TrainRuns::start(run); }
+  static ProcessExit finish(const Path& run) { return testing::TrainRuns::finish(run); }
+  static std::vector<Json> events(const Path& run) { return testing::TrainRuns::events(run); }
 
-  static std::vector<Json> events(const Path& run) { return read_jsonl(run / "events.jsonl").value(); }
-  // type, step and what was computed; times left out.
-  static std::vector<std::string> curve(const Path& run) {
-    std::vector<std::string> lines;
-    for (const Json& event : events(run)) {
-      const std::string type = json_string(event, "type").value();
-      if (type == "start" || type == "resume" || type == "end") continue;
-      std::string line = type;
-      for (const char* key : {"step", "loss", "lr", "grad_norm", "tokens", "bits_per_byte", "best"})
-        if (const Json* value = json_find(event, key)) line += " " + dump_json(*value);
-      lines.push_back(line);
-    }
-    return lines;
-  }
-  // Waits until the run has written `lines` events, then sends the signal.
-  static void signal_after(Process& process, const Path& run, int lines, int signal) {
-    for (int i = 0; i < 4000; ++i) {
-      const auto text = read_file(run / "events.jsonl");
-      if (text && std::count(text->begin(), text->end(), '\n') >= lines) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    process.send_signal(signal);
-  }
-
-  testing::ScratchDir scratch_;
+  testing::TrainRuns runs_;
+  Path scratch_ = runs_.folder();
   Path tokenizer_;
 };
 
@@ -125,55 +90,14 @@ TEST_F(VolantTrain, KilledAtAnyMomentTheCurveGoesOnBitForBit) {
   both_cores["n_threads"] = 2;
   both_cores["steps"] = 30;
   both_cores["evaluate_every"] = 10;
-  const Path whole = make_run("whole", both_cores), broken = make_run("broken", both_cores);
-  ASSERT_EQ(finish(whole).status, 0);
-  for (const int lines : {4, 12, 25}) {
-    Process process = start(broken);
-    signal_after(process, broken, lines, SIGKILL);
-    (void)process.wait();
-  }
-  ASSERT_EQ(finish(broken).status, 0) << read_file(broken / "stderr.txt").value_or("");
-  EXPECT_EQ(curve(broken), curve(whole));
-  EXPECT_EQ(read_file(broken / "model/model.safetensors").value(),
-            read_file(whole / "model/model.safetensors").value());
-}
-
-TEST_F(VolantTrain, EveryOptimizerAndAverageGoesOnBitForBit) {
-  for (const std::string& name : optimizer_names()) {
-    SCOPED_TRACE(name);
-    JsonObject some = job();
-    some["optimizer"] = name;
-    some["lr"] = 1e-3;
-    some["steps"] = 16;
-    some["evaluate_every"] = 4;
-    some["checkpoint_every"] = 4;
-    some["schedule"] = name == "sgd" ? "plateau" : "one_cycle";
-    some["label_smoothing"] = 0.05;
-    some["z_loss"] = 1e-4;
-    some["neftune_alpha"] = 3;
-    if (name == "lion") {
-      some["average_last"] = 2;
-      some["finish_with"] = "average";
-    } else {
-      some["ema_decay"] = 0.9;
-    }
-    const Path whole = make_run("whole-" + name, some), broken = make_run("broken-" + name, some);
-    ASSERT_EQ(finish(whole).status, 0) << read_file(whole / "stderr.txt").value_or("");
-    Process process = start(broken);
-    signal_after(process, broken, 10, SIGKILL);
-    (void)process.wait();
-    ASSERT_EQ(finish(broken).status, 0) << read_file(broken / "stderr.txt").value_or("");
-    EXPECT_EQ(curve(broken), curve(whole));
-    EXPECT_EQ(read_file(broken / "model/model.safetensors").value(),
-              read_file(whole / "model/model.safetensors").value());
-  }
+  runs_.expect_exact_resume(both_cores, {4, 12, 25});
 }
 
 TEST_F(VolantTrain, SigtermSavesACheckpointAndGoesOnLater) {
   const Path whole = make_run("whole", job()), stopped = make_run("stopped", job());
   ASSERT_EQ(finish(whole).status, 0);
   Process process = start(stopped);
-  signal_after(process, stopped, 13, SIGTERM);
+  testing::TrainRuns::signal_after(process, stopped, 13, SIGTERM);
   ASSERT_EQ(process.wait().value().status, 130);
   const auto all = events(stopped);
   EXPECT_EQ(json_string(all.back(), "status").value(), "stopped");
