@@ -45,8 +45,8 @@ Status read_model(const Json& json, const Path& folder, TrainJob& job) {
 }
 
 Status read_data(const Json& json, const Path& folder, TrainJob& job) {
-  static const std::array<std::string, 5> kKeys = {"train_shard", "validation_shard", "train_rows",
-                                                   "validation_rows", "toy_arithmetic"};
+  static const std::array<std::string, 6> kKeys = {"sampled",    "train_shard",     "validation_shard",
+                                                   "train_rows", "validation_rows", "toy_arithmetic"};
   const Json& data = *TRY(object_of(json, "data"));
   TRY(check_keys(data.as_object(), kKeys, " in 'data'"));
   TRY(read_path(data, "train_shard", folder, job.train_shard));
@@ -59,6 +59,13 @@ Status read_data(const Json& json, const Path& folder, TrainJob& job) {
     job.toy_arithmetic = TRY(parse_toy_arithmetic(*toy));
     job.train_rows = folder / "toy_train.jsonl";
     job.validation_rows = folder / "toy_validation.jsonl";
+  }
+  if (const Json* sampled = json_find(data, "sampled"); sampled != nullptr) {
+    if (!job.train_shard.empty() || !job.validation_shard.empty())
+      return fail(ErrorCode::kInvalidArgument, "'data': expected either 'sampled' or shards, got both");
+    job.sampled = TRY(parse_sampled_corpus(*sampled, folder));
+    job.train_shard = folder / "sampled_train";
+    if (job.sampled->n_validation > 0) job.validation_shard = folder / "sampled_validation";
   }
   const bool pretrain = job.objective == TrainJob::Objective::kPretrain;
   if ((pretrain ? job.train_shard : job.train_rows).empty())
@@ -107,8 +114,19 @@ Status read_own(const Json& json, std::string_view key, bool used, Result<Settin
   return {};
 }
 
-Status read_objectives(const Json& json, TrainJob& job) {
+Status read_objectives(const Json& json, const Path& folder, TrainJob& job) {
   using Objective = TrainJob::Objective;
+  if (const Json* distil = json_find(json, "distil"); distil != nullptr) {
+    const bool sft = job.objective == Objective::kSft;
+    if (!sft && job.objective != Objective::kPretrain)
+      return fail(ErrorCode::kInvalidArgument, "'distil' is of no use with this objective: leave it out");
+    job.distil = TRY(parse_distil_job(*distil, folder));
+    if (job.distil->from == "sequences") {
+      if (!sft) return fail(ErrorCode::kInvalidArgument, "'from': \"sequences\" needs the objective \"sft\"");
+      job.prompt_rows = job.train_rows;
+      job.train_rows = folder / "teacher_rows.jsonl";
+    }
+  }
   TRY(read_own(json, "preference", job.objective == Objective::kPreference, parse_preference_job,
                job.preference));
   return read_own(json, "grpo", job.objective == Objective::kGrpo, parse_grpo_job, job.grpo);
@@ -154,6 +172,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "beta2",
                                                  "checkpoint_every",
                                                  "data",
+                                                 "distil",
                                                  "dtype",
                                                  "ema_decay",
                                                  "epochs",
@@ -206,9 +225,9 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   TRY(read_word(json, "save_dtype", kSaveTypes, job.save_dtype));
   TRY(read_word(json, "finish_with", kFinish, job.finish_with));
   TRY(read_optimizer(json, job));
-  TRY(read_objectives(json, job));
   TRY(read_model(json, folder, job));
   TRY(read_data(json, folder, job));
+  TRY(read_objectives(json, folder, job));
   TRY(read_schedule(json, job));
   return job;
 }

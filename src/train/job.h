@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "io/file.h"
+#include "train/distil_job.h"
 #include "train/grpo_job.h"
 #include "train/preference_job.h"
 #include "train/toy_arithmetic.h"
@@ -25,6 +26,10 @@ struct TrainJob {
 
   // Rows made here in place of files: train_rows and validation_rows are then in the run's folder.
   std::optional<ToyArithmetic> toy_arithmetic;
+  std::optional<SampledCorpus> sampled;  // shards likewise
+  Path prompt_rows;  // of distillation from sequences: train_rows are the teacher's answers to these
+
+  std::optional<DistilJob> distil;  // of pretraining and fine-tuning
 
   GrpoJob grpo;
   PreferenceJob preference;

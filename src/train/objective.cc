@@ -3,13 +3,29 @@
 #include "train/objectives/grpo.h"
 #include "train/objectives/language.h"
 #include "train/objectives/preference.h"
+#include "train/teacher_data.h"
 
 namespace volant {
 
+namespace {
+
+// What a run makes itself before it learns from it, once.
+Status make_data(const TrainJob& job, const Tokenizer* tokenizer) {
+  const auto made = [](const Path& file) { return std::filesystem::exists(file); };
+  if (job.toy_arithmetic && !made(job.train_rows))
+    TRY(write_toy_arithmetic(*job.toy_arithmetic, job.train_rows, job.validation_rows));
+  if (job.sampled && tokenizer != nullptr && !made(Path(job.train_shard.string() + ".bin")))
+    TRY(write_sampled_corpus(*job.sampled, *tokenizer, job.n_threads, job.train_shard, job.validation_shard));
+  if (!job.prompt_rows.empty() && !made(job.train_rows))
+    TRY(write_teacher_rows(*job.distil, job.seed, job.n_threads, job.prompt_rows, job.train_rows));
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& context) {
   const TrainJob& job = context.job;
-  if (job.toy_arithmetic && !std::filesystem::exists(job.train_rows))
-    TRY(write_toy_arithmetic(*job.toy_arithmetic, job.train_rows, job.validation_rows));
+  TRY(make_data(job, context.tokenizer));
   switch (job.objective) {
     case TrainJob::Objective::kGrpo:
       return make_grpo_objective(context);

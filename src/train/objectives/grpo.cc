@@ -6,20 +6,17 @@
 #include <optional>
 
 #include "base/digest.h"
-#include "data/messages.h"
-#include "io/jsonl.h"
 #include "train/interval.h"
 #include "train/model_folder.h"
 #include "train/objectives/language.h"
 #include "train/objectives/policy_loss.h"
 #include "train/objectives/reward.h"
+#include "train/prompt_rows.h"
 #include "train/rollouts.h"
 #include "train/row_order.h"
 
 namespace volant {
 namespace {
-
-constexpr uint64_t kMaxRows = 1 << 20;
 
 struct Prompt {
   std::vector<int32_t> ids;
@@ -113,7 +110,7 @@ class GrpoObjective final : public Objective {
   GrpoObjective(const TrainJob& job, Reward reward, Rollouts rollouts)
       : job_(job), how_(job.grpo), reward_(std::move(reward)), rollouts_(std::move(rollouts)) {}
   Result<std::vector<Prompt>> read_prompts(const Path& file) const;
-  Result<Prompt> read_prompt(const Json& row) const;
+  Result<Prompt> read_prompt(const PromptRow& row) const;
   // New answers to the next prompts, with their rewards and advantages.
   Status sample(TorchModel& model);
   std::vector<Part> parts() const;
@@ -143,8 +140,6 @@ Result<std::unique_ptr<Objective>> GrpoObjective::make(const ObjectiveContext& c
   std::unique_ptr<GrpoObjective> objective(
       new GrpoObjective(job, TRY(Reward::make(job.grpo.reward, job.grpo.pattern)), std::move(rollouts)));
   objective->train_ = TRY(objective->read_prompts(job.train_rows));
-  if (objective->train_.empty())
-    return fail(ErrorCode::kInvalidArgument, "expected prompts, got none").at(job.train_rows.string());
   if (!job.validation_rows.empty())
     objective->validation_ = TRY(objective->read_prompts(job.validation_rows));
   objective->order_.emplace(objective->train_.size(), job.seed);
@@ -152,24 +147,14 @@ Result<std::unique_ptr<Objective>> GrpoObjective::make(const ObjectiveContext& c
   return std::unique_ptr<Objective>(std::move(objective));
 }
 
-Result<Prompt> GrpoObjective::read_prompt(const Json& row) const {
-  JsonArray messages;
-  const Json *prompt = json_find(row, "prompt"), *turns = json_find(row, "messages");
-  if (prompt != nullptr && prompt->is_string()) {
-    messages.push_back(message_of("user", prompt->as_string()));
-  } else if (prompt != nullptr || turns != nullptr) {
-    messages = TRY(canonical_messages(prompt != nullptr ? *prompt : *turns));
-    if (!messages.empty() && TRY(json_string(messages.back(), "role")) == "assistant") messages.pop_back();
-  }
-  if (messages.empty())
-    return fail(ErrorCode::kParse, "expected 'prompt' (a text or messages) or 'messages', and 'answer'");
-  const Json* answer = json_find(row, "answer");
+Result<Prompt> GrpoObjective::read_prompt(const PromptRow& row) const {
+  const Json* answer = json_find(row.row, "answer");
   if (answer == nullptr || !(answer->is_string() || answer->is_number()))
     return fail(ErrorCode::kParse, "'answer': expected a text or a number");
   Prompt result;
   result.answer = answer->is_string() ? std::string(answer->as_string()) : dump_json(*answer);
   TRY(reward_.check(result.answer));
-  result.ids = TRY(rollouts_.engine().encode_chat(messages));
+  result.ids = TRY(rollouts_.engine().encode_chat(row.messages));
   if (std::ssize(result.ids) >= job_.max_seq_len)
     return fail(ErrorCode::kInvalidArgument,
                 "the prompt has {} tokens: no room for an answer in max_seq_len {}", result.ids.size(),
@@ -179,18 +164,14 @@ Result<Prompt> GrpoObjective::read_prompt(const Json& row) const {
 }
 
 Result<std::vector<Prompt>> GrpoObjective::read_prompts(const Path& file) const {
-  JsonlReader reader = TRY(JsonlReader::open(file));
+  const std::vector<PromptRow> rows = TRY(read_prompt_rows(file));
   std::vector<Prompt> prompts;
-  while (true) {
-    const std::optional<Json> row = TRY(reader.next());
-    if (!row) return prompts;
-    auto prompt = read_prompt(*row);
-    const auto place = [&] { return fmt::format("{}:{}", file.string(), reader.line()); };
-    if (!prompt) return std::move(prompt).error().at(place());
-    if (prompts.size() == kMaxRows)
-      return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(place());
+  for (const PromptRow& row : rows) {
+    auto prompt = read_prompt(row);
+    if (!prompt) return std::move(prompt).error().at(row.place);
     prompts.push_back(std::move(*prompt));
   }
+  return prompts;
 }
 
 Status GrpoObjective::sample(TorchModel& model) {

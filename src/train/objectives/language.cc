@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numbers>
+#include <optional>
 
 #include "base/log.h"
 #include "train/model_folder.h"
+#include "train/teacher_data.h"
 
 namespace volant {
 namespace {
@@ -38,12 +40,15 @@ class LanguageObjective final : public Objective {
   Status load(const ModelConfig& config);
   BatchOptions options() const;
   std::vector<TrainBatch> next_batches();
+  // Adds a batch's loss and, with a teacher, the two losses that it is made of.
+  Status learn(TorchModel& model, const TrainBatch& part, float scale, TorchModel::DistilLoss& sums);
 
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
   std::unique_ptr<Examples> train_, validation_;
   std::vector<int32_t> token_bytes_;
   std::unique_ptr<Batches> batches_;
+  std::optional<TorchModel> teacher_;
 };
 
 Result<std::unique_ptr<Objective>> LanguageObjective::make(const ObjectiveContext& context) {
@@ -79,6 +84,16 @@ Status LanguageObjective::load(const ModelConfig& config) {
     validation_.reset();
   }
   batches_ = std::make_unique<Batches>(*train_, options());
+  if (!job_.distil || job_.distil->from != "logits") return {};
+  TRY(check_same_vocabulary(tokenizer_, *TRY(load_tokenizer(job_.distil->teacher))));
+  teacher_ = TRY(open_torch_model(job_.distil->teacher, trains_in_bf16(job_)));
+  if (teacher_->config().vocab_size != config.vocab_size ||
+      teacher_->config().max_position_embeddings < job_.max_seq_len)
+    return fail(ErrorCode::kInvalidArgument,
+                "expected a teacher with vocab_size {} and {} positions or more, got {} and {}",
+                config.vocab_size, job_.max_seq_len, teacher_->config().vocab_size,
+                teacher_->config().max_position_embeddings)
+        .at(job_.distil->teacher.string());
   return {};
 }
 
@@ -117,6 +132,7 @@ std::vector<TrainBatch> LanguageObjective::next_batches() {
 
 Result<StepLoss> LanguageObjective::step(TorchModel& model) {
   StepLoss result;
+  TorchModel::DistilLoss sums;
   std::vector<TrainBatch> parts;
   double weight = 0;
   for (int tries = 0; weight <= 0; ++tries) {
@@ -129,13 +145,28 @@ Result<StepLoss> LanguageObjective::step(TorchModel& model) {
   }
   for (const TrainBatch& part : parts) {
     if (part.out_rows.empty()) continue;
-    result.loss += TRY(
-        model.loss_and_gradient(part.view(), part.targets, part.weights, static_cast<float>(1.0 / weight)));
+    TRY(learn(model, part, static_cast<float>(1.0 / weight), sums));
     result.tokens += part.n_real;
     result.flops += batch_flops(model.config(), part);
   }
-  result.loss /= weight;
+  result.loss = sums.loss / weight;
+  if (teacher_) result.metrics = {{"hard_loss", sums.hard / weight}, {"teacher_loss", sums.soft / weight}};
   return result;
+}
+
+Status LanguageObjective::learn(TorchModel& model, const TrainBatch& part, float scale,
+                                TorchModel::DistilLoss& sums) {
+  if (!teacher_) {
+    sums.loss += TRY(model.loss_and_gradient(part.view(), part.targets, part.weights, scale));
+    return {};
+  }
+  const TorchModel::Distil how{job_.distil->temperature, job_.distil->alpha, job_.distil->top_k};
+  const TorchModel::DistilLoss loss =
+      TRY(model.distil_loss_and_gradient(part.view(), *teacher_, part.targets, part.weights, how, scale));
+  sums.loss += loss.loss;
+  sums.hard += loss.hard;
+  sums.soft += loss.soft;
+  return {};
 }
 
 Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
