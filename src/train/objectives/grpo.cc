@@ -18,6 +18,8 @@
 namespace volant {
 namespace {
 
+constexpr size_t kEvaluateSamples = 4;  // answers to each held-out prompt
+
 struct Prompt {
   std::vector<int32_t> ids;
   std::string text, answer;
@@ -283,18 +285,26 @@ Result<StepLoss> GrpoObjective::step(TorchModel& model) {
   return result;
 }
 
-// Greedy answers to prompts that are not trained on.
+// Prompts that are not trained on: the mean reward of sampled answers, which is what is learned, and that of
+// the most likely one.
 Result<Evaluation> GrpoObjective::evaluate(TorchModel& model) {
   TRY(rollouts_.follow(model));
   const auto n = std::min(validation_.size(), static_cast<size_t>(how_.evaluate_prompts));
-  std::vector<RolloutRequest> requests;
-  for (size_t i = 0; i < n; ++i) requests.push_back({validation_[i].ids, 0});
-  const std::vector<Rollout> answers = TRY(rollouts_.answers(requests, how_.max_new_tokens, 0));
-  std::vector<double> rewards;
-  for (size_t i = 0; i < n; ++i)
-    rewards.push_back(reward_.of(rollouts_.text(answers[i]), validation_[i].answer));
-  const double mean = std::accumulate(rewards.begin(), rewards.end(), 0.0) / static_cast<double>(n);
-  return Evaluation{1 - mean, 0, {{"reward", mean_with_interval(rewards)}}};
+  const auto rewards = [&](size_t n_each, double temperature) -> Result<std::vector<double>> {
+    std::vector<RolloutRequest> requests;
+    for (size_t i = 0; i < n * n_each; ++i)
+      requests.push_back({validation_[i / n_each].ids, hash64(fmt::format("evaluate {} {}", job_.seed, i))});
+    const std::vector<Rollout> answers = TRY(rollouts_.answers(requests, how_.max_new_tokens, temperature));
+    std::vector<double> means(n);
+    for (size_t i = 0; i < answers.size(); ++i)
+      means[i / n_each] += reward_.of(rollouts_.text(answers[i]), validation_[i / n_each].answer) /
+                           static_cast<double>(n_each);
+    return means;
+  };
+  const std::vector<double> sampled = TRY(rewards(kEvaluateSamples, 1)), greedy = TRY(rewards(1, 0));
+  const double mean = std::accumulate(sampled.begin(), sampled.end(), 0.0) / static_cast<double>(n);
+  return Evaluation{
+      1 - mean, 0, {{"reward", mean_with_interval(sampled)}, {"greedy_reward", mean_with_interval(greedy)}}};
 }
 
 // Between two steps on the same answers these cannot be sampled again: the weights have changed.

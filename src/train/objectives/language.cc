@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numbers>
+#include <numeric>
 #include <optional>
 
 #include "base/log.h"
+#include "train/interval.h"
 #include "train/model_folder.h"
 #include "train/teacher_data.h"
 
@@ -172,22 +174,43 @@ Status LanguageObjective::learn(TorchModel& model, const TrainBatch& part, float
 Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
   Batches batches(*validation_,
                   {job_.max_seq_len, std::max(job_.micro_batch_tokens, job_.max_seq_len), false, 0});
-  double loss = 0, weight = 0, bytes = 0;
+  std::vector<double> losses, weights;  // of pieces of documents
+  double bytes = 0;
   for (int64_t rows = 0; rows < job_.evaluate_tokens;) {
     const TrainBatch batch = batches.next();
     if (batch.n_real == 0) break;
     rows += batch.n_real;
     if (batch.out_rows.empty()) continue;
-    loss += TRY(model.loss(batch.view(), batch.targets, batch.weights));
-    weight += batch.weight();
-    for (size_t i = 0; i < batch.targets.size(); ++i) {
+    const std::vector<double> log_p = TRY(model.log_probs(batch.view(), batch.targets));
+    size_t piece = 0;
+    for (size_t i = 0; i < log_p.size(); ++i) {
+      while (batch.out_rows[i] >= batch.seq_begin[piece + 1]) ++piece;
+      if (i == 0 || batch.out_rows[i - 1] < batch.seq_begin[piece]) {
+        losses.push_back(0);
+        weights.push_back(0);
+      }
+      const auto weight = static_cast<double>(batch.weights[i]);
+      losses.back() -= weight * log_p[i];
+      weights.back() += weight;
       const auto id = static_cast<size_t>(batch.targets[i]);
-      if (id < token_bytes_.size()) bytes += static_cast<double>(batch.weights[i]) * token_bytes_[id];
+      if (id < token_bytes_.size()) bytes += weight * token_bytes_[id];
     }
   }
+  const double loss = std::accumulate(losses.begin(), losses.end(), 0.0),
+               weight = std::accumulate(weights.begin(), weights.end(), 0.0);
   if (weight <= 0)
     return fail(ErrorCode::kInvalidArgument, "nothing to evaluate within max_seq_len {}", job_.max_seq_len);
-  return Evaluation{loss / weight, bytes > 0 ? loss / std::numbers::ln2 / bytes : 0, {}};
+  const auto mean = [&](std::span<const uint32_t> pieces) {
+    double sum = 0, of = 0;
+    for (const uint32_t piece : pieces) {
+      sum += losses[piece];
+      of += weights[piece];
+    }
+    return of > 0 ? sum / of : 0;
+  };
+  return Evaluation{loss / weight,
+                    bytes > 0 ? loss / std::numbers::ln2 / bytes : 0,
+                    {{"loss", with_interval(losses.size(), mean)}}};
 }
 
 std::vector<std::vector<Objective::Piece>> LanguageObjective::preview(int n_examples) const {
