@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/clock.h"
 
@@ -19,6 +20,10 @@ std::string format_rate(double per_second) {
   return per_second >= 10 ? fmt::format("{:.0f} ", per_second) : fmt::format("{:.1f} ", per_second);
 }
 }  // namespace
+
+void print_notice(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+bool notices_have_colour() { return isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
 
 std::string format_duration(double seconds) {
   const auto total = static_cast<int64_t>(std::max(0.0, seconds) + 0.5);

@@ -29,6 +29,11 @@ class Progress {
   bool terminal_, finished_ = false;
 };
 
+// Writes `text` to standard error, whatever the log level: what a person should read before long work.
+void print_notice(std::string_view text);
+// Whether standard error takes colours: a terminal, and NO_COLOR is not set.
+bool notices_have_colour();
+
 // "1m 20s", "35s", "2h 05m": a duration as people say it.
 std::string format_duration(double seconds);
 // "1.2 GB", "640 kB"; decimal units.

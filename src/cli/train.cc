@@ -18,7 +18,7 @@ struct Flags {
   double epochs = 3, validation_share = 0, lr = 1e-4, max_minutes = 0, weight_decay = 0;
   int64_t steps = 0, max_seq_len = 256, tokens_per_step = 2048, seed = 1, threads = 0, evaluate_every = 50,
           patience = 0;
-  bool json = false;
+  bool json = false, plan = false;
 };
 
 // The flags as a recipe.
@@ -75,13 +75,13 @@ Result<int> train(const Flags& flags) {
   const Path job = TRY(job_of(flags));
 
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the trainer too: we wait for its checkpoint
-  Process child = TRY(start_trainer(job));
+  Process child = TRY(start_trainer(job, flags.plan));
   const ProcessExit exit = TRY(child.wait());
   if (exit.status < 0)
     return fail(ErrorCode::kUnavailable,
                 "volant-train was ended by signal {}; to go on: volant train --job {}", exit.signal,
                 job.string());
-  if (exit.status != 0) return exit.status;
+  if (exit.status != 0 || flags.plan) return exit.status;
   const Path model = std::filesystem::absolute(job).parent_path() / "model";
   if (flags.json) {
     print_json(JsonObject{{"job", job.string()}, {"model", model.string()}});
@@ -131,6 +131,7 @@ void add_train(CLI::App& root, Action& action) {
       ->capture_default_str();
   app->add_option("--seed", flags->seed, "Of order and start")->capture_default_str();
   app->add_option("--threads", flags->threads, "0: one for each core")->capture_default_str();
+  app->add_flag("--plan", flags->plan, "Say what it would do (data, memory, time) and train nothing");
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
       "Examples:\n"

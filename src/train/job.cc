@@ -89,6 +89,7 @@ Status read_schedule(const Json& json, TrainJob& job) {
   if (job.epochs > 0 && json_find(json, "steps") != nullptr)
     return fail(ErrorCode::kInvalidArgument, "expected either 'steps' or 'epochs', got both");
   TRY(read_number(json, "max_seconds", 0, 1e9, job.max_seconds));
+  TRY(read_number(json, "max_memory_gb", 0, 1e6, job.max_memory_gb));
   TRY(read_number(json, "lr", 0, 10, job.lr));
   TRY(read_number(json, "min_lr_ratio", 0, 1, job.min_lr_ratio));
   TRY(read_int(json, "warmup_steps", 0, 1LL << 40, job.warmup_steps));
@@ -184,6 +185,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "grpo",
                                                  "label_smoothing",
                                                  "lr",
+                                                 "max_memory_gb",
                                                  "max_seconds",
                                                  "max_seq_len",
                                                  "micro_batch_tokens",

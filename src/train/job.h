@@ -57,6 +57,7 @@ struct TrainJob {
   int64_t evaluate_tokens = 131072;                      // at most so many of the validation set at a time
   int64_t patience = 0;              // evaluations without progress before the end; 0: never
   std::string finish_with = "best";  // best | last | average: which weights the finished model has
+  double max_memory_gb = 0;          // what the run may need; 0: what is free
   int n_threads = 0;                 // 0: one for each core
 
   JsonObject source;  // as it was read

@@ -15,6 +15,7 @@
 #include "train/event_log.h"
 #include "train/model_folder.h"
 #include "train/objective.h"
+#include "train/plan.h"
 #include "train/schedule.h"
 #include "train/train_state.h"
 #include "train/weight_average.h"
@@ -31,7 +32,7 @@ double resident_mb() {
 
 class Trainer {
  public:
-  static Result<Trainer> open(const Path& job_file);
+  static Result<Trainer> open(const Path& job_file, bool plan_only);
   Result<TrainOutcome> run();
 
  private:
@@ -63,17 +64,21 @@ class Trainer {
   std::optional<MovingAverage> average_;
   std::optional<EventLog> events_;
   TrainState state_;
+  RunPlan plan_;
+  bool plan_only_ = false;
   bool bf16_ = false;
   int n_threads_ = 1;
   double peak_flops_ = 0, started_ = 0;
   int64_t evaluated_step_ = -1, saved_step_ = -1;
 };
 
-Result<Trainer> Trainer::open(const Path& job_file) {
+Result<Trainer> Trainer::open(const Path& job_file, bool plan_only) {
   TrainJob job = TRY(load_train_job(job_file));
   const Path folder = std::filesystem::absolute(job_file).parent_path();
   LockFile lock = TRY(LockFile::acquire(folder / "train.lock"));
-  return Trainer(std::move(job), {folder}, std::move(lock));
+  Trainer trainer(std::move(job), {folder}, std::move(lock));
+  trainer.plan_only_ = plan_only;
+  return trainer;
 }
 
 Status Trainer::make_model() {
@@ -83,6 +88,16 @@ Status Trainer::make_model() {
   bf16_ = trains_in_bf16(job_);
   if (job_.dtype == "bf16" && !bf16_)
     log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
+  if (job_.epochs > 0) {
+    const auto epoch = static_cast<double>(objective_->steps_of_an_epoch());
+    job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * epoch));
+    job_.warmup_steps = std::min(job_.warmup_steps, job_.steps / 10);
+  }
+  peak_flops_ = TRY(torch_peak_flops(bf16_));
+  plan_ = plan_run(job_, config, *objective_, config.n_parameters(), bf16_, peak_flops_);
+  print_notice(plan_.describe(notices_have_colour()));
+  TRY(check_plan(plan_));
+  if (plan_only_) return {};
   model_ = TRY(TorchModel::create(config, {.bf16 = bf16_,
                                            .label_smoothing = static_cast<float>(job_.label_smoothing),
                                            .z_loss = static_cast<float>(job_.z_loss),
@@ -91,11 +106,6 @@ Status Trainer::make_model() {
   TRY(objective_->prepare(*model_));
   optimiser_ = make_optimizer(job_, *model_);
   if (job_.ema_decay > 0) average_.emplace(*model_, job_.ema_decay);
-  if (job_.epochs > 0) {
-    const auto epoch = static_cast<double>(objective_->steps_of_an_epoch());
-    job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * epoch));
-    job_.warmup_steps = std::min(job_.warmup_steps, job_.steps / 10);
-  }
   return {};
 }
 
@@ -110,7 +120,6 @@ Status Trainer::resume() {
 }
 
 Status Trainer::write_start() {
-  peak_flops_ = TRY(torch_peak_flops(bf16_));
   JsonObject event{{"type", state_.step == 0 ? "start" : "resume"},
                    {"step", state_.step},
                    {"time", now_iso8601()},
@@ -127,10 +136,9 @@ Status Trainer::write_start() {
                    {"n_threads", n_threads_},
                    {"peak_gflops", std::round(peak_flops_ / 1e9)},
                    {"config", model_->config().to_json()},
+                   {"plan", plan_.to_json()},
                    {"job", job_.source}};
-  log_info("{} parameters, {} tokens to learn from, {} on {} threads ({} GFLOP/s at best)",
-           format_count(static_cast<uint64_t>(model_->config().n_parameters())),
-           format_count(objective_->n_targets()), bf16_ ? "bf16" : "f32", n_threads_,
+  log_info("{} on {} threads ({} GFLOP/s at best)", bf16_ ? "bf16" : "f32", n_threads_,
            static_cast<int64_t>(peak_flops_ / 1e9));
   return events_->write(event);
 }
@@ -283,6 +291,7 @@ Result<TrainOutcome> Trainer::run() {
   }
   n_threads_ = prepare_torch(job_.n_threads);
   TRY(make_model());
+  if (plan_only_) return TrainOutcome::kFinished;
   TRY(resume());
   TRY(write_start());
   auto outcome = loop();
@@ -300,8 +309,8 @@ Result<TrainOutcome> Trainer::run() {
 
 }  // namespace
 
-Result<TrainOutcome> run_training(const Path& job_file) {
-  Trainer trainer = TRY(Trainer::open(job_file));
+Result<TrainOutcome> run_training(const Path& job_file, bool plan_only) {
+  Trainer trainer = TRY(Trainer::open(job_file, plan_only));
   return trainer.run();
 }
 

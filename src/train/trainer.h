@@ -10,6 +10,7 @@ enum class TrainOutcome { kFinished, kStopped };
 
 // `job_file`: its folder is the run's folder.
 // Stops at the next step when stop_requested(), with a checkpoint.
-Result<TrainOutcome> run_training(const Path& job_file);
+// `plan_only`: says what the run would do, and checks that it could, but trains nothing.
+Result<TrainOutcome> run_training(const Path& job_file, bool plan_only = false);
 
 }  // namespace volant

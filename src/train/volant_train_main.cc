@@ -10,13 +10,14 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: volant-train --job FILE\n"
+    "usage: volant-train --job FILE [--plan]\n"
     "\n"
     "Trains what job.json says and writes events.jsonl, checkpoints/ and model/ beside it.\n"
     "Stopped or killed, the same command goes on from the last checkpoint.\n"
     "`volant train` writes such a file and starts this program.\n"
     "\n"
     "  --job FILE   the job\n"
+    "  --plan       say what it would do (data, memory, time) and end\n"
     "  --version    print the version\n"
     "  --help       print this\n";
 
@@ -29,11 +30,14 @@ int usage_error(const char* what) {
 
 int main(int argc, char** argv) {
   volant::Path job;
+  bool plan_only = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--help") return std::fputs(kUsage, stdout), 0;
     if (argument == "--version") return std::printf("volant-train %s\n", volant::version().c_str()), 0;
-    if (argument.starts_with("--job=")) {
+    if (argument == "--plan") {
+      plan_only = true;
+    } else if (argument.starts_with("--job=")) {
       job = argument.substr(6);
     } else if (argument == "--job" && i + 1 < argc) {
       job = argv[++i];
@@ -43,7 +47,7 @@ int main(int argc, char** argv) {
   }
   if (job.empty()) return usage_error("expected --job FILE");
   volant::install_stop_handler();
-  const auto outcome = volant::run_training(job);
+  const auto outcome = volant::run_training(job, plan_only);
   if (!outcome) {
     std::fprintf(stderr, "volant-train: %s\n", outcome.error().to_string().c_str());
     return volant::error_code_info(outcome.error().code).exit_status;

@@ -85,7 +85,8 @@ Status check_known(const JsonObject& object, const std::vector<std::string>& kno
   for (const auto& field : object) {
     const std::string key(field.key());
     if (std::find(known.begin(), known.end(), key) == known.end())
-      return fail(ErrorCode::kInvalidArgument, "unknown key '{}' in {}{}", key, where, did_you_mean(key, known));
+      return fail(ErrorCode::kInvalidArgument, "unknown key '{}' in {}{}", key, where,
+                  did_you_mean(key, known));
   }
   return {};
 }
@@ -100,7 +101,8 @@ Result<std::vector<TrainingSource>> sources_of(const Json& data, const char* key
     if (item.is_string()) {
       source.path = std::string(item.as_string());
     } else {
-      if (!item.is_object()) return fail(ErrorCode::kInvalidArgument, "data.{}: expected files or tables", key);
+      if (!item.is_object())
+        return fail(ErrorCode::kInvalidArgument, "data.{}: expected files or tables", key);
       TRY(check_known(item.as_object(), kSourceKeys, "a source of [data]"));
       source.path = TRY(json_string(item, "path"));
       source.weight = TRY(json_number_or(item, "weight", 0));
@@ -113,8 +115,8 @@ Result<std::vector<TrainingSource>> sources_of(const Json& data, const char* key
 }
 
 // The job's "data", and the objective that the rows are for.
-Result<JsonObject> write_data(const Json& recipe, const std::string& tokenizer, uint64_t seed, const Path& folder,
-                              std::string& objective) {
+Result<JsonObject> write_data(const Json& recipe, const std::string& tokenizer, uint64_t seed,
+                              const Path& folder, std::string& objective) {
   const Json* data = json_find(recipe, "data");
   if (data == nullptr || !data->is_object())
     return fail(ErrorCode::kInvalidArgument, "expected [data] with train = [files]");
@@ -156,7 +158,8 @@ JsonObject job_model(const JsonObject& model) {
 
 Result<JsonObject> load_recipe(const Path& file) {
   const std::string text = TRY(read_file(file, kMaxRecipeBytes)), name = file.string();
-  Json recipe = TRY(with_toml(text, name, [](const toml::table& root) -> Result<Json> { return json_of(root, 0); }));
+  Json recipe =
+      TRY(with_toml(text, name, [](const toml::table& root) -> Result<Json> { return json_of(root, 0); }));
   Status resolved = resolve(recipe, "", std::filesystem::absolute(file).parent_path());
   if (!resolved) return std::move(resolved).error().at(name);
   return std::move(recipe.as_object());
@@ -166,8 +169,8 @@ Result<Path> write_recipe_job(const JsonObject& given, const Path& out_folder) {
   const Path out = std::filesystem::absolute(out_folder).lexically_normal(), file = out / "job.json";
   std::error_code error;
   if (std::filesystem::exists(file, error))
-    return fail(ErrorCode::kAlreadyExists, "expected a new folder; to go on with this run: volant train --job {}",
-                file.string())
+    return fail(ErrorCode::kAlreadyExists,
+                "expected a new folder; to go on with this run: volant train --job {}", file.string())
         .at(out.string());
   const Json recipe(given);
   const Json* model = json_find(recipe, "model");

@@ -2,7 +2,8 @@
 //
 //   objective = "dpo"                        # default: what the rows are for
 //   [model]
-//   init_from = "models/chat"                # a Hugging Face folder; or fields of config.json to start anew, or
+//   init_from = "models/chat"                # a Hugging Face folder; or fields of config.json to start anew,
+//   or
 //                                            # size = "auto" with budget = "10m"
 //   [data]
 //   train = ["a.jsonl", {path = "b.json", weight = 2, epochs = 1, format = "sharegpt"}]
@@ -12,7 +13,8 @@
 //   [preference]                             # other tables are the job's objects of that name
 //   beta = 0.1
 //
-// Paths are relative to the recipe's folder. "${NAME}" and "${NAME:-otherwise}" are variables of the environment.
+// Paths are relative to the recipe's folder. "${NAME}" and "${NAME:-otherwise}" are variables of the
+// environment.
 #pragma once
 #include "base/json.h"
 #include "io/file.h"
@@ -21,8 +23,8 @@ namespace volant {
 
 // The recipe as JSON, paths absolute, variables put in. kParse names file and line of malformed TOML.
 Result<JsonObject> load_recipe(const Path& file);
-// Writes data and job.json into the new folder `out` and gives the path of job.json; kAlreadyExists when there is
-// a job already. Unknown keys are refused by name, those of the job itself by the trainer.
+// Writes data and job.json into the new folder `out` and gives the path of job.json; kAlreadyExists when
+// there is a job already. Unknown keys are refused by name, those of the job itself by the trainer.
 Result<Path> write_recipe_job(const JsonObject& recipe, const Path& out);
 
 }  // namespace volant

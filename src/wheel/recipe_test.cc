@@ -52,9 +52,10 @@ class RecipeJob : public ::testing::Test {
     model_ = *data / "models/stories260K";
   }
   Result<Path> job_of(const std::string& data, const std::string& objective = "") {
-    const Path file = write(dir_ / "recipe.toml", (objective.empty() ? "" : "objective = \"" + objective + "\"\n") +
-                                                      "[model]\ninit_from = \"" + model_.string() +
-                                                      "\"\n[data]\n" + data + "[train]\nsteps = 7\n");
+    const Path file =
+        write(dir_ / "recipe.toml", (objective.empty() ? "" : "objective = \"" + objective + "\"\n") +
+                                        "[model]\ninit_from = \"" + model_.string() + "\"\n[data]\n" + data +
+                                        "[train]\nsteps = 7\n");
     return write_recipe_job(load_recipe(file).value(), dir_ / ("run" + std::to_string(n_runs_++)));
   }
   static Json read(const Path& file) { return parse_json(read_file(file).value()).value(); }
@@ -66,7 +67,8 @@ class RecipeJob : public ::testing::Test {
 
 TEST_F(RecipeJob, RowsSayWhatTheObjectiveIs) {
   write(dir_ / "alpaca.json", R"([{"instruction": "Hi", "input": "", "output": "Hello"}])");
-  write(dir_ / "pairs.jsonl", R"({"prompt": "Hi", "chosen": "Hello", "rejected": "No"})" "\n");
+  write(dir_ / "pairs.jsonl", R"({"prompt": "Hi", "chosen": "Hello", "rejected": "No"})"
+                              "\n");
   write(dir_ / "story.txt", "Once upon a time");
   const Json sft = read(job_of("train = [\"alpaca.json\"]\n").value());
   EXPECT_EQ(sft.at("objective").as_string(), "sft");

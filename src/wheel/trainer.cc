@@ -139,7 +139,7 @@ Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& 
                     {"n_threads", train.n_threads}};
 }
 
-Result<Process> start_trainer(const Path& job_file) {
+Result<Process> start_trainer(const Path& job_file, bool plan_only) {
   const Path program = program_dir() / "volant-train";
   std::error_code error;
   if (!std::filesystem::exists(program, error)) {
@@ -148,6 +148,7 @@ Result<Process> start_trainer(const Path& job_file) {
   }
   ProcessOptions options;
   options.arguments = {program.string(), "--job", job_file.string()};
+  if (plan_only) options.arguments.emplace_back("--plan");
   // Threads that wait sleep: as fast on a quiet machine, and several times faster beside other work.
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) options.environment["OMP_WAIT_POLICY"] = "passive";
   return Process::start(options);

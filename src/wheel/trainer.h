@@ -17,7 +17,8 @@ struct TrainedModel {
 };
 
 // Starts volant-train, which stands beside this program, on a job file. kNotFound when it is not built.
-Result<Process> start_trainer(const Path& job_file);
+// `plan_only`: says what it would do, and ends.
+Result<Process> start_trainer(const Path& job_file, bool plan_only = false);
 // Runs the job in `dir` (a run's folder), or goes on from its checkpoint.
 // kCancelled after a stop request (the checkpoint is saved), kNotFound when volant-train is not built,
 // kIo or kInternal with the trainer's last words when it failed.

@@ -17,7 +17,8 @@ RowKind kind_of(const JsonObject& row) {
   if (row.contains("chosen")) return RowKind::kPreference;
   if (row.contains("label") && row.contains("completion")) return RowKind::kJudgement;
   if (row.contains("messages")) return RowKind::kConversation;
-  return row.contains("text") && row.size() <= 3 && !row.contains("label") ? RowKind::kDocument : RowKind::kOther;
+  return row.contains("text") && row.size() <= 3 && !row.contains("label") ? RowKind::kDocument
+                                                                           : RowKind::kOther;
 }
 
 bool is_text_file(const Path& path) { return path.extension() == ".txt" || path.extension() == ".md"; }
@@ -29,7 +30,8 @@ Result<std::vector<JsonObject>> read_rows(const TrainingSource& source, bool can
     return rows;
   }
   const auto keep = [&](JsonObject row, const std::string& place) -> Status {
-    if (rows.size() == kMaxRows) return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(place);
+    if (rows.size() == kMaxRows)
+      return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(place);
     rows.push_back(std::move(row));
     return {};
   };
@@ -78,7 +80,8 @@ Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sour
     return fail(ErrorCode::kInvalidArgument,
                 "expected rows of one kind (or documents and conversations), got several; train on them one "
                 "after the other");
-  TrainingRows result{.kind = kinds.contains(RowKind::kConversation) ? RowKind::kConversation : kinds.begin()->first};
+  TrainingRows result{.kind = kinds.contains(RowKind::kConversation) ? RowKind::kConversation
+                                                                     : kinds.begin()->first};
   JsonlWriter writer = TRY(JsonlWriter::create(train));
   for (const MixtureRow& at : TRY(mixture_rows(mixture, seed))) {
     TRY(writer.write(rows[at.source][at.row]));
