@@ -1,4 +1,5 @@
-// `volant eval compare`, `contamination`, `judge` and `fairness`: what belongs to an evaluation beside running one.
+// `volant eval compare`, `contamination`, `judge` and `fairness`: what belongs to an evaluation beside
+// running one.
 #pragma once
 #include "cli/commands.h"
 

@@ -13,9 +13,9 @@ namespace volant::cli {
 namespace {
 
 struct Flags {
-  std::string recipe, job, model, out, objective, dtype = "auto", save_dtype = "f32";
+  std::string recipe, job, model, size, tokenizer, out, objective, dtype = "auto", save_dtype = "f32";
   std::vector<std::string> data, validation;
-  double epochs = 3, validation_share = 0, lr = 1e-4, max_minutes = 0, weight_decay = 0;
+  double epochs = 3, budget_seconds = 0, validation_share = 0, lr = 1e-4, max_minutes = 0, weight_decay = 0;
   int64_t steps = 0, max_seq_len = 256, tokens_per_step = 2048, seed = 1, threads = 0, evaluate_every = 50,
           patience = 0;
   bool json = false, plan = false;
@@ -31,7 +31,10 @@ JsonObject recipe_of(const Flags& flags) {
   JsonObject data{{"train", absolute(flags.data)}};
   if (!flags.validation.empty()) data["validation"] = absolute(flags.validation);
   if (flags.validation_share > 0) data["validation_share"] = flags.validation_share;
-  JsonObject recipe{{"model", JsonObject{{"init_from", std::filesystem::absolute(flags.model).string()}}},
+  const JsonObject model = flags.size.empty()
+                               ? JsonObject{{"init_from", std::filesystem::absolute(flags.model).string()}}
+                               : JsonObject{{"size", flags.size}};
+  JsonObject recipe{{"model", model},
                     {"data", std::move(data)},
                     {"seed", flags.seed},
                     {"dtype", flags.dtype},
@@ -48,7 +51,10 @@ JsonObject recipe_of(const Flags& flags) {
                     {"patience", flags.patience},
                     {"n_threads", flags.threads}};
   if (!flags.objective.empty()) recipe["objective"] = flags.objective;
-  if (flags.steps > 0) {
+  if (!flags.tokenizer.empty()) recipe["tokenizer"] = std::filesystem::absolute(flags.tokenizer).string();
+  if (flags.budget_seconds > 0) {
+    recipe["budget_seconds"] = flags.budget_seconds;
+  } else if (flags.steps > 0) {
     recipe["steps"] = flags.steps;
   } else {
     recipe["epochs"] = flags.epochs;
@@ -66,8 +72,12 @@ Result<Path> job_of(const Flags& flags) {
     if (std::filesystem::exists(out / "job.json") && flags.out.empty()) return out / "job.json";
     return write_recipe_job(recipe, out);
   }
-  if (flags.model.empty() || flags.data.empty() || flags.out.empty())
-    return fail(ErrorCode::kInvalidArgument, "expected a recipe, --job FILE, or --model, --data and --out");
+  const bool anew = !flags.size.empty() && !flags.tokenizer.empty();
+  if ((flags.model.empty() && !anew) || flags.data.empty() || flags.out.empty())
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "expected a recipe, --job FILE, or --model (or --size auto, --budget and --tokenizer), --data and "
+        "--out");
   return write_recipe_job(recipe_of(flags), flags.out);
 }
 
@@ -102,6 +112,11 @@ void add_train(CLI::App& root, Action& action) {
   app->add_option("--job", flags->job,
                   "A job.json; its folder takes the results. Goes on where it was stopped");
   app->add_option("--model", flags->model, "Hugging Face folder to start from");
+  app->add_option("--size", flags->size, "auto: a new model, as large and as long as data and --budget allow")
+      ->check(CLI::IsMember({"auto"}));
+  app->add_option("--budget", flags->budget_seconds, "Time for --size auto: 600, 10m, 2h")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}));
+  app->add_option("--tokenizer", flags->tokenizer, "Folder with the tokenizer of a new model");
   app->add_option(
       "--data", flags->data,
       "Texts (.txt, .md) or rows: JSON Lines or a JSON array with text, messages, instruction/output, "
@@ -138,6 +153,7 @@ void add_train(CLI::App& root, Action& action) {
       "  volant train --model models/stories15M --data poems.txt --out runs/poems --epochs 2\n"
       "  volant train --model models/chat --data answers.jsonl --out runs/answers --lr 5e-5\n"
       "  volant train --model models/chat --data pairs.jsonl --objective dpo --out runs/dpo\n"
+      "  volant train --size auto --budget 10m --tokenizer models/chat --data stories.txt --out runs/new\n"
       "  volant train recipe.toml\n"
       "  volant train --job runs/answers/job.json");
   app->callback([&action, flags] { action = [flags] { return train(*flags); }; });

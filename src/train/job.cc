@@ -29,15 +29,24 @@ std::vector<std::string> objective_names() {
 }
 
 Status read_model(const Json& json, const Path& folder, TrainJob& job) {
-  static const std::array<std::string, 2> kKeys = {"config", "init_from"};
+  static const std::array<std::string, 3> kKeys = {"config", "init_from", "size"};
   const Json& model = *TRY(object_of(json, "model"));
   TRY(check_keys(model.as_object(), kKeys, " in 'model'"));
   TRY(read_path(model, "init_from", folder, job.init_from));
   if (const Json* config = json_find(model, "config"); config != nullptr && config->is_object())
     job.model_config = config->as_object();
-  if (job.init_from.empty() == job.model_config.empty())
-    return fail(ErrorCode::kInvalidArgument,
-                "'model': expected either 'config' (Hugging Face fields) or 'init_from' (a model folder)");
+  if (const std::string size = TRY(json_string_or(model, "size", "")); !size.empty()) {
+    if (size != "auto")
+      return fail(ErrorCode::kInvalidArgument, "'model.size': expected \"auto\", got '{}'", size);
+    job.size_auto = true;
+  }
+  TRY(read_number(json, "budget_seconds", 0, 1e9, job.budget_seconds));
+  if (job.size_auto != (job.budget_seconds > 0))
+    return fail(ErrorCode::kInvalidArgument, "expected 'model.size' \"auto\" together with 'budget_seconds'");
+  if (job.init_from.empty() == (job.model_config.empty() && !job.size_auto))
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "'model': expected either 'config' (Hugging Face fields), 'size' or 'init_from' (a model folder)");
   TRY(read_path(json, "tokenizer", folder, job.tokenizer));
   if (job.tokenizer.empty()) job.tokenizer = job.init_from;
   if (job.tokenizer.empty()) return fail(ErrorCode::kInvalidArgument, "expected 'tokenizer', a folder");
@@ -171,6 +180,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   static const std::vector<std::string> kKeys = {"average_last",
                                                  "beta1",
                                                  "beta2",
+                                                 "budget_seconds",
                                                  "checkpoint_every",
                                                  "data",
                                                  "distil",

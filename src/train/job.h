@@ -18,8 +18,10 @@ struct TrainJob {
   Objective objective = Objective::kPretrain;
 
   JsonObject model_config;  // Hugging Face fields; empty when init_from is named
-  Path init_from;           // a model folder whose weights are the start
-  Path tokenizer;           // folder with the tokenizer files; init_from when not named
+  bool size_auto = false;   // of the model and of its training, for the budget; see train/size_auto.h
+  double budget_seconds = 0;
+  Path init_from;  // a model folder whose weights are the start
+  Path tokenizer;  // folder with the tokenizer files; init_from when not named
 
   // Pretraining reads token shards, everything else rows; validation may be absent.
   Path train_shard, validation_shard, train_rows, validation_rows;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kExpectedShare = 0.4;  // of the measured peak, over a whole step
 constexpr int kExamples = 2;
-constexpr size_t kExampleBytes = 1200;  // shown of each
+constexpr size_t kExampleBytes = 1200;    // shown of each
 constexpr uint64_t kReserve = 300 << 20;  // the program itself, libtorch, buffers of the loss
 
 // A text cut after so many bytes, not inside a character.
@@ -47,8 +47,8 @@ uint64_t available_memory() {
   return 0;
 }
 
-RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective, int64_t n_trained, bool bf16,
-                 double peak_flops) {
+RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective, int64_t n_trained,
+                 bool bf16, double peak_flops) {
   RunPlan plan;
   plan.n_parameters = config.n_parameters();
   plan.n_trained = n_trained;
@@ -63,7 +63,8 @@ RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& obje
   plan.optimiser = static_cast<uint64_t>(4 * slots * static_cast<double>(trained));
   plan.packed = 2 * (bf16 ? 2 : 4) * all;  // of each matrix one copy for each direction
   plan.activations = objective.activation_bytes(config) + kReserve;
-  plan.available = job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9) : available_memory();
+  plan.available =
+      job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9) : available_memory();
   const double flops = 3 * config.row_flops(true) * static_cast<double>(job.tokens_per_step * job.steps);
   plan.seconds = flops / (kExpectedShare * peak_flops);
   if (job.max_seconds > 0) plan.seconds = std::min(plan.seconds, job.max_seconds);
@@ -76,20 +77,27 @@ Status check_plan(const RunPlan& plan) {
   if (plan.n_trained == 0)
     return fail(ErrorCode::kInvalidArgument, "expected parameters to train, but all are frozen");
   if (plan.available > 0 && plan.bytes() > plan.available)
-    return fail(ErrorCode::kLimit,
-                "this run needs about {}, and {} is free; a smaller micro_batch_tokens, optimizer = \"adafactor\" "
-                "or an adapter needs less",
-                format_bytes(static_cast<double>(plan.bytes())), format_bytes(static_cast<double>(plan.available)));
+    return fail(
+        ErrorCode::kLimit,
+        "this run needs about {}, and {} is free; a smaller micro_batch_tokens, optimizer = \"adafactor\" "
+        "or an adapter needs less",
+        format_bytes(static_cast<double>(plan.bytes())), format_bytes(static_cast<double>(plan.available)));
   return {};
 }
 
 Json RunPlan::to_json() const {
-  return JsonObject{{"n_parameters", n_parameters}, {"n_trained", n_trained},
-                    {"n_examples", n_examples},     {"n_targets", n_targets},
-                    {"steps", steps},               {"steps_of_an_epoch", steps_of_an_epoch},
-                    {"weight_bytes", weights},      {"gradient_bytes", gradients},
-                    {"optimizer_bytes", optimiser}, {"packed_bytes", packed},
-                    {"activation_bytes", activations}, {"bytes", bytes()},
+  return JsonObject{{"n_parameters", n_parameters},
+                    {"n_trained", n_trained},
+                    {"n_examples", n_examples},
+                    {"n_targets", n_targets},
+                    {"steps", steps},
+                    {"steps_of_an_epoch", steps_of_an_epoch},
+                    {"weight_bytes", weights},
+                    {"gradient_bytes", gradients},
+                    {"optimizer_bytes", optimiser},
+                    {"packed_bytes", packed},
+                    {"activation_bytes", activations},
+                    {"bytes", bytes()},
                     {"seconds", seconds}};
 }
 
@@ -97,14 +105,17 @@ std::string RunPlan::describe(bool colour) const {
   const auto size = [](uint64_t n) { return format_bytes(static_cast<double>(n)); };
   const auto count = [](auto n) { return format_count(static_cast<uint64_t>(n)); };
   std::string out = fmt::format("trains  {} of {} parameters\n", count(n_trained), count(n_parameters));
-  out += fmt::format("data    {} examples, {} targets; {} steps, {:.1f} passes\n", count(n_examples),
-                     count(n_targets), count(steps),
-                     static_cast<double>(steps) / static_cast<double>(std::max<int64_t>(1, steps_of_an_epoch)));
-  out += fmt::format("memory  about {}: weights {}, gradients {}, optimiser {}, packed {}, activations {}{}\n",
-                     size(bytes()), size(weights), size(gradients), size(optimiser), size(packed),
-                     size(activations), available > 0 ? fmt::format("; {} free", size(available)) : "");
+  out +=
+      fmt::format("data    {} examples, {} targets; {} steps, {:.1f} passes\n", count(n_examples),
+                  count(n_targets), count(steps),
+                  static_cast<double>(steps) / static_cast<double>(std::max<int64_t>(1, steps_of_an_epoch)));
+  out +=
+      fmt::format("memory  about {}: weights {}, gradients {}, optimiser {}, packed {}, activations {}{}\n",
+                  size(bytes()), size(weights), size(gradients), size(optimiser), size(packed),
+                  size(activations), available > 0 ? fmt::format("; {} free", size(available)) : "");
   out += fmt::format("time    about {}\n", format_duration(seconds));
-  if (!examples.empty()) out += colour ? "what is learned is green:\n" : "what is learned stands between ⟦ and ⟧:\n";
+  if (!examples.empty())
+    out += colour ? "what is learned is green:\n" : "what is learned stands between ⟦ and ⟧:\n";
   for (const auto& pieces : examples) out += "  " + example_text(pieces, colour) + "\n";
   return out;
 }

@@ -1,5 +1,5 @@
-// What a run will do, said before it starts: how much is trained, what it needs of memory and time, and what it
-// learns from, as a person can read it.
+// What a run will do, said before it starts: how much is trained, what it needs of memory and time, and what
+// it learns from, as a person can read it.
 #pragma once
 #include "train/objective.h"
 #include "train/optimizer.h"
@@ -23,12 +23,13 @@ struct RunPlan {
 };
 
 // Before the model is made. `n_trained`: of config.n_parameters(). `peak_flops`: measured on this machine.
-RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective, int64_t n_trained, bool bf16,
-                 double peak_flops);
+RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective, int64_t n_trained,
+                 bool bf16, double peak_flops);
 // kLimit when it would not fit into memory, kInvalidArgument when nothing would be learned.
 Status check_plan(const RunPlan& plan);
 
-// Numbers that an optimiser keeps for each trained one: 2 for AdamW, 1 for Lion and SGD, nearly 0 for Adafactor.
+// Numbers that an optimiser keeps for each trained one: 2 for AdamW, 1 for Lion and SGD, nearly 0 for
+// Adafactor.
 double optimizer_slots(const std::string& optimizer);
 // Bytes that a new program could use without swapping.
 uint64_t available_memory();

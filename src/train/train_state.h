@@ -26,6 +26,7 @@ struct TrainFiles {
   Path events() const { return run / "events.jsonl"; }
   Path last() const { return run / "checkpoints" / "last" / "state.safetensors"; }
   Path best() const { return run / "checkpoints" / "best" / "state.safetensors"; }
+  Path size() const { return run / "size.json"; }
   Path recent() const { return run / "checkpoints" / "recent"; }
   Path model() const { return run / "model"; }
 };

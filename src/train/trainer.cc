@@ -17,6 +17,7 @@
 #include "train/objective.h"
 #include "train/plan.h"
 #include "train/schedule.h"
+#include "train/size_auto.h"
 #include "train/train_state.h"
 #include "train/weight_average.h"
 
@@ -40,6 +41,7 @@ class Trainer {
       : job_(std::move(job)), files_(std::move(files)), lock_(std::move(lock)) {}
 
   Status make_model();
+  Status choose_size_for(ModelConfig& config);
   Status resume();
   Status write_start();
   Result<TrainOutcome> loop();
@@ -65,6 +67,7 @@ class Trainer {
   std::optional<EventLog> events_;
   TrainState state_;
   RunPlan plan_;
+  std::optional<SizeChoice> size_;
   bool plan_only_ = false;
   bool bf16_ = false;
   int n_threads_ = 1;
@@ -83,7 +86,8 @@ Result<Trainer> Trainer::open(const Path& job_file, bool plan_only) {
 
 Status Trainer::make_model() {
   tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
-  const ModelConfig config = TRY(starting_config(job_, *tokenizer_));
+  if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);  // for now
+  ModelConfig config = TRY(starting_config(job_, *tokenizer_));
   objective_ = TRY(make_objective({job_, tokenizer_.get(), config}));
   bf16_ = trains_in_bf16(job_);
   if (job_.dtype == "bf16" && !bf16_)
@@ -94,6 +98,7 @@ Status Trainer::make_model() {
     job_.warmup_steps = std::min(job_.warmup_steps, job_.steps / 10);
   }
   peak_flops_ = TRY(torch_peak_flops(bf16_));
+  if (job_.size_auto) TRY(choose_size_for(config));
   plan_ = plan_run(job_, config, *objective_, config.n_parameters(), bf16_, peak_flops_);
   print_notice(plan_.describe(notices_have_colour()));
   TRY(check_plan(plan_));
@@ -106,6 +111,23 @@ Status Trainer::make_model() {
   TRY(objective_->prepare(*model_));
   optimiser_ = make_optimizer(job_, *model_);
   if (job_.ema_decay > 0) average_.emplace(*model_, job_.ema_decay);
+  return {};
+}
+
+// The choice of an earlier start stays.
+Status Trainer::choose_size_for(ModelConfig& config) {
+  if (std::filesystem::exists(files_.size())) {
+    size_ = TRY(SizeChoice::from_json(TRY(parse_json(TRY(read_file(files_.size()))))));
+  } else {
+    JsonObject base = config.to_json().as_object();
+    base.erase("head_dim");
+    size_ = TRY(choose_size(job_, base, *objective_, bf16_, peak_flops_));
+    if (!plan_only_) TRY(write_file_atomic(files_.size(), dump_json_pretty(size_->to_json())));
+  }
+  print_notice(size_->describe());
+  config = TRY(ModelConfig::from_json(size_->model_config));
+  job_.steps = size_->steps;
+  job_.max_seconds = kTrainShare * job_.budget_seconds;
   return {};
 }
 
@@ -137,6 +159,7 @@ Status Trainer::write_start() {
                    {"peak_gflops", std::round(peak_flops_ / 1e9)},
                    {"config", model_->config().to_json()},
                    {"plan", plan_.to_json()},
+                   {"size", size_ ? size_->to_json() : Json()},
                    {"job", job_.source}};
   log_info("{} on {} threads ({} GFLOP/s at best)", bf16_ ? "bf16" : "f32", n_threads_,
            static_cast<int64_t>(peak_flops_ / 1e9));
@@ -281,7 +304,13 @@ Status Trainer::finish(const char* status) {
     TRY(write_model_folder(files_.model(), job_, *model_, *tokenizer_));
     log_info("wrote {} (weights of step {})", files_.model().string(), step);
   }
-  return events_->write({{"type", "end"}, {"status", status}, {"step", state_.step}, {"seconds", seconds}});
+  JsonObject event{{"type", "end"}, {"status", status}, {"step", state_.step}, {"seconds", seconds}};
+  if (size_) event["predicted_loss"] = size_->predicted_loss;
+  if (std::isfinite(state_.best_loss)) event["best_loss"] = state_.best_loss;
+  if (size_ && std::isfinite(state_.best_loss))
+    print_notice(
+        fmt::format("loss    {:.3f}; expected was {:.3f}\n", state_.best_loss, size_->predicted_loss));
+  return events_->write(event);
 }
 
 Result<TrainOutcome> Trainer::run() {

@@ -93,6 +93,41 @@ TEST_F(VolantTrain, KilledAtAnyMomentTheCurveGoesOnBitForBit) {
   runs_.expect_exact_resume(both_cores, {4, 12, 25});
 }
 
+TEST_F(VolantTrain, SaysWhatItWillDoAndRefusesWhatDoesNotFit) {
+  JsonObject sft = job();
+  sft["max_memory_gb"] = 0.01;
+  const Path large = make_run("large", sft);
+  EXPECT_NE(finish(large).status, 0);
+  const std::string words = read_file(large / "stderr.txt").value();
+  EXPECT_NE(words.find("trains  "), std::string::npos) << words;
+  EXPECT_NE(words.find("⟦"), std::string::npos) << "what is learned is marked";
+  EXPECT_NE(words.find("this run needs about"), std::string::npos) << words;
+  EXPECT_FALSE(std::filesystem::exists(large / "events.jsonl"));
+  const Path planned = make_run("planned", job());
+  ProcessOptions options;
+  options.arguments = {(program_dir() / "volant-train").string(), "--plan", "--job",
+                       (planned / "job.json").string()};
+  options.stderr_file = planned / "stderr.txt";
+  EXPECT_EQ(Process::start(options).value().wait().value().status, 0);
+  EXPECT_FALSE(std::filesystem::exists(planned / "events.jsonl"));
+}
+
+TEST_F(VolantTrain, ChoosesASizeForTheBudgetAndReportsWhatItExpected) {
+  JsonObject automatic = job();
+  automatic["model"] = JsonObject{{"size", "auto"}};
+  automatic["budget_seconds"] = 6;
+  automatic.erase("steps");
+  const Path run = make_run("auto", automatic);
+  ASSERT_EQ(finish(run).status, 0) << read_file(run / "stderr.txt").value_or("");
+  const Json choice = parse_json(read_file(run / "size.json").value()).value();
+  EXPECT_GT(json_int(choice, "steps").value(), 0);
+  const auto all = events(run);
+  EXPECT_EQ(json_number(all.back(), "predicted_loss").value(), json_number(choice, "predicted_loss").value());
+  EXPECT_GT(json_number(all.back(), "best_loss").value(), 0);
+  EXPECT_EQ(Checkpoint::open(run / "model").value().config().hidden_size,
+            json_int(*json_find(choice, "model_config"), "hidden_size").value());
+}
+
 TEST_F(VolantTrain, SigtermSavesACheckpointAndGoesOnLater) {
   const Path whole = make_run("whole", job()), stopped = make_run("stopped", job());
   ASSERT_EQ(finish(whole).status, 0);

@@ -150,8 +150,12 @@ Result<JsonObject> write_data(const Json& recipe, const std::string& tokenizer, 
 
 // [model]: a folder to start from, or fields of config.json.
 JsonObject job_model(const JsonObject& model) {
-  if (model.contains("init_from") || model.contains("size")) return model;
-  return {{"config", model}};
+  if (model.contains("init_from")) return model;
+  JsonObject fields = model, job;
+  if (const Json* size = fields.if_contains("size")) job["size"] = *size;
+  fields.erase("size");
+  if (!fields.empty()) job["config"] = std::move(fields);
+  return job;
 }
 
 }  // namespace

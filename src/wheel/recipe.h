@@ -4,7 +4,7 @@
 //   [model]
 //   init_from = "models/chat"                # a Hugging Face folder; or fields of config.json to start anew,
 //   or
-//                                            # size = "auto" with budget = "10m"
+//                                            # size = "auto" with budget_seconds = 600
 //   [data]
 //   train = ["a.jsonl", {path = "b.json", weight = 2, epochs = 1, format = "sharegpt"}]
 //   validation = ["c.jsonl"]                 # or validation_share = 0.1

@@ -1,0 +1,36 @@
+#include "train/size_auto.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace volant {
+namespace {
+
+TEST(SizeAuto, TheLawFallsWithParametersAndTokens) {
+  EXPECT_NEAR(reducible_loss(1e6, 1e7), 406.4 / std::pow(1e6, 0.34) + 410.7 / std::pow(1e7, 0.28), 1e-12);
+  EXPECT_LT(reducible_loss(2e6, 1e7), reducible_loss(1e6, 1e7));
+  EXPECT_LT(reducible_loss(1e6, 2e7), reducible_loss(1e6, 1e7));
+}
+
+TEST(SizeAuto, TokensReadAgainAreWorthLess) {
+  EXPECT_DOUBLE_EQ(effective_tokens(1000, 600), 600);
+  EXPECT_DOUBLE_EQ(effective_tokens(1000, 1000), 1000);
+  EXPECT_NEAR(effective_tokens(1000, 4000), 1000 + 15390 * (1 - std::exp(-3 / 15.39)), 1e-9);
+  EXPECT_LT(effective_tokens(1000, 1e9), 1000 * (1 + 15.39) + 1e-6) << "never more than so many fresh ones";
+}
+
+TEST(SizeAuto, EveryRungIsAModelAndLargerThanTheOneBefore) {
+  const JsonObject base{{"model_type", "llama"}, {"vocab_size", 512}};
+  int64_t before = 0;
+  for (int step = 0; step < ladder_size(); ++step) {
+    const auto config = ModelConfig::from_json(ladder_config(base, step));
+    ASSERT_TRUE(config) << config.error().to_string();
+    EXPECT_EQ(config->head_dim, 32);
+    EXPECT_GT(config->n_parameters(), before);
+    before = config->n_parameters();
+  }
+}
+
+}  // namespace
+}  // namespace volant
