@@ -1,11 +1,13 @@
 // Products with every type of weights, beside what the machine gives: GB/s of weights with one row (decode)
 // against a plain read of the same memory, GOP/s with many rows (prefill; a multiply and an add are two)
 // against oneDNN's large int8 and bf16 products.
-//   bench_kernels [--isa NAME] [--threads N] [--rows N] [--json FILE]
-// Rounds go over all cases in turns; a figure is the best round, and in brackets the median. Wall clock: on a
-// machine with other work look at the best.
+//   bench_kernels [--isa NAME] [--threads N] [--rows N] [--rounds N] [--json FILE]
+// "in cache" is decode on one thread with weights that stay in the second level cache, in processor time:
+// what the arithmetic would allow if memory were free. Rounds go over all cases in turns; a figure is the
+// best round, and in brackets the median. Wall clock: on a machine with other work look at the best.
 #include <fmt/core.h>
 #include <omp.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -26,7 +28,8 @@ namespace {
 
 constexpr size_t kDecodeBytes = size_t{192} << 20;  // well over any cache
 constexpr int64_t kIn = 2048, kPrefillOut = 1024;
-constexpr int kRounds = 7;
+constexpr size_t kCachedBytes = size_t{384} << 10;
+constexpr int kCachedRuns = 64;
 
 constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0,   DType::kQ4_0,
                             DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ2_K,   DType::kQ3_K,
@@ -34,7 +37,7 @@ constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8
 
 struct Options {
   std::string isa, json;
-  int threads = 0;
+  int threads = 0, rounds = 7;
   int64_t rows = 256;
 };
 
@@ -43,6 +46,7 @@ struct Case {
   std::string group, name;
   double amount;
   std::function<void()> run;
+  bool processor_time = false;  // of this thread
   std::vector<double> seconds = {};
 
   double best() const { return amount / *std::min_element(seconds.begin(), seconds.end()) * 1e-9; }
@@ -57,12 +61,19 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void measure(std::vector<Case>& cases) {
-  for (int round = 0; round < kRounds + 1; ++round) {
+double thread_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+void measure(std::vector<Case>& cases, int rounds) {
+  for (int round = 0; round < rounds + 1; ++round) {
     for (Case& each : cases) {
-      const double begin = now();
+      const auto clock = each.processor_time ? thread_seconds : now;
+      const double begin = clock();
       each.run();
-      if (round > 0) each.seconds.push_back(now() - begin);  // the first one warms up
+      if (round > 0) each.seconds.push_back(clock() - begin);  // the first one warms up
     }
   }
 }
@@ -134,16 +145,27 @@ double bytes_of(DType dtype, int64_t n_out) {
   return static_cast<double>(packed_bytes(dtype, n_out, kIn) + packed_scale_bytes(dtype, n_out, kIn));
 }
 
+int64_t outputs_in(size_t bytes, DType dtype) {
+  return std::max<int64_t>(
+      64, static_cast<int64_t>(static_cast<double>(bytes) / bytes_of(dtype, 4096) * 4096) / 64 * 64);
+}
+
 void add_products(const Options& options, ThreadPool& pool, Memory& memory, const Input& input,
                   std::vector<Case>& cases) {
   for (const Kernels* k : host_kernels()) {
     if (options.isa.empty() ? k != &kernels() : options.isa != k->name) continue;
     for (const DType dtype : kTypes) {
-      const int64_t n_out =
-          static_cast<int64_t>(static_cast<double>(kDecodeBytes) / bytes_of(dtype, 4096) * 4096) / 64 * 64;
+      const int64_t n_out = outputs_in(kDecodeBytes, dtype), n_cached = outputs_in(kCachedBytes, dtype);
       const auto decode = std::make_shared<Product>(*k, dtype, 1, n_out, memory, input);
       cases.push_back({fmt::format("{} decode", k->name), dtype_info(dtype).name, bytes_of(dtype, n_out),
                        [decode, &pool] { decode->run(pool); }});
+      const auto cached = std::make_shared<Product>(*k, dtype, 1, n_cached, memory, input);
+      cases.push_back({fmt::format("{} in cache", k->name), dtype_info(dtype).name,
+                       kCachedRuns * bytes_of(dtype, n_cached),
+                       [cached, k, dtype] {
+                         for (int run = 0; run < kCachedRuns; ++run) k->matmul[dtype](cached->args);
+                       },
+                       true});
       const auto prefill = std::make_shared<Product>(*k, dtype, options.rows, kPrefillOut, memory, input);
       cases.push_back({fmt::format("{} prefill", k->name), dtype_info(dtype).name,
                        2.0 * static_cast<double>(options.rows * kIn * kPrefillOut),
@@ -186,8 +208,15 @@ void add_limits(ThreadPool& pool, Memory& memory, std::vector<Case>& cases) {
   cases.push_back({"limit", "onednn f32", operations, dnnl_product(Type::f32, Type::f32, Type::f32, n)});
 }
 
+constexpr std::string_view kBytesUnit = "GB/s";
+std::string unit_of(const Case& each) {
+  const bool bytes =
+      each.group.ends_with("decode") || each.group.ends_with("in cache") || each.name == "read";
+  return bytes ? std::string(kBytesUnit) : "GOP/s";
+}
+
 double limit_of(const std::vector<Case>& cases, const Case& each) {
-  const bool decode = each.group.ends_with("decode");
+  const bool decode = unit_of(each) == kBytesUnit;
   const char* name = decode                                     ? "read"
                      : each.name == "bf16"                      ? "onednn bf16"
                      : each.name == "f32" || each.name == "f16" ? "onednn f32"
@@ -206,8 +235,8 @@ void print(const std::vector<Case>& cases) {
                    [](const Case* a, const Case* b) { return a->group < b->group; });
   for (const Case* each : sorted) {
     if (group != each->group) fmt::print("\n{}\n", group = each->group);
-    const char* unit = each->group.ends_with("decode") || each->name == "read" ? "GB/s" : "GOP/s";
-    fmt::print("  {:<12} {:>8.1f} ({:>8.1f}) {}", each->name, each->best(), each->median(), unit);
+
+    fmt::print("  {:<12} {:>8.1f} ({:>8.1f}) {}", each->name, each->best(), each->median(), unit_of(*each));
     if (each->group != "limit") fmt::print("  {:>4.0f} %", 100 * each->best() / limit_of(cases, *each));
     fmt::print("\n");
   }
@@ -216,12 +245,11 @@ void print(const std::vector<Case>& cases) {
 void write_json(const std::vector<Case>& cases, const std::string& path) {
   JsonArray rows;
   for (const Case& each : cases) {
-    rows.push_back(
-        JsonObject{{"group", each.group},
-                   {"name", each.name},
-                   {"best", each.best()},
-                   {"median", each.median()},
-                   {"unit", each.group.ends_with("decode") || each.name == "read" ? "GB/s" : "GOP/s"}});
+    rows.push_back(JsonObject{{"group", each.group},
+                              {"name", each.name},
+                              {"best", each.best()},
+                              {"median", each.median()},
+                              {"unit", unit_of(each)}});
   }
   std::ofstream(path) << dump_json_pretty(Json(rows));
 }
@@ -237,6 +265,7 @@ int main(int argc, char** argv) {
     if (word == "--isa") options.isa = argv[i + 1];
     if (word == "--json") options.json = argv[i + 1];
     if (word == "--threads") options.threads = std::stoi(argv[i + 1]);
+    if (word == "--rounds") options.rounds = std::stoi(argv[i + 1]);
     if (word == "--rows") options.rows = std::stol(argv[i + 1]);
   }
   ThreadPool pool(options.threads);
@@ -246,7 +275,7 @@ int main(int argc, char** argv) {
   std::vector<Case> cases;
   add_limits(pool, memory, cases);
   add_products(options, pool, memory, input, cases);
-  measure(cases);
+  measure(cases, options.rounds);
   fmt::print("{} threads; best round, in brackets the median; share of the limit\n", pool.size());
   print(cases);
   if (!options.json.empty()) write_json(cases, options.json);

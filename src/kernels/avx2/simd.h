@@ -72,15 +72,17 @@ struct Simd {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static I lookup(I table, I codes) { return _mm256_shuffle_epi8(table, codes); }
-  static V load_int8(const int8_t* p) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  // 8 numbers as int32: whole bytes, or one of the two halves of each byte.
+  static I load_int8(const int8_t* p) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
   template <bool high>
-  static V load_halves(const uint8_t* p) {
+  static I load_halves(const uint8_t* p) {
     const __m256i both = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-    return _mm256_cvtepi32_ps(high ? _mm256_srli_epi32(both, 4)
-                                   : _mm256_and_si256(both, _mm256_set1_epi32(0xF)));
+    return high ? _mm256_srli_epi32(both, 4) : _mm256_and_si256(both, _mm256_set1_epi32(0xF));
   }
+  static I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
+  static I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
 
   // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
   // They are added in 16 bits as long as none can overflow.

@@ -62,15 +62,17 @@ struct Simd {
     return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static I lookup(I table, I codes) { return _mm512_shuffle_epi8(table, codes); }
-  static V load_int8(const int8_t* p) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  // 16 numbers as int32: whole bytes, or one of the two halves of each byte.
+  static I load_int8(const int8_t* p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   template <bool high>
-  static V load_halves(const uint8_t* p) {
+  static I load_halves(const uint8_t* p) {
     const __m512i both = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    return _mm512_cvtepi32_ps(high ? _mm512_srli_epi32(both, 4)
-                                   : _mm512_and_si512(both, _mm512_set1_epi32(0xF)));
+    return high ? _mm512_srli_epi32(both, 4) : _mm512_and_si512(both, _mm512_set1_epi32(0xF));
   }
+  static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
+  static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
 
   // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
   static constexpr bool kTakesOffset = true;

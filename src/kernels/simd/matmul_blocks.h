@@ -6,6 +6,7 @@
 //   load_bytes, set1_byte, bit_and, bit_or, shift<n>   whole vectors; n > 0 is to the left, in 16-bit lanes
 //   load_table, lookup                                 16 bytes by codes
 //   set1_bytes                                         4 activations in every lane
+//   load_int8, load_halves, mul_int, add_int           int32 lanes
 //   kTakesOffset                                       dot<m> takes weights above 127 as they are
 //   kFolds<m>                                          dots of weights up to m that may follow each other
 //   dot_begin, dot<m>, dot_end<m>                      sum over them
@@ -122,53 +123,113 @@ struct BlockProduct {
       int64_t w_stride, record_stride;
     };
 
-    // A group under one scale: the sub-th of the 32 inputs at `at`, the small-th of its record.
+    // What a record says once: its scale and minimum.
+    struct Record {
+      V scale[kN], min[kN];
+    };
+    [[gnu::always_inline]] static void load_record(const Place& at, Record& record) {
+#pragma GCC unroll 32
+      for (int j = 0; j < kN; ++j) {
+        const uint8_t* from = at.record + j / kVectors<S> * at.record_stride + lane_of(j) * 2;
+        record.scale[j] = S::load_f16(reinterpret_cast<const uint16_t*>(from));
+        if constexpr (kShape.factor != 1) record.scale[j] = S::mul(record.scale[j], S::set1(kShape.factor));
+        if constexpr (kShape.has_min) {
+          record.min[j] = S::load_f16(reinterpret_cast<const uint16_t*>(from + kLayout.mins_at));
+        }
+      }
+    }
+    static constexpr int lane_of(int j) { return j % kVectors<S> * S::kLanes; }
+
+    // Small scales of vector j; `index` counts within the record.
+    [[gnu::always_inline]] static I small_scale(const Place& at, int index, int j) {
+      const uint8_t* p = at.record + j / kVectors<S> * at.record_stride + kLayout.small_scales_at +
+                         index * kPanel + lane_of(j);
+      if constexpr (kLayout.small_halves) return S::template load_halves<false>(p);
+      return S::load_int8(reinterpret_cast<const int8_t*>(p));
+    }
+    [[gnu::always_inline]] static I small_min(const Place& at, int index, int j) {
+      const uint8_t* p = at.record + j / kVectors<S> * at.record_stride + kLayout.small_mins_at +
+                         index * kPanel + lane_of(j);
+      if constexpr (kLayout.small_halves) return S::template load_halves<true>(p);
+      return S::load_int8(reinterpret_cast<const int8_t*>(p));
+    }
+
+    // The dots of one group under a scale, the sub-th of 32 inputs.
     template <int sub>
-    [[gnu::always_inline]] static void add_sub(const Place& at, int small, V (&sums)[M][kN]) {
-      int32_t x_sum[M];
-      I dots[M][kN];
+    [[gnu::always_inline]] static void dot_sub(const Place& at, I (&dots)[M][kN]) {
 #pragma GCC unroll 32
       for (int m = 0; m < M; ++m) {
-        const int32_t* two = at.x_sums + 2 * m * at.block_stride;
-        x_sum[m] = kSubs == 2 ? two[sub] : two[0] + two[1];
+        const I start = S::set1_int(-kOffsetLeft * x_sum(at, m, sub));
 #pragma GCC unroll 32
-        for (int j = 0; j < kN; ++j) dots[m][j] = S::set1_int(-kOffsetLeft * x_sum[m]);
+        for (int j = 0; j < kN; ++j) dots[m][j] = start;
       }
       add_groups<sub * kGroups>(std::make_integer_sequence<int, kGroups>(), at.x, at.x_stride, at.w,
                                 at.w_stride, dots);
+    }
+    [[gnu::always_inline]] static int32_t x_sum(const Place& at, int m, int sub) {
+      const int32_t* two = at.x_sums + 2 * m * at.block_stride;
+      return kSubs == 2 ? two[sub] : two[0] + two[1];
+    }
+
+    // 32 inputs, piece `piece` of the record: products with the small scales are whole numbers still.
+    [[gnu::always_inline]] static void add_piece(const Place& at, const Record& record, int piece,
+                                                 V (&sums)[M][kN]) {
+      I dots[M][kN];
+      dot_sub<0>(at, dots);
+      if constexpr (kShape.has_scales) {
+#pragma GCC unroll 32
+        for (int j = 0; j < kN; ++j) {
+          const I small = small_scale(at, piece * kSubs, j);
+#pragma GCC unroll 32
+          for (int m = 0; m < M; ++m) dots[m][j] = S::mul_int(dots[m][j], small);
+        }
+      }
+      if constexpr (kSubs == 2) {
+        I second[M][kN];
+        dot_sub<1>(at, second);
+#pragma GCC unroll 32
+        for (int j = 0; j < kN; ++j) {
+          const I small = small_scale(at, piece * kSubs + 1, j);
+#pragma GCC unroll 32
+          for (int m = 0; m < M; ++m) dots[m][j] = S::add_int(dots[m][j], S::mul_int(second[m][j], small));
+        }
+      }
+#pragma GCC unroll 32
+      for (int m = 0; m < M; ++m) {
+        const V x_scale = S::set1(at.x_scales[m * at.block_stride]);
+#pragma GCC unroll 32
+        for (int j = 0; j < kN; ++j) {
+          sums[m][j] = S::fma(S::to_float(dots[m][j]), S::mul(record.scale[j], x_scale), sums[m][j]);
+        }
+      }
+      if constexpr (kShape.has_min) add_mins(at, record, piece, sums);
+    }
+
+    // The minimums times the sums of the activations.
+    [[gnu::always_inline]] static void add_mins(const Place& at, const Record& record, int piece,
+                                                V (&sums)[M][kN]) {
 #pragma GCC unroll 32
       for (int j = 0; j < kN; ++j) {
-        const int lane = j % kVectors<S> * S::kLanes;
-        const uint8_t* record = at.record + j / kVectors<S> * at.record_stride;
-        const auto small_at = small * kPanel + lane;
-        V scale = S::load_f16(reinterpret_cast<const uint16_t*>(record + 2 * lane));
+        I small[kSubs];
         if constexpr (kShape.has_scales) {
-          scale = S::mul(scale, load_small<false>(record + kLayout.small_scales_at + small_at));
-        }
-        if constexpr (kShape.factor != 1) scale = S::mul(scale, S::set1(kShape.factor));
-        V min = S::zero();
-        if constexpr (kShape.has_min) {
-          min = S::load_f16(reinterpret_cast<const uint16_t*>(record + kLayout.mins_at + 2 * lane));
-          if constexpr (kShape.has_scales) {
-            min = S::mul(min, load_small<true>(record + kLayout.small_mins_at + small_at));
-          }
+#pragma GCC unroll 2
+          for (int sub = 0; sub < kSubs; ++sub) small[sub] = small_min(at, piece * kSubs + sub, j);
         }
 #pragma GCC unroll 32
         for (int m = 0; m < M; ++m) {
           const float x_scale = at.x_scales[m * at.block_stride];
-          sums[m][j] = S::fma(S::to_float(dots[m][j]), S::mul(scale, S::set1(x_scale)), sums[m][j]);
-          if constexpr (kShape.has_min) {
-            const float x_number = x_scale * static_cast<float>(kShape.has_scales ? -x_sum[m] : x_sum[m]);
-            sums[m][j] = S::fma(min, S::set1(x_number), sums[m][j]);
+          if constexpr (kShape.has_scales) {
+            I whole = S::mul_int(small[0], S::set1_int(x_sum(at, m, 0)));
+            if constexpr (kSubs == 2) {
+              whole = S::add_int(whole, S::mul_int(small[1], S::set1_int(x_sum(at, m, 1))));
+            }
+            sums[m][j] = S::fma(S::to_float(whole), S::mul(record.min[j], S::set1(-x_scale)), sums[m][j]);
+          } else {
+            const float x_number = x_scale * static_cast<float>(x_sum(at, m, 0));
+            sums[m][j] = S::fma(record.min[j], S::set1(x_number), sums[m][j]);
           }
         }
       }
-    }
-
-    template <bool high>
-    [[gnu::always_inline]] static V load_small(const uint8_t* p) {
-      if constexpr (kLayout.small_halves) return S::template load_halves<high>(p);
-      return S::load_int8(reinterpret_cast<const int8_t*>(p));
     }
 
     static void run(const MatmulArgs& args, int64_t row, int64_t panel) {
@@ -190,9 +251,10 @@ struct BlockProduct {
       at.w = static_cast<const uint8_t*>(args.w) + panel * at.w_stride;
       at.record = static_cast<const uint8_t*>(args.w_scales) + panel * at.record_stride;
       for (int64_t r = 0; r < n_record; ++r, at.record += kLayout.record_bytes) {
+        Record record;
+        load_record(at, record);
         for (int piece = 0; piece < kPieces; ++piece) {
-          add_sub<0>(at, piece * kSubs, sums);
-          if constexpr (kSubs == 2) add_sub<1>(at, piece * kSubs + 1, sums);
+          add_piece(at, record, piece, sums);
           at.x += 32;
           ++at.x_scales;
           at.x_sums += 2;
