@@ -29,6 +29,12 @@ struct TensorSpec {
   TensorInit init = TensorInit::kNormal;
   bool transposed = false;  // Hugging Face's file holds [in, out] (GPT-2's Conv1D); `shape` is [out, in]
   double active = 1;        // share of the rows that meet a matrix: below 1 for an expert
+
+  int64_t count() const {
+    int64_t n = 1;
+    for (const int64_t d : shape) n *= d;
+    return n;
+  }
 };
 
 inline TensorSpec matrix(std::string name, int64_t n_out, int64_t n_in) {

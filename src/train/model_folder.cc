@@ -24,23 +24,16 @@ void fill_normal(std::span<float> values, double deviation, Random& random) {
   for (float& value : values) value = static_cast<float>(random.normal() * deviation);
 }
 
-// Everything the model is made of, trained or not.
-std::vector<TorchModel::Parameter> all_tensors(const TorchModel& model) {
-  std::vector<TorchModel::Parameter> all(model.parameters().begin(), model.parameters().end());
-  all.insert(all.end(), model.frozen().begin(), model.frozen().end());
-  return all;
-}
-
 Status fill_from_folder(const Path& folder, TorchModel& model) {
   const Checkpoint checkpoint = TRY(Checkpoint::open(folder));
-  for (const auto& p : all_tensors(model)) {
-    const TensorView view = TRY(checkpoint.tensor(p.spec.name));
-    if (view.count() != static_cast<int64_t>(p.values.size()))
-      return fail(ErrorCode::kParse, "tensor '{}' has {} numbers, expected {}", p.spec.name, view.count(),
-                  p.values.size())
+  for (size_t i = 0; i < model.tensors().size(); ++i) {
+    const TensorSpec& spec = model.tensors()[i];
+    const TensorView view = TRY(checkpoint.tensor(spec.name));
+    if (view.count() != spec.count())
+      return fail(ErrorCode::kParse, "tensor '{}' has {} numbers, expected {}", spec.name, view.count(),
+                  spec.count())
           .at(folder.string());
-    const std::vector<float> numbers = to_f32(view);
-    std::copy(numbers.begin(), numbers.end(), p.values.begin());
+    model.write(i, to_f32(view));
   }
   return {};
 }
@@ -49,21 +42,23 @@ void fill_random(const ModelConfig& config, uint64_t seed, TorchModel& model) {
   Random random(seed);
   const double deviation = config.initializer_range;
   const double into_residual = deviation / std::sqrt(2.0 * static_cast<double>(config.num_hidden_layers));
-  for (const auto& p : all_tensors(model)) {
-    switch (p.spec.init) {
+  for (size_t i = 0; i < model.tensors().size(); ++i) {
+    const TensorSpec& spec = model.tensors()[i];
+    std::vector<float> numbers(static_cast<size_t>(spec.count()));
+    switch (spec.init) {
       case TensorInit::kOne:
-        std::fill(p.values.begin(), p.values.end(), 1.0F);
+        std::fill(numbers.begin(), numbers.end(), 1.0F);
         break;
       case TensorInit::kZero:
-        std::fill(p.values.begin(), p.values.end(), 0.0F);
         break;
       case TensorInit::kNormal:
-        fill_normal(p.values, deviation, random);
+        fill_normal(numbers, deviation, random);
         break;
       case TensorInit::kIntoResidual:
-        fill_normal(p.values, into_residual, random);
+        fill_normal(numbers, into_residual, random);
         break;
     }
+    model.write(i, numbers);
   }
 }
 
@@ -76,19 +71,19 @@ Status write_weights(const Path& file, const TorchModel& model, const std::strin
   static const std::map<DType, const char*> kWords = {
       {DType::kF32, "F32"}, {DType::kBF16, "BF16"}, {DType::kF16, "F16"}};
   std::map<std::string, SafetensorsEntry> tensors;
-  const std::vector<TorchModel::Parameter> all = all_tensors(model);
-  std::vector<std::vector<std::byte>> buffers(all.size());
+  std::vector<std::vector<std::byte>> buffers(model.tensors().size());
   for (size_t i = 0; i < buffers.size(); ++i) {
-    const auto& p = all[i];
-    const auto n = static_cast<int64_t>(p.values.size());
+    const TensorSpec& spec = model.tensors()[i];
+    const std::vector<float> numbers = model.merged(i);
+    const auto n = static_cast<int64_t>(numbers.size());
     buffers[i].resize(row_bytes(dtype, n));
-    from_f32(dtype, p.values.data(), n, buffers[i].data());
-    std::vector<int64_t> shape = p.spec.shape;
-    if (p.spec.transposed) {
+    from_f32(dtype, numbers.data(), n, buffers[i].data());
+    std::vector<int64_t> shape = spec.shape;
+    if (spec.transposed) {
       buffers[i] = transposed({dtype, shape, buffers[i]});
       std::swap(shape[0], shape[1]);
     }
-    tensors[p.spec.name] = {kWords.at(dtype), shape, buffers[i]};
+    tensors[spec.name] = {kWords.at(dtype), shape, buffers[i]};
   }
   return write_safetensors(file, tensors, {{"format", "pt"}});
 }
@@ -147,15 +142,15 @@ Status fill_starting_weights(const TrainJob& job, TorchModel& model) {
   } else {
     fill_random(model.config(), job.seed, model);
   }
-  model.weights_changed();
+  model.start_adapters(job.seed);
   return {};
 }
 
 Result<TorchModel> open_torch_model(const Path& folder, bool bf16) {
   const ModelConfig config = TRY(Checkpoint::open(folder)).config();
-  TorchModel model = TRY(TorchModel::create(config, {.bf16 = bf16}));
+  TorchModel model =
+      TRY(TorchModel::create(config, {.bf16 = bf16, .trains = [](const TensorSpec&) { return false; }}));
   TRY(fill_from_folder(folder, model));
-  model.weights_changed();
   return model;
 }
 

@@ -1,10 +1,14 @@
 #include "models/instances/torch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
+#include <set>
 
+#include "base/random.h"
 #include "models/family.h"
 #include "models/make_model.h"
+#include "ops/torch/adapter.h"
 #include "ops/torch/autograd.h"
 #include "ops/torch/memory.h"
 #include "ops/torch/torch_ops.h"
@@ -57,8 +61,16 @@ struct TorchModel::State {
   bool bf16;
   Regularisers regularisers;
   uint64_t step_seed = 0, n_passes = 0;  // of this step
-  std::vector<TorchOps::Weight> weights;
-  std::vector<Parameter> parameters, frozen;
+  std::optional<AdapterSpec> adapter;
+  std::vector<TensorSpec> tensors;
+  std::vector<TorchOps::Weight> weights;  // of the tensors
+  std::vector<Parameter> parameters;
+
+  void add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
+                  TorchOps::Weight& weight);
+  void add_adapter(const TensorSpec& spec, TorchParameter& weight);
+  void add_parameter(TensorSpec spec, TorchParameter& weight);
+  AdapterFactors factors_of(const TorchAdapter& adapter) const;
 
   // Another one for each pass of a step.
   uint64_t next_seed() { return step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes; }
@@ -86,14 +98,62 @@ TorchModel::TorchModel(TorchModel&&) noexcept = default;
 TorchModel& TorchModel::operator=(TorchModel&&) noexcept = default;
 TorchModel::~TorchModel() = default;
 
+namespace {
+
+DType kept_dtype(const TensorSpec& spec, DType wanted) {
+  if (spec.shape.size() != 2 || wanted == DType::kF32) return DType::kF32;
+  const bool divides = spec.shape[1] % dtype_info(wanted).block == 0;
+  return spec.role == TensorRole::kMatrix && divides ? wanted : DType::kBF16;
+}
+
+std::span<float> numbers_of(TorchParameter& w) { return {w.values(), static_cast<size_t>(w.count())}; }
+
+}  // namespace
+
+void TorchModel::State::add_parameter(TensorSpec spec, TorchParameter& weight) {
+  const std::span<float> values = numbers_of(weight);
+  parameters.push_back({std::move(spec), values, {weight.gradient(), values.size()}});
+}
+
+void TorchModel::State::add_adapter(const TensorSpec& spec, TorchParameter& weight) {
+  const int64_t n_out = spec.shape[0], n_in = spec.shape[1], r = adapter->r;
+  auto beside = std::make_unique<TorchAdapter>();
+  beside->scale = static_cast<float>(adapter->scale());
+  beside->dropout = static_cast<float>(adapter->dropout);
+  beside->a = make_parameter({r, n_in}, true);
+  beside->b = make_parameter({n_out, r}, true);
+  add_parameter({.name = peft_name(spec.name, "lora_A.weight"), .shape = {r, n_in}}, *beside->a);
+  add_parameter({.name = peft_name(spec.name, "lora_B.weight"), .shape = {n_out, r}}, *beside->b);
+  if (adapter->kind == AdapterSpec::Kind::kDora) {
+    beside->magnitude = make_parameter({n_out}, true);
+    TensorSpec magnitude = bias(peft_name(spec.name, "lora_magnitude_vector"), n_out);
+    add_parameter(std::move(magnitude), *beside->magnitude);
+  }
+  weight.adapter = std::move(beside);
+}
+
+void TorchModel::State::add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
+                                   TorchOps::Weight& weight) {
+  const bool trained = !adapter && (!options.trains || options.trains(spec));
+  weight =
+      make_parameter(spec.shape, trained, trained ? DType::kF32 : kept_dtype(spec, options.frozen_dtype));
+  tensors.push_back(spec);
+  weights.push_back(weight);
+  if (trained) add_parameter(spec, *weight);
+  if (adapted) add_adapter(spec, *weight);
+}
+
 Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOptions& options) {
+  std::set<std::string> adapted;
+  if (options.adapter) {
+    const std::vector<std::string> names = TRY(adapted_tensors(config, *options.adapter));
+    adapted.insert(names.begin(), names.end());
+  }
   return guarded([&] {
     auto state = std::make_unique<State>(config, options);
+    state->adapter = options.adapter;
     state->model->visit([&](const TensorSpec& spec, TorchOps::Weight& weight) {
-      weight = TorchOps::make_weight(spec.shape);
-      const auto n = static_cast<size_t>(weight->master.numel());
-      state->weights.push_back(weight);
-      state->parameters.push_back({spec, {weight->values(), n}, {weight->gradient(), n}});
+      state->add_weight(spec, options, adapted.contains(spec.name), weight);
     });
     return TorchModel(std::move(state));
   });
@@ -101,11 +161,64 @@ Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOpti
 
 const ModelConfig& TorchModel::config() const { return state_->config; }
 std::span<const TorchModel::Parameter> TorchModel::parameters() const { return state_->parameters; }
-std::span<const TorchModel::Parameter> TorchModel::frozen() const { return state_->frozen; }
+std::span<const TensorSpec> TorchModel::tensors() const { return state_->tensors; }
+
+void TorchModel::write(size_t i, std::span<const float> numbers) { state_->weights[i]->write(numbers); }
+
+AdapterFactors TorchModel::State::factors_of(const TorchAdapter& beside) const {
+  return {beside.a->read(), beside.b->read(),
+          beside.magnitude ? beside.magnitude->read() : std::vector<float>()};
+}
+
+std::vector<float> TorchModel::merged(size_t i) const {
+  const TorchParameter& weight = *state_->weights[i];
+  std::vector<float> numbers = weight.read();
+  if (weight.adapter)
+    merge_adapter(state_->factors_of(*weight.adapter), *state_->adapter, weight.shape[0], weight.shape[1],
+                  numbers);
+  return numbers;
+}
+
+void TorchModel::start_adapters(uint64_t seed) {
+  for (const TorchOps::Weight& weight : state_->weights) {
+    if (!weight->adapter) continue;
+    TorchAdapter& beside = *weight->adapter;
+    Random random(++seed);
+    const double most = 1 / std::sqrt(static_cast<double>(weight->shape[1]));
+    for (float& x : numbers_of(*beside.a)) x = static_cast<float>((2 * random.uniform() - 1) * most);
+    for (float& x : numbers_of(*beside.b)) x = 0;
+    beside.changed();
+    if (beside.magnitude) beside.magnitude->write(beside.norms(weight->matrix()));
+  }
+}
+
+std::optional<Adapter> TorchModel::adapter() const {
+  if (!state_->adapter) return std::nullopt;
+  Adapter adapter{.spec = *state_->adapter, .base_model = {}, .factors = {}};
+  for (size_t i = 0; i < state_->weights.size(); ++i)
+    if (const auto& beside = state_->weights[i]->adapter)
+      adapter.factors[state_->tensors[i].name] = state_->factors_of(*beside);
+  return adapter;
+}
+
+TorchMemory TorchModel::memory() const {
+  TorchMemory memory;
+  for (const Parameter& p : state_->parameters) {
+    memory.n_trained += p.values.size();
+    memory.trained += p.values.size_bytes();
+    memory.gradients += p.gradient.size_bytes();
+  }
+  for (const TorchOps::Weight& weight : state_->weights) {
+    if (!weight->trained()) memory.frozen += weight->bytes();
+    memory.packed += weight->packed_bytes();
+    if (weight->adapter)
+      memory.packed += weight->adapter->a->packed_bytes() + weight->adapter->b->packed_bytes();
+  }
+  return memory;
+}
 
 void TorchModel::weights_changed() {
-  for (const TorchOps::Weight& weight : state_->weights)
-    if (weight->packed) weight->packed->changed();
+  for (const TorchOps::Weight& weight : state_->weights) weight->changed();
 }
 void TorchModel::zero_gradients() {
   for (const Parameter& p : state_->parameters) std::fill(p.gradient.begin(), p.gradient.end(), 0.0F);
@@ -130,7 +243,9 @@ Result<double> TorchModel::loss_and_gradient(const Batch& batch, std::span<const
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/true);
-    ops.regularise(state_->regularisers, batch, state_->next_seed());
+    const uint64_t seed = state_->next_seed();
+    ops.regularise(state_->regularisers, batch, seed);
+    ops.set_seed(seed);
     const TorchOps::Loss loss =
         ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, scale);
     torch_ops::run_backward(loss.node);
@@ -162,7 +277,9 @@ Result<double> TorchModel::log_prob_loss_and_gradient(const Batch& batch, std::s
                                                       const LogProbLoss& loss, float scale) {
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/true), plain(state_->bf16, /*record=*/false);
+    TorchOps ops(state_->bf16, /*record=*/true);
+    ops.set_seed(state_->next_seed());
+    TorchOps plain(state_->bf16, /*record=*/false);
     const TorchOps::Act hidden = state_->model->hidden(ops, batch);
     const std::vector<double> log_p = log_probs_of(plain, hidden, head, targets);
     std::vector<double> gradient(log_p.size());
@@ -188,6 +305,7 @@ Result<TorchModel::DistilLoss> TorchModel::distil_loss_and_gradient(const Batch&
                 config().vocab_size, teacher.config().vocab_size);
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/true), plain(teacher.state_->bf16, /*record=*/false);
+    ops.set_seed(state_->next_seed());
     const TorchOps::Act his = teacher.state_->model->hidden(plain, batch);
     const TorchOps::Distil spec{static_cast<float>(how.temperature), static_cast<float>(how.alpha),
                                 how.top_k};
@@ -210,6 +328,7 @@ Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const Ou
   TRY(state_->check(batch));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/true);
+    ops.set_seed(state_->next_seed());
     const TorchOps::Act output = state_->model->output(ops, batch);
     const std::vector<float> numbers = TorchOps::numbers(output);
     std::vector<float> gradient(numbers.size());

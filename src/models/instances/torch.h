@@ -3,12 +3,14 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "models/model_config.h"
+#include "models/adapter.h"
 #include "ops/batch.h"
+#include "tensor/dtype.h"
 
 namespace volant {
 
@@ -26,30 +28,59 @@ struct TorchOptions {
   bool bf16 = false;
   // Of loss_and_gradient() alone: see Regularisers in ops/torch/torch_ops.h.
   float label_smoothing = 0, z_loss = 0, neftune_alpha = 0;
+  // Which tensors are trained; none: all. What is frozen has no gradient, and the backward pass ends where
+  // nothing below is trained.
+  std::function<bool(const TensorSpec&)> trains = {};
+  // Trained in place of the tensors, all of which are frozen then.
+  std::optional<AdapterSpec> adapter = {};
+  // What frozen matrices are kept in: f32 (fastest), bf16, or blocks (q8_0, iq4_nl), unpacked for each
+  // product. Embeddings and head are kept in bf16 where the matrices are in fewer bits than f32, and so are
+  // matrices whose rows do not divide into blocks.
+  DType frozen_dtype = DType::kF32;
+};
+
+// Bytes that a model holds between steps, besides activations and the optimiser's.
+struct TorchMemory {
+  uint64_t trained = 0;    // numbers of what is trained
+  uint64_t frozen = 0;     // of what is not
+  uint64_t packed = 0;     // copies in the layouts of products, as far as they are made
+  uint64_t gradients = 0;  // of what is trained
+  uint64_t n_trained = 0;  // how many numbers are trained
 };
 
 class TorchModel {
  public:
   struct Parameter {
     TensorSpec spec;
-    std::span<float> values, gradient;  // a frozen one has no gradient
+    std::span<float> values, gradient;
   };
   // From log p of the target of each row read out: the loss, and its derivative by each of them.
   using LogProbLoss = std::function<double(std::span<const double> log_p, std::span<double> gradient)>;
   // From the output [R, C] of the rows read out: the loss, and its derivative by each number.
   using OutputLoss = std::function<double(std::span<const float> output, std::span<float> gradient)>;
 
-  // Weights are zeros until they are written through parameters() and frozen().
+  // Weights are zeros until they are written with write(), or through parameters() where they are trained.
   static Result<TorchModel> create(const ModelConfig& config, const TorchOptions& options);
   TorchModel(TorchModel&&) noexcept;
   TorchModel& operator=(TorchModel&&) noexcept;
   ~TorchModel();
 
   const ModelConfig& config() const;
-  // What is trained, and what is not.
+  // What is trained: tensors of the model, or the factors of adapters by PEFT's names.
   std::span<const Parameter> parameters() const;
-  std::span<const Parameter> frozen() const;
-  // To be called when values were written.
+  // Every tensor of the model, trained or not, without adapters.
+  std::span<const TensorSpec> tensors() const;
+  // Writes tensor number `i` of those.
+  void write(size_t i, std::span<const float> numbers);
+  // Tensor number `i` as the model computes with it: adapters merged, few bits unpacked.
+  std::vector<float> merged(size_t i) const;
+  // Factors of new adapters: A uniform within 1 / sqrt(inputs), B zero, magnitudes the norms of the rows, so
+  // that the model is what it was. The tensors must have been written.
+  void start_adapters(uint64_t seed);
+  // The adapters, without a base model's name; none when there are none.
+  std::optional<Adapter> adapter() const;
+  TorchMemory memory() const;
+  // To be called when values were written through parameters().
   void weights_changed();
   void zero_gradients();
   // Before each step: everything random in the passes that follow (noise, dropout) comes from `seed`.

@@ -170,6 +170,7 @@ void rms_norm_backward(In x, const float* w, float offset, const float* inverse_
       });
     });
   });
+  if (grad_w == nullptr) return;
   for (int64_t thread = 0; thread < threads; ++thread)
     for (int64_t i = 0; i < columns; ++i) grad_w[i] += scratch[thread * columns + i];
 }
@@ -258,7 +259,7 @@ void layer_norm_backward(In x, const float* w, const float* moments, In g, int64
   });
   for (int64_t thread = 0; thread < threads; ++thread)
     for (int64_t i = 0; i < columns; ++i) {
-      grad_w[i] += scratch[2 * thread * columns + i];
+      if (grad_w != nullptr) grad_w[i] += scratch[2 * thread * columns + i];
       if (grad_b != nullptr) grad_b[i] += scratch[(2 * thread + 1) * columns + i];
     }
 }

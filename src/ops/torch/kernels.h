@@ -99,13 +99,13 @@ struct Kernels {
   // The weight counts as w + offset.
   void (*rms_norm)(In x, const float* w, float offset, float eps, int64_t rows, int64_t columns, Out y,
                    float* inverse_rms);
-  // Adds to grad_w; `scratch` holds threads * columns numbers.
+  // Adds to grad_w unless it is null; `scratch` holds threads * columns numbers.
   void (*rms_norm_backward)(In x, const float* w, float offset, const float* inverse_rms, In g, int64_t rows,
                             int64_t columns, Out grad_x, float* grad_w, float* scratch);
   // moments: [rows, 2], mean and 1 / standard deviation. b may be null.
   void (*layer_norm)(In x, const float* w, const float* b, float eps, int64_t rows, int64_t columns, Out y,
                      float* moments);
-  // Adds to grad_w, and to grad_b unless it is null; `scratch` holds 2 * threads * columns numbers.
+  // Adds to grad_w and grad_b, each unless it is null; `scratch` holds 2 * threads * columns numbers.
   void (*layer_norm_backward)(In x, const float* w, const float* moments, In g, int64_t rows, int64_t columns,
                               Out grad_x, float* grad_w, float* grad_b, float* scratch);
   // cos_sin: [positions, n_turned] of which the first half is cos, the second sin. `inverse` turns back.

@@ -70,18 +70,47 @@ void execute(Product& product, const void* a, const memory& b, void* c) {
 
 }  // namespace
 
+namespace {
+
+// Where weights kept in few bits are unpacked: grows to the largest of them. One product at a time.
+void* unpacked(const StoredMatrix& matrix, bool bf16) {
+  static std::vector<std::byte> buffer;
+  const auto bytes = static_cast<size_t>(matrix.n_out * matrix.n_in) * (bf16 ? 2 : 4);
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  unpack(matrix, {buffer.data(), bf16});
+  return buffer.data();
+}
+
+}  // namespace
+
 struct PackedWeight::State {
   struct Copy {
     memory packed;
     bool turned;
     uint64_t version;
   };
-  const float* master;
-  int64_t n_out, n_in;
+  StoredMatrix matrix;
   uint64_t version = 1;
   std::vector<Copy> copies;  // one for each layout in use: forward, backward
 
-  // The weight as B of `product`, whose B is W^T [I, O] (turned) or W [O, I].
+  // y = x B or += x B, where B is W^T [I, O] (turned) or W [O, I].
+  void multiply(In x, int64_t rows, bool turned, Out y, bool add) {
+    const bool keeps = matrix.dtype == DType::kF32;
+    Product& p = product({.m = rows,
+                          .n = turned ? matrix.n_out : matrix.n_in,
+                          .k = turned ? matrix.n_in : matrix.n_out,
+                          .bf16 = x.bf16,
+                          .out_bf16 = y.bf16,
+                          .a_turned = false,
+                          .b_turned = turned,
+                          .b_packed = keeps,
+                          .accumulate = add});
+    if (keeps) return execute(p, x.data, packed(p, turned), y.data);
+    const bool as_it_is = matrix.dtype == DType::kBF16 && x.bf16;
+    void* numbers = as_it_is ? const_cast<void*>(matrix.data) : unpacked(matrix, x.bf16);
+    execute(p, x.data, memory(p.plan.weights_desc(), machine().engine, numbers), y.data);
+  }
+
   const memory& packed(const Product& product, bool turned) {
     const memory::desc wanted = product.plan.weights_desc();
     Copy* copy = nullptr;
@@ -92,9 +121,9 @@ struct PackedWeight::State {
       copy = &copies.back();
     }
     if (copy->version != version) {
-      const memory::desc plain = turned ? memory::desc({n_in, n_out}, Type::f32, Tag::ba)
-                                        : memory::desc({n_out, n_in}, Type::f32, Tag::ab);
-      memory from(plain, machine().engine, const_cast<float*>(master));
+      const memory::desc plain = turned ? memory::desc({matrix.n_in, matrix.n_out}, Type::f32, Tag::ba)
+                                        : memory::desc({matrix.n_out, matrix.n_in}, Type::f32, Tag::ab);
+      memory from(plain, machine().engine, const_cast<void*>(matrix.data));
       dnnl::reorder(from, copy->packed).execute(machine().stream, from, copy->packed);
       copy->version = version;
     }
@@ -102,36 +131,21 @@ struct PackedWeight::State {
   }
 };
 
-PackedWeight::PackedWeight(const float* master_OI, int64_t n_out, int64_t n_in)
-    : state_(std::make_unique<State>(State{master_OI, n_out, n_in, 1, {}})) {}
+PackedWeight::PackedWeight(const StoredMatrix& matrix)
+    : state_(std::make_unique<State>(State{matrix, 1, {}})) {}
 PackedWeight::~PackedWeight() = default;
 
 void PackedWeight::changed() { ++state_->version; }
 
-void PackedWeight::forward(In x, int64_t rows, Out y) {
-  Product& p = product({.m = rows,
-                        .n = state_->n_out,
-                        .k = state_->n_in,
-                        .bf16 = x.bf16,
-                        .out_bf16 = y.bf16,
-                        .a_turned = false,
-                        .b_turned = true,
-                        .b_packed = true,
-                        .accumulate = false});
-  execute(p, x.data, state_->packed(p, true), y.data);
+void PackedWeight::forward(In x, int64_t rows, Out y, bool add) { state_->multiply(x, rows, true, y, add); }
+void PackedWeight::backward(In g, int64_t rows, Out grad_x, bool add) {
+  state_->multiply(g, rows, false, grad_x, add);
 }
 
-void PackedWeight::backward(In g, int64_t rows, Out grad_x) {
-  Product& p = product({.m = rows,
-                        .n = state_->n_in,
-                        .k = state_->n_out,
-                        .bf16 = g.bf16,
-                        .out_bf16 = grad_x.bf16,
-                        .a_turned = false,
-                        .b_turned = false,
-                        .b_packed = true,
-                        .accumulate = false});
-  execute(p, g.data, state_->packed(p, false), grad_x.data);
+uint64_t PackedWeight::packed_bytes() const {
+  uint64_t bytes = 0;
+  for (const State::Copy& copy : state_->copies) bytes += copy.packed.get_desc().get_size();
+  return bytes;
 }
 
 void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
@@ -152,7 +166,7 @@ double measured_peak_flops(bool bf16) {
   constexpr int64_t kRows = 2048, kOut = 3072, kIn = 768;
   const std::vector<float> numbers(static_cast<size_t>(kRows * kOut), 0.0F);  // zeros in either type
   std::vector<float> y(static_cast<size_t>(kRows * kOut));
-  PackedWeight weight(numbers.data(), kOut, kIn);
+  PackedWeight weight({numbers.data(), DType::kF32, kOut, kIn});
   double best = 0;
   for (int i = 0; i < 12; ++i) {
     const auto begin = std::chrono::steady_clock::now();

@@ -1,26 +1,38 @@
-// Matrix products of training through oneDNN: f32 or bf16 numbers, f32 sums, weights packed once per step.
+// Matrix products of training through oneDNN: f32 or bf16 numbers, f32 sums.
 // T rows, I inputs, O outputs.
 #pragma once
 #include <cstdint>
 #include <memory>
 
 #include "ops/torch/kernels.h"
+#include "tensor/dtype.h"
 
 namespace volant::torch_ops {
 
-// One weight [O, I] in the layouts that oneDNN likes best, made from f32 on first use after `changed()`.
+// The numbers of a weight [O, I], row-major, that somebody else keeps.
+struct StoredMatrix {
+  const void* data = nullptr;
+  DType dtype = DType::kF32;
+  int64_t n_out = 0, n_in = 0;
+};
+
+// One weight as a factor of products. Kept in f32 it is packed once after `changed()` in the layouts that
+// oneDNN likes best. Kept in fewer bits (bf16, blocks) it is unpacked anew for each product into one buffer
+// that all weights share, so that it costs no memory besides its own.
 class PackedWeight {
  public:
-  PackedWeight(const float* master_OI, int64_t n_out, int64_t n_in);
+  explicit PackedWeight(const StoredMatrix& matrix);
   ~PackedWeight();
   PackedWeight(const PackedWeight&) = delete;
   PackedWeight& operator=(const PackedWeight&) = delete;
 
-  void changed();  // the master numbers are new
-  // y[T, O] = x[T, I] W^T. x is f32 or bf16 and decides the arithmetic; y may differ.
-  void forward(In x, int64_t rows, Out y);
-  // grad_x[T, I] = g[T, O] W.
-  void backward(In g, int64_t rows, Out grad_x);
+  void changed();  // the numbers are new
+  // y[T, O] = x[T, I] W^T, or += with `add`. x is f32 or bf16 and decides the arithmetic; y may differ.
+  void forward(In x, int64_t rows, Out y, bool add = false);
+  // grad_x[T, I] = g[T, O] W, or +=.
+  void backward(In g, int64_t rows, Out grad_x, bool add = false);
+  // Bytes of the layouts made so far.
+  uint64_t packed_bytes() const;
 
  private:
   struct State;
@@ -32,5 +44,9 @@ void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, 
 
 // FLOP/s of one large product on all threads, measured now (about 0.1 s).
 double measured_peak_flops(bool bf16);
+
+// The numbers of a matrix as f32 or bf16 [O, I], and back from f32; all threads. (stored.cc)
+void unpack(const StoredMatrix& matrix, Out to);
+void pack(const float* numbers, const StoredMatrix& matrix, void* to);
 
 }  // namespace volant::torch_ops

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "ops/torch/adapter.h"
 #include "ops/torch/autograd.h"
 #include "ops/torch/kernels.h"
 
@@ -75,16 +76,17 @@ torch_ops::HeadRows head_rows(const LmHead<TorchOps::Weight>& head, const Tensor
           .grad = grad};
 }
 
+// Whether the backward pass has anything to do below these.
+bool learns(std::initializer_list<Tensor> inputs) {
+  return std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });
+}
+
 std::vector<int32_t> copy_of(std::span<const int32_t> ids) { return {ids.begin(), ids.end()}; }
 
 }  // namespace
 
 TorchOps::Weight TorchOps::make_weight(const std::vector<int64_t>& shape) {
-  auto w = std::make_shared<TorchParameter>();
-  w->master = at::zeros(shape, at::kFloat);
-  w->grad = at::zeros(shape, at::kFloat);
-  if (shape.size() == 2) w->packed.emplace(w->values(), shape[0], shape[1]);
-  return w;
+  return make_parameter(shape, /*trained=*/true);
 }
 
 TorchOps::Act TorchOps::make_act(std::span<const float> values, int64_t rows, bool needs_grad) {
@@ -132,52 +134,41 @@ void TorchOps::add_noise(Tensor& embedded) const {
 
 TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
   const auto rows = static_cast<int64_t>(ids.size());
-  const int64_t columns = w->master.size(1);
+  const int64_t columns = w->shape[1];
   Tensor y = empty(rows, columns, false);
-  kernels().embed(w->values(), ids.data(), rows, columns, out(y));
+  w->read_rows(ids, out(y));
   if (ids.data() == noisy_tokens_ && regularisers_.neftune_alpha > 0) add_noise(y);
-  if (!record_) return {y};
+  if (!record_ || !w->trained()) return {y};
   return {with_backward(y, {}, [w, ids = copy_of(ids), rows, columns](const Tensor& g) {
     kernels().scatter_add(in(g), ids.data(), rows, columns, w->gradient());
     return Gradients{};
   })};
 }
 
-TorchOps::Act TorchOps::linear(const Act& x_in, const Weight& w) {
-  const Tensor& given = x_in.x;
-  const Tensor x = converted(given.detach(), bf16_);
-  const int64_t rows = x.size(0), n_in = x.size(1), n_out = w->master.size(0);
-  Tensor y = empty(rows, n_out, bf16_);
-  w->packed->forward(in(x), rows, out(y));
-  if (!record_) return {y};
-  return {with_backward(y, {given}, [x, w, rows, n_in, n_out, bf16 = is_bf16(given)](const Tensor& grad) {
-    const Tensor g = converted(grad, is_bf16(x));
-    torch_ops::add_weight_gradient(in(g), in(x), rows, n_out, n_in, w->gradient());
-    Tensor grad_x = empty(rows, n_in, bf16);
-    w->packed->backward(in(g), rows, out(grad_x));
-    return Gradients{grad_x};
-  })};
+TorchOps::Act TorchOps::linear(const Act& x, const Weight& w) {
+  const uint64_t seed = seed_ == 0 ? 0 : seed_ + ++n_random_ * 0x9E3779B97F4A7C15ULL;
+  return {torch_ops::linear(x.x, w, {.bf16 = bf16_, .record = record_, .dropout_seed = seed})};
 }
 
 TorchOps::Act TorchOps::add_bias(const Act& x, const Weight& b) {
   const int64_t rows = x.x.size(0), columns = x.x.size(1);
   Tensor y = empty(rows, columns, is_bf16(x.x));
   kernels().add_bias(in(x.x), b->values(), rows, columns, out(y));
-  if (!record_) return {y};
+  if (!record_ || !(b->trained() || learns({x.x}))) return {y};
   return {with_backward(y, {x.x}, [b, rows, columns, bf16 = is_bf16(y)](const Tensor& g) {
-    kernels().add_rows(in(g), rows, columns, b->gradient());
+    if (b->trained()) kernels().add_rows(in(g), rows, columns, b->gradient());
     return Gradients{converted(g, bf16)};
   })};
 }
 
 TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps, float offset) {
   const Tensor x = x_in.x.detach();
-  const int64_t columns = w->master.numel(),
+  const int64_t columns = w->count(),
                 rows = x.numel() / columns;  // of heads, where w is that of a head
   CHECK(x.size(1) % columns == 0);
   Tensor y = empty(x.size(0), x.size(1), bf16_), inverse_rms = at::empty({rows}, at::kFloat);
   kernels().rms_norm(in(x), w->values(), offset, eps, rows, columns, out(y), inverse_rms.data_ptr<float>());
-  if (!record_) return {y};
+  if (!record_ || !(w->trained() || learns({x_in.x}))) return {y};
   return {with_backward(y, {x_in.x}, [x, w, offset, inverse_rms, rows, columns](const Tensor& g) {
     Tensor grad_x = at::empty_like(x);
     Tensor scratch = at::empty({torch_ops::thread_count() * columns}, at::kFloat);
@@ -194,7 +185,7 @@ TorchOps::Act TorchOps::layer_norm(const Act& x_in, const Weight& w, const Weigh
   Tensor y = empty(rows, columns, bf16_), moments = at::empty({rows, 2}, at::kFloat);
   kernels().layer_norm(in(x), w->values(), bias ? bias->values() : nullptr, eps, rows, columns, out(y),
                        moments.data_ptr<float>());
-  if (!record_) return {y};
+  if (!record_ || !(w->trained() || (bias && bias->trained()) || learns({x_in.x}))) return {y};
   return {with_backward(y, {x_in.x}, [x, w, bias, moments, rows, columns](const Tensor& g) {
     Tensor grad_x = at::empty_like(x);
     Tensor scratch = at::empty({2 * torch_ops::thread_count() * columns}, at::kFloat);
@@ -213,7 +204,7 @@ TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec
   const auto n_turned = static_cast<int>(2 * spec.inv_freq.size());
   kernels().rope(in(x), table->data(), batch.pos.data(), rows, spec.n_head, spec.head_dim, n_turned, false,
                  out(y));
-  if (!record_) return {y};
+  if (!record_ || !learns({x_in.x})) return {y};
   return {with_backward(y, {x_in.x},
                         [table, pos = copy_of(batch.pos), rows, n_head = spec.n_head,
                          head_dim = spec.head_dim, n_turned, bf16 = is_bf16(x)](const Tensor& g) {
@@ -245,7 +236,7 @@ TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v
                                         .causal = spec.causal};
   Tensor y = empty(rows, q_columns, bf16), log_sum = at::empty({rows, spec.n_head}, at::kFloat);
   kernels().attention(shape, in(q), in(k), in(v), out(y), log_sum.data_ptr<float>());
-  if (!record_) return {y};
+  if (!record_ || !learns({q_in.x, k_in.x, v_in.x})) return {y};
   const Tensor kept = y.detach();
   return {with_backward(y, {q_in.x, k_in.x, v_in.x}, [=](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
@@ -263,7 +254,7 @@ TorchOps::Act TorchOps::silu_mul(const Act& gate_in, const Act& up_in) {
   const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
   Tensor y = empty(gate.size(0), gate.size(1), bf16);
   kernels().silu_mul(in(gate), in(up), gate.numel(), out(y));
-  if (!record_) return {y};
+  if (!record_ || !learns({gate_in.x, up_in.x})) return {y};
   return {with_backward(y, {gate_in.x, up_in.x}, [gate, up, bf16](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_gate = at::empty_like(gate), grad_up = at::empty_like(gate);
@@ -277,7 +268,7 @@ TorchOps::Act TorchOps::gelu_mul(const Act& gate_in, const Act& up_in, Gelu kind
   const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
   Tensor y = at::empty_like(gate);
   kernels().gelu_mul(in(gate), in(up), tanh, gate.numel(), out(y));
-  if (!record_) return {y};
+  if (!record_ || !learns({gate_in.x, up_in.x})) return {y};
   return {with_backward(y, {gate_in.x, up_in.x}, [gate, up, bf16, tanh](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_gate = at::empty_like(gate), grad_up = at::empty_like(gate);
@@ -291,7 +282,7 @@ TorchOps::Act TorchOps::gelu(const Act& x_in, Gelu kind) {
   const Tensor x = x_in.x.detach();
   Tensor y = at::empty_like(x);
   kernels().gelu_mul(in(x), {}, tanh, x.numel(), out(y));
-  if (!record_) return {y};
+  if (!record_ || !learns({x_in.x})) return {y};
   return {with_backward(y, {x_in.x}, [x, tanh](const Tensor& grad) {
     const Tensor g = converted(grad, is_bf16(x));
     Tensor grad_x = at::empty_like(x);
@@ -304,7 +295,7 @@ TorchOps::Act TorchOps::softcap(const Act& x_in, float cap) {
   const Tensor x = x_in.x.detach();
   Tensor y = at::empty_like(x);
   kernels().softcap(in(x), cap, x.numel(), out(y));
-  if (!record_) return {y};
+  if (!record_ || !learns({x_in.x})) return {y};
   const Tensor kept = y.detach();
   return {with_backward(y, {x_in.x}, [kept, cap](const Tensor& grad) {
     const Tensor g = converted(grad, is_bf16(kept));
@@ -318,7 +309,7 @@ TorchOps::Act TorchOps::scale(const Act& x, float factor) {
   const bool bf16 = is_bf16(x.x);
   Tensor y = empty(x.x.size(0), x.x.size(1), bf16);
   kernels().scale(in(x.x), factor, y.numel(), out(y));
-  if (!record_) return {y};
+  if (!record_ || !learns({x.x})) return {y};
   return {with_backward(y, {x.x}, [factor, bf16](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_x = at::empty_like(g);
@@ -331,7 +322,7 @@ TorchOps::Act TorchOps::add(const Act& x, const Act& y) {
   const bool x_bf16 = is_bf16(x.x), y_bf16 = is_bf16(y.x);
   Tensor sum = empty(x.x.size(0), x.x.size(1), x_bf16 && y_bf16);
   kernels().add(in(x.x), in(y.x), sum.numel(), out(sum));
-  if (!record_) return {sum};
+  if (!record_ || !learns({x.x, y.x})) return {sum};
   return {with_backward(sum, {x.x, y.x}, [x_bf16, y_bf16](const Tensor& g) {
     return Gradients{converted(g, x_bf16), converted(g, y_bf16)};
   })};
@@ -343,7 +334,7 @@ TorchOps::Act TorchOps::take_rows(const Act& x, std::span<const int32_t> ids) {
   if (rows == all && std::is_sorted(ids.begin(), ids.end(), std::less_equal<>())) return x;
   Tensor y = empty(rows, columns, is_bf16(x.x));
   kernels().take_rows(in(x.x), ids.data(), rows, columns, out(y));
-  if (!record_) return {y};
+  if (!record_ || !learns({x.x})) return {y};
   return {
       with_backward(y, {x.x}, [ids = copy_of(ids), all, rows, columns, bf16 = is_bf16(x.x)](const Tensor& g) {
         Tensor grad_x = at::zeros({all, columns}, at::kFloat);
@@ -358,7 +349,7 @@ TorchOps::Act TorchOps::take_columns(const Act& x, int64_t begin, int64_t count)
   const bool bf16 = is_bf16(x.x);
   Tensor y = empty(rows, count, bf16);
   kernels().copy_columns(in(x.x), all, begin, rows, count, out(y), count, 0);
-  if (!record_) return {y};
+  if (!record_ || !learns({x.x})) return {y};
   return {with_backward(y, {x.x}, [begin, count, rows, all, bf16](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_x = at::zeros({rows, all}, type_of(bf16));
@@ -370,14 +361,13 @@ TorchOps::Act TorchOps::take_columns(const Act& x, int64_t begin, int64_t count)
 Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, const OnLogits& f) {
   const Weight& head = *lm_head.weight;
   const Tensor x = converted(x_in.x.detach(), bf16_);
-  const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->master.size(0);
+  const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->shape[0];
   const int64_t number_bytes = bf16_ ? 2 : 4, chunk = std::min(kLossChunk, rows);
   Tensor logits = empty(chunk, n_vocab, false), capped, grad_logits, grad_x;
   if (lm_head.softcap > 0) capped = empty(chunk, n_vocab, false);
-  if (record_) {
-    grad_logits = empty(chunk, n_vocab, bf16_);
-    grad_x = empty(rows, columns, bf16_);
-  }
+  const bool wants_x = x_in.x.requires_grad();
+  if (record_) grad_logits = empty(chunk, n_vocab, bf16_);
+  if (record_ && wants_x) grad_x = empty(rows, columns, bf16_);
   for (int64_t begin = 0; begin < rows; begin += chunk) {
     const int64_t count = std::min(chunk, rows - begin);
     const In x_chunk = rows_from(x, begin);
@@ -388,23 +378,25 @@ Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, co
     f(begin, count, logits.data_ptr<float>(), finish.grad);
     if (!record_) continue;
     if (!is_plain(lm_head)) kernels().unfinish_gradient(finish);
-    if (lm_head.bias != nullptr)
+    if (lm_head.bias != nullptr && (*lm_head.bias)->trained())
       kernels().add_rows(in(grad_logits), count, n_vocab, (*lm_head.bias)->gradient());
+    if (head->trained())
+      torch_ops::add_weight_gradient(in(grad_logits), x_chunk, count, n_vocab, columns, head->gradient());
+    if (!wants_x) continue;
     head->packed->backward(in(grad_logits), count,
                            {static_cast<char*>(grad_x.data_ptr()) + begin * columns * number_bytes, bf16_});
-    torch_ops::add_weight_gradient(in(grad_logits), x_chunk, count, n_vocab, columns, head->gradient());
   }
   if (!record_) return {};
   Tensor node = at::zeros({1}, at::kFloat);
   return with_backward(node, {x_in.x}, [grad_x, bf16 = is_bf16(x_in.x)](const Tensor&) {
-    return Gradients{converted(grad_x, bf16)};
+    return Gradients{grad_x.defined() ? converted(grad_x, bf16) : grad_x};
   });
 }
 
 TorchOps::Loss TorchOps::head_loss(const Act& x, const LmHead<Weight>& head, std::span<const int32_t> targets,
                                    std::span<const float> weights, float scale,
                                    std::span<double> row_losses) {
-  const int64_t n_vocab = (*head.weight)->master.size(0);
+  const int64_t n_vocab = (*head.weight)->shape[0];
   std::vector<double> losses(static_cast<size_t>(x.x.size(0)));
   Loss loss;
   loss.node = through_head(x, head, [&](int64_t begin, int64_t count, float* logits, Out grad) {
@@ -428,8 +420,8 @@ TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const LmHead<Weight>& h
                                            const LmHead<Weight>& teacher_head,
                                            std::span<const int32_t> targets, std::span<const float> weights,
                                            const Distil& how, float scale) {
-  const int64_t n_vocab = (*head.weight)->master.size(0), rows = x.x.size(0);
-  CHECK((*teacher_head.weight)->master.size(0) == n_vocab && teacher_x.x.size(0) == rows);
+  const int64_t n_vocab = (*head.weight)->shape[0], rows = x.x.size(0);
+  CHECK((*teacher_head.weight)->shape[0] == n_vocab && teacher_x.x.size(0) == rows);
   const Tensor his_x = converted(teacher_x.x.detach(), bf16_);
   Tensor his_logits = empty(std::min(kLossChunk, rows), n_vocab, false);
   Tensor his_capped = teacher_head.softcap > 0 ? at::empty_like(his_logits) : Tensor();

@@ -6,25 +6,14 @@
 #pragma once
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "ops/batch.h"
 #include "ops/ops.h"
-#include "ops/torch/products.h"
-#include "ops/torch/tensor.h"
+#include "ops/torch/parameter.h"
 
 namespace volant {
-
-// A trained weight: f32 master numbers, f32 gradient, and copies in the layouts that products want.
-struct TorchParameter {
-  at::Tensor master, grad;                        // same shape, f32, contiguous
-  std::optional<torch_ops::PackedWeight> packed;  // two dimensions
-
-  float* values() const { return master.data_ptr<float>(); }
-  float* gradient() const { return grad.data_ptr<float>(); }
-};
 
 // What training adds against overfitting and drift; nothing of it in evaluation.
 struct Regularisers {
@@ -46,8 +35,10 @@ class TorchOps {
   // For the passes that follow: `batch` names the tokens and the lengths that the noise goes by.
   void regularise(const Regularisers& how, const Batch& batch, uint64_t seed);
 
-  // A weight of zeros with room for its gradient.
+  // A trained weight of zeros.
   static Weight make_weight(const std::vector<int64_t>& shape);
+  // What is random in the passes that follow (dropout) comes from `seed`; 0: nothing is.
+  void set_seed(uint64_t seed) { seed_ = seed; }
   // Activations from f32 numbers, that gradients can be asked of: for tests.
   static Act make_act(std::span<const float> values, int64_t rows, bool needs_grad);
 
@@ -110,6 +101,7 @@ class TorchOps {
   const int32_t* noisy_tokens_ = nullptr;  // the ids whose embeddings get noise
   std::span<const int32_t> noisy_begin_;
   uint64_t noise_seed_ = 0;
+  uint64_t seed_ = 0, n_random_ = 0;  // operations of this pass that drew from it
 };
 
 }  // namespace volant

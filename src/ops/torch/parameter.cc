@@ -1,0 +1,82 @@
+#include "ops/torch/parameter.h"
+
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "ops/torch/adapter.h"
+
+namespace volant {
+
+TorchParameter::TorchParameter() = default;
+TorchParameter::~TorchParameter() = default;
+
+std::shared_ptr<TorchParameter> make_parameter(const std::vector<int64_t>& shape, bool trained, DType dtype) {
+  CHECK(dtype == DType::kF32 || (!trained && shape.size() == 2 && shape[1] % dtype_info(dtype).block == 0));
+  auto w = std::make_shared<TorchParameter>();
+  w->shape = shape;
+  w->dtype = dtype;
+  if (dtype == DType::kF32) {
+    w->master = at::zeros(shape, at::kFloat);
+  } else {
+    w->blocks.resize(row_bytes(dtype, shape[1]) * static_cast<size_t>(shape[0]));
+  }
+  if (trained) w->grad = at::zeros(shape, at::kFloat);
+  if (shape.size() == 2) w->packed.emplace(w->matrix());
+  return w;
+}
+
+int64_t TorchParameter::count() const {
+  int64_t n = 1;
+  for (const int64_t d : shape) n *= d;
+  return n;
+}
+
+torch_ops::StoredMatrix TorchParameter::matrix() const {
+  const void* data = blocks.empty() ? master.data_ptr() : blocks.data();
+  return {data, dtype, shape.size() == 2 ? shape[0] : 1, shape.empty() ? 1 : shape.back()};
+}
+
+void TorchParameter::write(std::span<const float> numbers) {
+  CHECK(static_cast<int64_t>(numbers.size()) == count());
+  if (blocks.empty()) {
+    std::copy(numbers.begin(), numbers.end(), values());
+  } else {
+    torch_ops::pack(numbers.data(), matrix(), blocks.data());
+  }
+  if (packed) packed->changed();
+  if (adapter) adapter->changed();
+}
+
+std::vector<float> TorchParameter::read() const {
+  if (blocks.empty()) return {values(), values() + count()};
+  std::vector<float> numbers(static_cast<size_t>(count()));
+  torch_ops::unpack(matrix(), {numbers.data(), false});
+  return numbers;
+}
+
+void TorchParameter::read_rows(std::span<const int32_t> ids, torch_ops::Out to) const {
+  const auto rows = static_cast<int64_t>(ids.size());
+  if (blocks.empty()) return torch_ops::kernels().embed(values(), ids.data(), rows, shape[1], to);
+  std::vector<float> row(static_cast<size_t>(shape[1]));
+  const size_t stored = row_bytes(dtype, shape[1]);
+  const auto width = static_cast<size_t>(shape[1]) * (to.bf16 ? 2 : 4);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    to_f32(dtype, blocks.data() + static_cast<size_t>(ids[i]) * stored, shape[1], row.data());
+    from_f32(to.bf16 ? DType::kBF16 : DType::kF32, row.data(), shape[1],
+             static_cast<char*>(to.data) + i * width);
+  }
+}
+
+void TorchParameter::changed() {
+  if (packed && trained()) packed->changed();
+  if (adapter) adapter->changed();
+}
+
+uint64_t TorchParameter::bytes() const {
+  return blocks.empty() ? static_cast<uint64_t>(count()) * sizeof(float) : blocks.size();
+}
+uint64_t TorchParameter::packed_bytes() const { return packed ? packed->packed_bytes() : 0; }
+
+}  // namespace volant

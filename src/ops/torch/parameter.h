@@ -1,0 +1,50 @@
+// TorchParameter: a weight as training holds it. Trained: f32 numbers and an f32 gradient. Frozen: numbers
+// alone, in f32 or fewer bits. A frozen matrix may carry a low-rank adapter, which is trained in its place.
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ops/torch/products.h"
+#include "ops/torch/tensor.h"
+
+namespace volant {
+
+struct TorchAdapter;
+
+struct TorchParameter {
+  std::vector<int64_t> shape;
+  at::Tensor master;                              // f32, contiguous; undefined when kept in fewer bits
+  at::Tensor grad;                                // the same shape; undefined when frozen
+  DType dtype = DType::kF32;                      // of what is kept
+  std::vector<std::byte> blocks;                  // rows of that type, unless f32
+  std::optional<torch_ops::PackedWeight> packed;  // two dimensions
+  std::unique_ptr<TorchAdapter> adapter;          // of a frozen matrix
+
+  TorchParameter();
+  ~TorchParameter();
+
+  int64_t count() const;
+  bool trained() const { return grad.defined(); }
+  // The numbers of one that is kept in f32.
+  float* values() const { return master.data_ptr<float>(); }
+  // Where gradients are added up; null when frozen.
+  float* gradient() const { return grad.defined() ? grad.data_ptr<float>() : nullptr; }
+  torch_ops::StoredMatrix matrix() const;
+  // All numbers, whatever they are kept in.
+  void write(std::span<const float> numbers);
+  std::vector<float> read() const;
+  // Rows of a matrix, as f32 [ids.size(), columns].
+  void read_rows(std::span<const int32_t> ids, torch_ops::Out to) const;
+  // To be called when the numbers (or those of its adapter) were written.
+  void changed();
+  uint64_t bytes() const;         // of the numbers
+  uint64_t packed_bytes() const;  // of their copies for products
+};
+
+// A weight of zeros. `dtype` counts for a frozen matrix, whose columns must be a multiple of its block.
+std::shared_ptr<TorchParameter> make_parameter(const std::vector<int64_t>& shape, bool trained,
+                                               DType dtype = DType::kF32);
+
+}  // namespace volant
