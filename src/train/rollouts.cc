@@ -19,13 +19,14 @@ Result<Rollouts> Rollouts::open(const Path& model, int n_threads, int64_t n_ctx)
 }
 
 Status Rollouts::follow(const TorchModel& model) {
-  std::map<std::string, std::span<const float>> tensors;
-  for (const auto& p : model.parameters()) tensors[p.spec.name] = p.values;
-  for (const auto& p : model.frozen()) tensors[p.spec.name] = p.values;
+  std::map<std::string, size_t> tensors;
+  for (size_t i = 0; i < model.tensors().size(); ++i) tensors[model.tensors()[i].name] = i;
+  std::vector<float> numbers;  // of the tensor that the engine is taking
   return engine_->set_weights([&](const TensorSpec& spec) -> Result<TensorView> {
     const auto found = tensors.find(spec.name);
     if (found == tensors.end()) return fail(ErrorCode::kInternal, "the model in training has no such tensor");
-    return TensorView{DType::kF32, spec.shape, std::as_bytes(found->second)};
+    numbers = model.merged(found->second);
+    return TensorView{DType::kF32, spec.shape, std::as_bytes(std::span<const float>(numbers))};
   });
 }
 
