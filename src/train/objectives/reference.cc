@@ -20,10 +20,9 @@ std::string key_of(const TorchModel& model, const TrainJob& job, const std::vect
                    const std::vector<PreferenceRow>& validation) {
   Sha256 digest;
   digest.update(fmt::format("{} {}\n", job.max_seq_len, trains_in_bf16(job)));
-  for (const auto parameters : {model.parameters(), model.frozen()})
-    for (const TorchModel::Parameter& p : parameters)
-      digest.update(
-          fmt::format("{} {:x}\n", p.spec.name, hash64(bytes_of(std::span<const float>(p.values)))));
+  for (size_t i = 0; i < model.tensors().size(); ++i)
+    digest.update(fmt::format("{} {:x}\n", model.tensors()[i].name,
+                              hash64(bytes_of(std::span<const float>(model.merged(i))))));
   for (const auto* rows : {&train, &validation}) {
     digest.update(fmt::format("{} rows\n", rows->size()));
     for (const PreferenceRow& row : *rows)
