@@ -14,7 +14,7 @@
 namespace volant {
 namespace {
 
-constexpr double kA = 406.4, kB = 410.7, kAlpha = 0.34, kBeta = 0.28;
+constexpr double kAlpha = 0.34, kBeta = 0.28;
 constexpr double kRepeatsWorth = 15.39;  // Muennighoff et al.: R* of tokens
 constexpr double kPilotShare = 0.05;     // of the budget
 constexpr double kMaxPasses = 40;
@@ -70,8 +70,10 @@ Result<Pilot> run_pilot(const TrainJob& job, const ModelConfig& config, Objectiv
 
 }  // namespace
 
-double reducible_loss(double n_parameters, double n_tokens) {
-  return kA / std::pow(n_parameters, kAlpha) + kB / std::pow(n_tokens, kBeta);
+double predicted_loss(double pilot_loss, double pilot_parameters, double pilot_tokens, double n_parameters,
+                      double n_tokens) {
+  return pilot_loss * 0.5 *
+         (std::pow(pilot_parameters / n_parameters, kAlpha) + std::pow(pilot_tokens / n_tokens, kBeta));
 }
 
 double effective_tokens(double unique, double seen) {
@@ -100,8 +102,7 @@ Result<SizeChoice> choose_size(const TrainJob& job, const JsonObject& base, Obje
   const ModelConfig smallest = TRY(ModelConfig::from_json(ladder_config(base, 0)));
   const Pilot pilot = TRY(run_pilot(job, smallest, objective, bf16, peak_flops));
   const auto unique = static_cast<double>(objective.n_targets());
-  const double irreducible =
-      pilot.loss - reducible_loss(pilot.parameters, effective_tokens(unique, pilot.tokens));
+  const double pilot_tokens = effective_tokens(unique, pilot.tokens);
   SizeChoice best;
   best.pilot_loss = pilot.loss;
   best.pilot_tokens = pilot.tokens;
@@ -112,8 +113,9 @@ Result<SizeChoice> choose_size(const TrainJob& job, const JsonObject& base, Obje
     const double rate = pilot.mfu * peak_flops / (3 * config.row_flops(true));
     const double tokens = std::min(rate * kTrainShare * job.budget_seconds, kMaxPasses * unique);
     if (tokens < static_cast<double>(kMinSteps * job.tokens_per_step)) break;
-    const double loss = irreducible + reducible_loss(static_cast<double>(config.n_parameters()),
-                                                     effective_tokens(unique, tokens));
+    const double loss =
+        predicted_loss(pilot.loss, pilot.parameters, pilot_tokens, static_cast<double>(config.n_parameters()),
+                       effective_tokens(unique, tokens));
     if (best.steps > 0 && loss >= best.predicted_loss) continue;
     best.model_config = std::move(fields);
     best.predicted_loss = loss;

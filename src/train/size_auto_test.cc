@@ -7,10 +7,10 @@
 namespace volant {
 namespace {
 
-TEST(SizeAuto, TheLawFallsWithParametersAndTokens) {
-  EXPECT_NEAR(reducible_loss(1e6, 1e7), 406.4 / std::pow(1e6, 0.34) + 410.7 / std::pow(1e7, 0.28), 1e-12);
-  EXPECT_LT(reducible_loss(2e6, 1e7), reducible_loss(1e6, 1e7));
-  EXPECT_LT(reducible_loss(1e6, 2e7), reducible_loss(1e6, 1e7));
+TEST(SizeAuto, APilotIsCarriedOverToMoreParametersAndTokens) {
+  EXPECT_DOUBLE_EQ(predicted_loss(4, 1e6, 1e7, 1e6, 1e7), 4);
+  EXPECT_NEAR(predicted_loss(4, 1e6, 1e7, 8e6, 1e7), 2 * (std::pow(8, -0.34) + 1), 1e-12);
+  EXPECT_NEAR(predicted_loss(4, 1e6, 1e7, 1e6, 8e7), 2 * (1 + std::pow(8, -0.28)), 1e-12);
 }
 
 TEST(SizeAuto, TokensReadAgainAreWorthLess) {
