@@ -8,7 +8,6 @@
 #include "cli/eval_tools.h"
 #include "cli/print.h"
 #include "eval/documents.h"
-#include "eval/report/html.h"
 #include "eval/robustness/run_robustness.h"
 #include "registry/resolve.h"
 
@@ -52,28 +51,6 @@ Status write_report(const std::string& path, const std::string& html) {
   return {};
 }
 
-void print_figures(const std::string& name, int64_t rows, const std::vector<Figure>& figures, Table& table) {
-  for (const Figure& figure : figures) {
-    const NumberStyle style = style_of_figure(figure);
-    table.add({name, figure_title(figure.name), format_number(figure.estimate.value, style),
-               format_interval(figure.estimate, style), format_count(static_cast<uint64_t>(rows))});
-  }
-}
-
-void print_report(const EvalReport& report) {
-  Table table({"group", "figure", "value", "95 %", "rows"});
-  print_figures("all", report.rows, report.figures, table);
-  for (const FigureGroup& group : report.groups) print_figures(group.name, group.rows, group.figures, table);
-  table.print();
-  for (const ReportSection& section : report.sections) {
-    print_line("\n" + section.title);
-    Table further(section.heading);
-    for (const auto& row : section.rows) further.add(row);
-    further.print();
-  }
-  for (const std::string& note : report.notes) print_line("Note: " + note);
-}
-
 Result<int> eval_suite(const EvalFlags& flags) {
   const Path model = TRY(resolve_model(flags.workspace, flags.model));
   std::vector<Perturbation> perturbations;
@@ -96,7 +73,7 @@ Result<int> eval_suite(const EvalFlags& flags) {
   if (flags.json) {
     print_json(to_json(report));
   } else {
-    print_report(report);
+    print_eval_report(report);
   }
   return 0;
 }

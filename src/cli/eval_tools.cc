@@ -11,18 +11,45 @@
 #include "eval/fairness/fairness_report.h"
 #include "eval/report/compare.h"
 #include "eval/report/html.h"
+#include "eval/report/prediction_file.h"
 #include "eval/suites/contamination.h"
 #include "eval/suites/judge.h"
+#include "registry/gate.h"
 
 namespace volant::cli {
 namespace {
+
+void print_figures(const std::string& name, int64_t rows, const std::vector<Figure>& figures, Table& table) {
+  for (const Figure& figure : figures) {
+    const NumberStyle style = style_of_figure(figure);
+    table.add({name, figure_title(figure.name), format_number(figure.estimate.value, style),
+               format_interval(figure.estimate, style), format_count(static_cast<uint64_t>(rows))});
+  }
+}
+
+void print_sections(const EvalReport& report) {
+  for (const ReportSection& section : report.sections) {
+    print_line("\n" + section.title);
+    Table table(section.heading);
+    for (const auto& row : section.rows) table.add(row);
+    table.print();
+  }
+}
 
 constexpr size_t kShownExamples = 10;
 
 struct CompareFlags {
   std::string first, second, html;
-  bool json = false;
+  bool json = false, gate = false;
 };
+
+// What a pipeline goes by: an error when the gate refuses.
+Result<int> pass_gate(const Comparison& comparison) {
+  const GateReport gate = compare_evaluations(comparison);
+  for (const std::string& reason : gate.reasons) std::fprintf(stderr, "%s\n", reason.c_str());
+  if (!gate.passed) return fail(ErrorCode::kRefused, "the second model is worse in a figure");
+  return 0;
+}
 
 Result<EvalReport> read_report(const std::string& path) {
   Result<Json> json = parse_json(TRY(read_file(path)));
@@ -42,7 +69,7 @@ Result<int> compare(const CompareFlags& flags) {
   }
   if (flags.json) {
     print_json(to_json(comparison));
-    return 0;
+    return flags.gate ? pass_gate(comparison) : 0;
   }
   Table table({"figure", "first", "second", "difference", "95 %", "p, corrected", "second is"});
   for (const FigureComparison& figure : comparison.figures) {
@@ -53,7 +80,7 @@ Result<int> compare(const CompareFlags& flags) {
                verdict_name(figure.verdict)});
   }
   table.print();
-  return 0;
+  return flags.gate ? pass_gate(comparison) : 0;
 }
 
 struct ContaminationFlags {
@@ -145,12 +172,7 @@ Result<int> fairness(const FairnessFlags& flags) {
     print_json(to_json(report));
     return 0;
   }
-  for (const ReportSection& section : report.sections) {
-    print_line(section.title);
-    Table table(section.heading);
-    for (const auto& row : section.rows) table.add(row);
-    table.print();
-  }
+  print_sections(report);
   return 0;
 }
 
@@ -175,6 +197,43 @@ void add_fairness(CLI::App& eval, Action& action) {
   command->callback([flags, &action] { action = [flags] { return fairness(*flags); }; });
 }
 
+struct PredictionFlags {
+  std::string data, html;
+  BootstrapOptions options;
+  bool json = false;
+};
+
+Result<int> predictions(const PredictionFlags& flags) {
+  const EvalReport report = TRY(report_prediction_file(flags.data, flags.options));
+  if (!flags.html.empty()) {
+    TRY(write_file_atomic(flags.html, to_html(report)));
+    std::fprintf(stderr, "Report: %s\n", flags.html.c_str());
+  }
+  if (flags.json) {
+    print_json(to_json(report));
+  } else {
+    print_eval_report(report);
+  }
+  return 0;
+}
+
+void add_predictions(CLI::App& eval, Action& action) {
+  const auto flags = std::make_shared<PredictionFlags>();
+  CLI::App* command = eval.add_subcommand("predictions", "Report on predictions that any program wrote");
+  command->footer(
+      "Rows: {\"truth\": \"cat\", \"probabilities\": {\"cat\": 0.9, \"dog\": 0.1}}, or {\"truth\": 3.2, "
+      "\"predicted\": 3.0}.\n\n"
+      "Examples:\n  volant eval predictions --data rows.jsonl --html report.html");
+  command->add_option("--data", flags->data, "Predictions, JSON Lines")->required();
+  command->add_option("--bootstrap", flags->options.samples, "Samples for the intervals")
+      ->check(CLI::Range(10, 100000))
+      ->capture_default_str();
+  command->add_option("--seed", flags->options.seed, "Seed of the intervals")->capture_default_str();
+  command->add_option("--html", flags->html, "Write a page there");
+  command->add_flag("--json", flags->json, "Print JSON");
+  command->callback([flags, &action] { action = [flags] { return predictions(*flags); }; });
+}
+
 void add_compare(CLI::App& eval, Action& action) {
   const auto flags = std::make_shared<CompareFlags>();
   CLI::App* command =
@@ -184,6 +243,8 @@ void add_compare(CLI::App& eval, Action& action) {
   command->add_option("second", flags->second, "Another one, best on the same rows")->required();
   command->add_option("--html", flags->html, "Write a page there");
   command->add_flag("--json", flags->json, "Print JSON");
+  command->add_flag("--gate", flags->gate,
+                    "Exit status 6 when the second is shown to be worse in any figure");
   command->callback([flags, &action] { action = [flags] { return compare(*flags); }; });
 }
 
@@ -231,11 +292,21 @@ void add_judge(CLI::App& eval, Action& action) {
 
 }  // namespace
 
+void print_eval_report(const EvalReport& report) {
+  Table table({"group", "figure", "value", "95 %", "rows"});
+  print_figures("all", report.rows, report.figures, table);
+  for (const FigureGroup& group : report.groups) print_figures(group.name, group.rows, group.figures, table);
+  table.print();
+  print_sections(report);
+  for (const std::string& note : report.notes) print_line("Note: " + note);
+}
+
 void add_eval_tools(CLI::App& eval, Action& action) {
   add_compare(eval, action);
   add_contamination(eval, action);
   add_judge(eval, action);
   add_fairness(eval, action);
+  add_predictions(eval, action);
 }
 
 }  // namespace volant::cli

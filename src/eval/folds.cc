@@ -76,6 +76,7 @@ Result<std::vector<Fold>> stratified_k_fold(std::span<const int32_t> labels, con
   std::map<int32_t, std::vector<size_t>> by_label;
   for (size_t row = 0; row < labels.size(); ++row) by_label[labels[row]].push_back(row);
   std::vector<std::vector<size_t>> classes;
+  classes.reserve(by_label.size());
   size_t largest = 0;
   for (auto& [label, rows] : by_label) {
     largest = std::max(largest, rows.size());
@@ -93,6 +94,7 @@ Result<std::vector<Fold>> grouped_k_fold(std::span<const int64_t> groups, const 
   for (size_t row = 0; row < groups.size(); ++row) by_group[groups[row]].push_back(row);
   TRY(check_options(options, by_group.size(), "groups"));
   std::vector<const std::vector<size_t>*> order;
+  order.reserve(by_group.size());
   for (const auto& [group, rows] : by_group) order.push_back(&rows);
   Random random(options.seed);
   const auto k = static_cast<size_t>(options.k);

@@ -52,6 +52,7 @@ TEST(Folds, RepeatsShuffleAnew) {
 
 TEST(Folds, StratifiedFoldsKeepEveryClassEven) {
   std::vector<int32_t> labels;
+  labels.reserve(107);
   for (int i = 0; i < 107; ++i) labels.push_back(i % 10 == 0 ? 2 : i % 3 == 0 ? 1 : 0);
   const auto folds = stratified_k_fold(labels, {.k = 5, .repeats = 2}).value();
   expect_partition(folds, labels.size(), 5);

@@ -27,10 +27,6 @@ double ratio(const Sums& sums) {
   return bytes > 0 ? bits / bytes : 0;
 }
 
-Json difference_json(const Estimate& estimate) {
-  return JsonObject{{"value", estimate.value}, {"ci95", JsonArray{estimate.low, estimate.high}}};
-}
-
 // What must hold before any comparison makes sense; fills reasons and figures. False: refused already.
 bool can_compare(GateReport& report, const std::vector<DocumentScore>& candidate, size_t n_reference,
                  const GateConfig& config) {
@@ -68,7 +64,7 @@ void check_languages(GateReport& report, const std::vector<DocumentScore>& candi
     const Sums b = sums_of(production, &language);
     const Estimate difference =
         bootstrap_ratio_difference(a.bits, b.bits, a.bytes, config.bootstrap_samples, config.seed);
-    figures[language] = difference_json(difference);
+    figures[language] = to_json(difference);
     if (difference.low > config.max_bits_per_byte_increase) {
       add_condition(
           report, false,
@@ -98,7 +94,7 @@ void add_figures(GateReport& report, const char* reference_name, double candidat
   report.figures.as_object()["bits_per_byte"] = JsonObject{{"candidate", candidate},
                                                            {"reference", reference},
                                                            {"reference_name", reference_name},
-                                                           {"difference", difference_json(difference)}};
+                                                           {"difference", to_json(difference)}};
 }
 
 }  // namespace
@@ -155,6 +151,22 @@ GateReport compare_with_unigram(const std::vector<DocumentScore>& candidate,
                   "byte frequency {:.4f}: the difference is {:+.4f}, at most {:+.4f} with 95 % confidence, "
                   "and it must be below zero",
                   candidate.size(), ratio(a), ratio(b), difference.value, difference.high));
+  return report;
+}
+
+GateReport compare_evaluations(const Comparison& comparison) {
+  GateReport report;
+  report.figures = to_json(comparison).at("figures");
+  for (const FigureComparison& figure : comparison.figures) {
+    const std::string where = fmt::format(
+        "{} is {:.4g}, was {:.4g}: the difference is {:+.4g} ({:+.4g} to {:+.4g}), p = {:.3g} "
+        "after correction for {} figures",
+        figure.name, figure.second.value, figure.first.value, figure.difference.value, figure.difference.low,
+        figure.difference.high, figure.adjusted_p, comparison.figures.size());
+    if (figure.verdict == Verdict::kWorse) add_condition(report, false, "it is worse: " + where);
+    if (figure.verdict == Verdict::kBetter) add_condition(report, true, "it is better: " + where);
+  }
+  if (report.reasons.empty()) add_condition(report, true, "no figure shows a difference");
   return report;
 }
 

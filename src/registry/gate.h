@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "eval/language_model.h"
+#include "eval/report/compare.h"
 
 namespace volant {
 
@@ -33,6 +34,10 @@ GateReport compare_with_production(const std::vector<DocumentScore>& candidate,
 GateReport compare_with_unigram(const std::vector<DocumentScore>& candidate,
                                 const std::vector<std::string>& texts,
                                 const std::vector<std::string>& training_texts, const GateConfig& config);
+// Of two evaluation reports, production's first: passes unless a figure that both have is shown to be worse,
+// after correction for looking at several. On few rows nothing is shown: it refuses harm that is proved, no
+// more.
+GateReport compare_evaluations(const Comparison& comparison);
 // Adds a further condition: its sentence goes to the reasons, and the gate passes only when it holds too.
 void add_condition(GateReport& report, bool holds, const std::string& sentence);
 

@@ -99,5 +99,38 @@ TEST(Gate, EveryConditionMustHold) {
   EXPECT_EQ(report.reasons.size(), 3U);
 }
 
+// A report on 200 rows of which the first `right` are right, and how fast it was.
+EvalReport evaluation(int right, double speed) {
+  EvalReport report{.title = "m on s"};
+  for (int i = 0; i < 200; ++i) {
+    report.row_ids.push_back(std::to_string(i));
+    report.row_scores["accuracy"].push_back(i < right ? 1 : 0);
+  }
+  report.figures.push_back({"accuracy", {right / 200.0, right / 200.0 - 0.06, right / 200.0 + 0.06}});
+  report.figures.push_back({"answers_per_second", {speed, speed - 0.1, speed + 0.1}});
+  return report;
+}
+
+GateReport gate_of(const EvalReport& production, const EvalReport& candidate) {
+  // As it is read from files.
+  return compare_evaluations(compare_reports(report_from_json(to_json(production)).value(),
+                                             report_from_json(to_json(candidate)).value())
+                                 .value());
+}
+
+TEST(Gate, EvaluationsPassUnlessAFigureIsShownToBeWorse) {
+  EXPECT_TRUE(gate_of(evaluation(150, 5), evaluation(150, 5)).passed);
+  const GateReport better = gate_of(evaluation(150, 5), evaluation(165, 5));
+  EXPECT_TRUE(better.passed);
+  EXPECT_THAT(better.reasons.front(), HasSubstr("it is better: accuracy is 0.825, was 0.75"));
+  // Two rows of 200 prove nothing.
+  EXPECT_TRUE(gate_of(evaluation(150, 5), evaluation(148, 5)).passed);
+  // Better in one figure does not make up for worse in another.
+  const GateReport mixed = gate_of(evaluation(150, 5), evaluation(165, 4));
+  EXPECT_FALSE(mixed.passed);
+  EXPECT_THAT(mixed.reasons.back(), HasSubstr("it is worse: answers_per_second"));
+  EXPECT_EQ(mixed.figures.at("accuracy").at("verdict").as_string(), "better");
+}
+
 }  // namespace
 }  // namespace volant

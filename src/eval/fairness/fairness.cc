@@ -25,12 +25,6 @@ Status check(size_t n_rows, size_t n_groups, const FairnessOptions& options) {
   return {};
 }
 
-double mean(std::span<const double> values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-
 bool is_share(std::span<const double> values) {
   return std::ranges::all_of(values, [](double v) { return v == 0 || v == 1; });
 }
@@ -45,8 +39,7 @@ RowMetric mean_of(std::span<const double> values) {
 
 Result<Estimate> estimate_of(std::span<const double> values, const FairnessOptions& options) {
   if (is_share(values))
-    return share_estimate(static_cast<int64_t>(mean(values) * static_cast<double>(values.size()) + 0.5),
-                          static_cast<int64_t>(values.size()));
+    return share_estimate(std::ranges::count(values, 1.0), static_cast<int64_t>(values.size()));
   return bootstrap(values.size(), mean_of(values),
                    {.samples = options.bootstrap_samples, .seed = options.seed});
 }

@@ -122,6 +122,7 @@ Result<std::vector<CurvePoint>> precision_recall_curve(std::span<const int32_t> 
                                                        std::span<const double> scores) {
   const std::vector<Step> steps = TRY(positive_steps(labels, scores));
   std::vector<CurvePoint> curve;
+  curve.reserve(steps.size());
   for (const Step& step : steps) {
     curve.push_back({step.positives / steps.back().positives,
                      step.positives / (step.positives + step.negatives), step.score});

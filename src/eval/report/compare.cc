@@ -59,6 +59,7 @@ void compare_intervals(FigureComparison& figure) {
 
 Status correct(std::vector<FigureComparison>& figures) {
   std::vector<double> p_values;
+  p_values.reserve(figures.size());
   for (const FigureComparison& figure : figures) p_values.push_back(figure.p_value);
   const std::vector<double> adjusted = TRY(holm(p_values));
   for (size_t i = 0; i < figures.size(); ++i) {

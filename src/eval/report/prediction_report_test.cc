@@ -1,11 +1,12 @@
-#include "eval/report/prediction_report.h"
-
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/random.h"
 #include "eval/report/compare.h"
+#include "eval/report/prediction_file.h"
+#include "support/scratch_dir.h"
 
 namespace volant {
 namespace {
@@ -110,6 +111,27 @@ TEST(RegressionReport, FiguresAreThoseOfTheMetrics) {
   EXPECT_EQ(flat.figures.size(), 2);
   EXPECT_THAT(flat.notes[0], HasSubstr("r_squared is left out"));
   EXPECT_FALSE(regression_report(truth, same, {"one"}));
+}
+
+TEST(PredictionFile, ClassesAndNumbersAreReported) {
+  const testing::ScratchDir dir;
+  ASSERT_TRUE(
+      write_file_atomic(dir / "c.jsonl",
+                        "{\"truth\":\"dog\",\"probabilities\":{\"dog\":0.9,\"cat\":0.1}}\n"
+                        "{\"truth\":\"cat\",\"probabilities\":{\"cat\":0.4,\"dog\":0.6}}\n"
+                        "{\"id\":\"z\",\"truth\":\"cat\",\"probabilities\":{\"cat\":0.8,\"dog\":0.2}}\n"));
+  const EvalReport classes = report_prediction_file(dir / "c.jsonl", {.samples = 50}).value();
+  EXPECT_NEAR(figure(classes, "accuracy").value, 2.0 / 3, 1e-12);
+  EXPECT_EQ(classes.confusion.classes, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(classes.confusion.counts, (std::vector<int64_t>{1, 1, 0, 1}));
+  EXPECT_EQ(classes.row_ids, (std::vector<std::string>{"0", "1", "z"}));
+  ASSERT_TRUE(
+      write_file_atomic(dir / "n.jsonl", "{\"truth\":1,\"predicted\":2}\n{\"truth\":3,\"predicted\":3}\n"));
+  EXPECT_EQ(figure(report_prediction_file(dir / "n.jsonl").value(), "mean_squared_error").value, 0.5);
+  ASSERT_TRUE(write_file_atomic(
+      dir / "bad.jsonl", "{\"truth\":1,\"predicted\":2}\n{\"truth\":\"a\",\"probabilities\":{\"a\":1}}\n"));
+  EXPECT_THAT(report_prediction_file(dir / "bad.jsonl").error().to_string(),
+              HasSubstr("bad.jsonl:2: expected rows of one kind"));
 }
 
 TEST(ClassificationReport, BadInputIsNamed) {

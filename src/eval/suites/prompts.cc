@@ -148,25 +148,6 @@ std::string final_number(std::string_view answer) {
   return minus && number != "0" ? "-" + number : number;
 }
 
-std::optional<int32_t> named_choice(std::string_view answer, size_t n_choices) {
-  const auto is_word = [&](size_t at) {
-    return at < answer.size() && std::isalnum(static_cast<unsigned char>(answer[at])) != 0;
-  };
-  std::optional<int32_t> found;
-  const std::string lower = to_lower(answer);
-  const size_t said = lower.size() == answer.size() ? lower.rfind("answer is") : std::string::npos;
-  for (size_t i = said == std::string::npos ? 0 : said + 9; i < answer.size(); ++i) {
-    const int32_t index = answer[i] - 'A';
-    if (index < 0 || index >= static_cast<int32_t>(n_choices)) continue;
-    if ((i > 0 && is_word(i - 1)) || is_word(i + 1)) continue;
-    // "A" may be the article: then a word follows it.
-    if (answer[i] == 'A' && i + 2 < answer.size() && answer[i + 1] == ' ' && is_word(i + 2)) continue;
-    found = index;
-    break;
-  }
-  return found;
-}
-
 std::string test_program(const SuiteRow& row, std::string_view answer) {
   const std::optional<std::string> block = code_block(answer);
   const std::string code = block.value_or(std::string(answer));

@@ -22,8 +22,6 @@ std::vector<std::string> suite_stops(SuiteKind kind);
 // The number that an answer ends with: behind "####" when that is there, else the last one; empty when none
 // is.
 std::string final_number(std::string_view answer);
-// The letter of the choice that a written answer names ("B", "(B)", "The answer is B."): its index, if any.
-std::optional<int32_t> named_choice(std::string_view answer, size_t n_choices);
 // The whole program that tests an answer: prompt and completion (or the answer's own code block that defines
 // the function), then the row's test.
 std::string test_program(const SuiteRow& row, std::string_view answer);

@@ -176,8 +176,10 @@ Result<Outcome> score_answers(const Suite& suite, const SuiteRow& row,
       int passed = 0;
       for (const GenerateResult& answer : answers)
         passed += TRY(passes(row, answer.text, options, isolated)) ? 1 : 0;
-      return Outcome{{{"pass_at_1", static_cast<double>(passed) / static_cast<double>(answers.size())}},
-                     text};
+      const auto n = static_cast<int>(answers.size());
+      Outcome outcome{{{"pass_at_1", pass_at_k(n, passed, 1)}}, text};
+      if (n >= 10) outcome.scores["pass_at_10"] = pass_at_k(n, passed, 10);
+      return outcome;
     }
     case SuiteKind::kChoice:
       break;

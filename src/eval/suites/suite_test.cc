@@ -104,11 +104,7 @@ TEST(Prompts, NumbersAreReadFromAnswers) {
   EXPECT_EQ(plain_number("-0"), "0");
 }
 
-TEST(Prompts, ChoicesAndRefusalsAreReadFromAnswers) {
-  EXPECT_EQ(named_choice("B", 4), 1);
-  EXPECT_EQ(named_choice("A good question. The answer is (C).", 4), 2);
-  EXPECT_EQ(named_choice("A dog has D. legs", 4), 3);
-  EXPECT_EQ(named_choice("E", 4), std::nullopt);
+TEST(Prompts, RefusalsAndFirstLinesAreReadFromAnswers) {
   EXPECT_TRUE(is_refusal("I’m sorry, but I can’t help with that."));
   EXPECT_TRUE(is_refusal("抱歉，我无法提供这些信息。"));
   EXPECT_FALSE(is_refusal("Sure! First, you take"));
