@@ -1,14 +1,54 @@
 #include "io/http_client.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 
 #include <memory>
-#include <mutex>
+#include <type_traits>
 
 #include "base/stop.h"
 
 namespace volant {
 namespace {
+
+// libcurl, loaded when it is first asked for: linked in, it and the libraries under it would double the time
+// that every command needs to start.
+struct Curl {
+  decltype(&curl_global_init) global_init = nullptr;
+  decltype(&curl_easy_init) easy_init = nullptr;
+  decltype(&curl_easy_cleanup) easy_cleanup = nullptr;
+  decltype(&curl_easy_setopt) easy_setopt = nullptr;
+  decltype(&curl_easy_perform) easy_perform = nullptr;
+  decltype(&curl_easy_getinfo) easy_getinfo = nullptr;
+  decltype(&curl_easy_strerror) easy_strerror = nullptr;
+  decltype(&curl_slist_append) slist_append = nullptr;
+  decltype(&curl_slist_free_all) slist_free_all = nullptr;
+  bool complete = true;
+
+  Curl() {
+    void* library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    const auto find = [&](auto& function, const char* name) {
+      void* found = library == nullptr ? nullptr : ::dlsym(library, name);
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(found);
+      complete = complete && found != nullptr;
+    };
+    find(global_init, "curl_global_init");
+    find(easy_init, "curl_easy_init");
+    find(easy_cleanup, "curl_easy_cleanup");
+    find(easy_setopt, "curl_easy_setopt");
+    find(easy_perform, "curl_easy_perform");
+    find(easy_getinfo, "curl_easy_getinfo");
+    find(easy_strerror, "curl_easy_strerror");
+    find(slist_append, "curl_slist_append");
+    find(slist_free_all, "curl_slist_free_all");
+    if (complete) global_init(CURL_GLOBAL_DEFAULT);
+  }
+};
+
+const Curl& libcurl() {
+  static const Curl curl;
+  return curl;
+}
 
 struct Answer {
   std::string body;
@@ -45,7 +85,7 @@ Error error_of(CURLcode code, const Answer& answer, const HttpRequest& request) 
       default:
         break;
     }
-    return fail(ErrorCode::kUnavailable, "no answer: {}", curl_easy_strerror(code));
+    return fail(ErrorCode::kUnavailable, "no answer: {}", libcurl().easy_strerror(code));
   };
   return make().at(request.url);
 }
@@ -53,31 +93,34 @@ Error error_of(CURLcode code, const Answer& answer, const HttpRequest& request) 
 }  // namespace
 
 Result<HttpResponse> http_request(const HttpRequest& request) {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), curl_easy_cleanup);
+  const Curl& lib = libcurl();
+  if (!lib.complete)
+    return fail(ErrorCode::kUnsupported, "asking a server needs libcurl (libcurl.so.4): install libcurl4")
+        .at(request.url);
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(lib.easy_init(), lib.easy_cleanup);
   if (!curl) return fail(ErrorCode::kInternal, "libcurl could not start");
+  const auto set = [&](CURLoption option, auto value) { lib.easy_setopt(curl.get(), option, value); };
   curl_slist* list = nullptr;
-  for (const std::string& header : request.headers) list = curl_slist_append(list, header.c_str());
-  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(list, curl_slist_free_all);
+  for (const std::string& header : request.headers) list = lib.slist_append(list, header.c_str());
+  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(list, lib.slist_free_all);
   Answer answer{.body = {}, .most = request.max_response_bytes};
-  curl_easy_setopt(curl.get(), CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, static_cast<long>(request.timeout_seconds));
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
-  curl_easy_setopt(curl.get(), CURLOPT_XFERINFOFUNCTION, ask_whether_to_stop);
-  curl_easy_setopt(curl.get(), CURLOPT_NOPROGRESS, 0L);
+  set(CURLOPT_URL, request.url.c_str());
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTPHEADER, headers.get());
+  set(CURLOPT_TIMEOUT, static_cast<long>(request.timeout_seconds));
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_WRITEFUNCTION, take);
+  set(CURLOPT_WRITEDATA, &answer);
+  set(CURLOPT_XFERINFOFUNCTION, ask_whether_to_stop);
+  set(CURLOPT_NOPROGRESS, 0L);
   if (!request.body.empty()) {
-    curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, request.body.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    set(CURLOPT_POSTFIELDS, request.body.c_str());
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   }
-  const CURLcode code = curl_easy_perform(curl.get());
+  const CURLcode code = lib.easy_perform(curl.get());
   if (code != CURLE_OK) return error_of(code, answer, request);
   long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  lib.easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
   return HttpResponse{static_cast<int>(status), std::move(answer.body)};
 }
 
