@@ -1,11 +1,14 @@
 #include "text/encoding.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 namespace volant {
 namespace {
 
 constexpr int64_t kMaxLength = 1 << 24;
+constexpr size_t kMaxWindowTokens = 1U << 26;  // in all windows of one text
 
 Encoding part_of(const Encoding& whole, size_t begin, size_t end) {
   const auto cut = [begin, end](const auto& list) {
@@ -52,6 +55,18 @@ std::pair<size_t, size_t> longest_first(size_t a, size_t b, size_t most) {
     b = a + most % 2;
   }
   return swap ? std::pair(b, a) : std::pair(a, b);
+}
+
+// Windows of `keep` of `n` tokens that share `stride`.
+Status check_windows(size_t n, size_t keep, size_t stride) {
+  if (keep >= n || keep == 0) return {};
+  if (stride >= keep)
+    return fail(ErrorCode::kInvalidArgument, "expected a stride below {}, the tokens that are kept, got {}",
+                keep, stride);
+  if (n / (keep - stride) > kMaxWindowTokens / keep)
+    return fail(ErrorCode::kLimit, "windows of {} tokens with a stride of {} over {} tokens are too many",
+                keep, stride, n);
+  return {};
 }
 
 Result<bool> is_left(const Json& json) {
@@ -147,11 +162,8 @@ Status truncate(Encoding& first, Encoding* second, size_t n_added, const Truncat
     (cuts_first ? keep_first : keep_second) = most - other;
     if (!cuts_first) keep_first = first.size();
   }
-  const size_t shortest = std::min(keep_first < first.size() ? keep_first : SIZE_MAX,
-                                   keep_second < n_second ? keep_second : SIZE_MAX);
-  if (shortest != 0 && how.stride >= shortest)
-    return fail(ErrorCode::kInvalidArgument, "expected a stride below {}, the tokens that are kept, got {}",
-                shortest, how.stride);
+  for (const auto& [n, keep] : {std::pair(first.size(), keep_first), std::pair(n_second, keep_second)})
+    if (Status status = check_windows(n, keep, how.stride); !status) return status;
   cut_to(first, keep_first, how.stride, how.left);
   if (second != nullptr) cut_to(*second, keep_second, how.stride, how.left);
   return {};

@@ -50,7 +50,7 @@ Json to_json(const std::optional<Truncation>& truncation);
 Json to_json(const std::optional<Padding>& padding);
 
 // Cuts `first` and `second` (null: no pair), which hold no added tokens yet, so that both and `n_added`
-// tokens fit. kInvalidArgument when that cannot be.
+// tokens fit. kInvalidArgument when that cannot be, kLimit when the windows would be too many.
 Status truncate(Encoding& first, Encoding* second, size_t n_added, const Truncation& how);
 // 1 for every token of the first text that has a character in one of the spans (code points, in order).
 std::vector<uint8_t> tokens_within(const Encoding& encoding, std::span<const TextSpan> spans);

@@ -8,8 +8,9 @@
 namespace volant {
 namespace {
 
-constexpr double kUnknownPenalty = 10;  // below the least likely piece
-constexpr int32_t kUnknown = -1;        // in a path: a character that is no piece
+constexpr double kUnknownPenalty = 10;      // below the least likely piece
+constexpr size_t kMaxKeptSteps = 1U << 20;  // memory that a thread keeps for the next text
+constexpr int32_t kUnknown = -1;            // in a path: a character that is no piece
 
 size_t character_bytes(std::string_view text, size_t pos) {
   const auto lead = static_cast<unsigned char>(text[pos]);
@@ -79,6 +80,7 @@ void UnigramModel::best_path(std::string_view text, std::vector<WordToken>& path
     end -= step.n_bytes;
   }
   std::reverse(path.begin(), path.end());
+  if (steps.size() > kMaxKeptSteps) std::vector<Step>().swap(steps);
 }
 
 void UnigramModel::path_of(std::string_view text, std::vector<WordToken>& path) const {

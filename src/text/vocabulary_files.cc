@@ -13,7 +13,7 @@ namespace volant {
 namespace {
 
 constexpr size_t kMaxVocab = 4'000'000;
-constexpr size_t kMaxTokenBytes = 4096;
+constexpr size_t kMaxTokenBytes = 512;
 
 std::optional<int32_t> id_of(const std::vector<std::string>& tokens, const std::string& text) {
   const auto found = std::find(tokens.begin(), tokens.end(), text);

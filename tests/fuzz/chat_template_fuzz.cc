@@ -13,6 +13,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Result<ChatTemplate> parsed = ChatTemplate::parse(fuzz::text_of(data, size));
   if (!parsed) return 0;
   fuzz::require(parsed->source() == fuzz::text_of(data, size), "the source is kept");
-  (void)parsed->render(messages, true, variables);
+  const Result<std::string> text = parsed->render(messages, true, variables);
+  const Result<RenderedChat> marked = parsed->render_marked(messages, true, variables);
+  if (text && marked) fuzz::require(*text == marked->text, "marks change no text");
+  if (marked)
+    for (const TextSpan& span : marked->generated)
+      fuzz::require(span.begin <= span.end && span.end <= marked->text.size(), "marks are of the text");
   return 0;
 }

@@ -74,16 +74,19 @@ void texts() {
            "身份证 11010519491231002X，服务器 192.168.0.1，IBAN DE89 3704 0044 0532 0130 00",
            "2001:db8::1 123-45-6789"});
   put("chat_template", "default", default_chat_template());
-  put_all("chat_template", {"{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' "
-                            "%}[INST] {{ message.content | trim }} [/INST]"
-                            "{% elif loop.last and not message.content %}x{% else %}{{ message['content'] + "
-                            "eos_token }}{% endif %}{% endfor %}",
-                            "{%- set ns = namespace(n=0) -%}{%- for m in messages[1:] -%}{%- set ns.n = ns.n "
-                            "+ 1 -%}{{ m | tojson }}{%- endfor -%}",
-                            "{% macro f(x, y=2) %}{{ x ~ y }}{% endmacro %}{{ f(1) }}{{ messages | length "
-                            "}}{{ 'a' if true else \"b\" }}",
-                            "{% if tools is defined and tools is not none %}{{ raise_exception('no') }}{% "
-                            "endif %}{{ 'x'.split(',')[0].strip() }}"});
+  put_all("chat_template",
+          {"{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' "
+           "%}[INST] {{ message.content | trim }} [/INST]"
+           "{% elif loop.last and not message.content %}x{% else %}{{ message['content'] + "
+           "eos_token }}{% endif %}{% endfor %}",
+           "{%- set ns = namespace(n=0) -%}{%- for m in messages[1:] -%}{%- set ns.n = ns.n "
+           "+ 1 -%}{{ m | tojson }}{%- endfor -%}",
+           "{% macro f(x, y=2) %}{{ x ~ y }}{% endmacro %}{{ f(1) }}{{ messages | length "
+           "}}{{ 'a' if true else \"b\" }}",
+           "{% if tools is defined and tools is not none %}{{ raise_exception('no') }}{% "
+           "endif %}{{ 'x'.split(',')[0].strip() }}",
+           "{% for m in messages | groupby('role') recursive %}{% generation %}{{ m.list | "
+           "map(attribute='content') | join | truncate(9) }}{% endgeneration %}{% endfor %}"});
 }
 
 void configs() {
@@ -114,7 +117,17 @@ void vocabularies(const Path& data) {
       {R"({"version":"1.0","added_tokens":[{"id":4,"content":"<|end|>","special":true}],"normalizer":null,)"
        R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},"decoder":{"type":"ByteLevel"},)"
        R"("model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"Ġ":3,"<|end|>":4},"merges":["a b"]}})"});
+  put_all("vocab_txt",
+          {"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nonce\n你\n", "[UNK]\r\n[CLS]\r\n[SEP]\r\n"});
+  put_all("tiktoken", {"YQ== 0\nYg== 1\nYWI= 2\nIA== 3\n4L0= 4\n", "/w== 5\n"});
   std::error_code ignored;
+  // The shapes of tokenizer.json that the unit tests compare with Hugging Face's.
+  if (const auto text = read_file("src/text/golden/pipelines.json")) {
+    const Json golden = parse_json(*text).value();
+    int n = 0;
+    for (const Json& pipeline : golden.at("pipelines").as_array())
+      put("tokenizer_json", "pipeline" + std::to_string(n++), dump_json(pipeline.at("tokenizer")));
+  }
   for (const char* model :
        {"models/stories260K", "models/tiny-gpt2", "models/tiny-qwen2", "models/tiny-llama-gqa"}) {
     for (const char* file : {"tokenizer.json", "tokenizer.model"}) {
