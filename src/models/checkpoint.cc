@@ -77,9 +77,17 @@ Status Checkpoint::State::open_folder() {
   config = std::move(read).value();
   const ModelFamily& family = *config.family;
   safetensors = TRY(SafetensorsFile::open(path));
-  for (const auto& [file_name, entry] : safetensors.tensors()) {
-    const std::string name = family.canonical_name == nullptr ? file_name : family.canonical_name(file_name);
-    if (family.may_be_left_over != nullptr && family.may_be_left_over(name)) continue;
+  std::map<std::string, const SafetensorsEntry*> entries;
+  for (const auto& [name, entry] : safetensors.tensors())
+    entries.emplace(family.canonical_name == nullptr ? name : family.canonical_name(name), &entry);
+  if (family.look_at_tensors != nullptr)
+    family.look_at_tensors(config, [&](const std::string& name) { return entries.contains(name); });
+  std::set<std::string> own;
+  for (const TensorSpec& spec : tensor_specs(config)) own.insert(spec.name);
+  for (const auto& [name, found] : entries) {
+    const SafetensorsEntry& entry = *found;
+    const bool passed_over = family.may_be_left_over != nullptr && family.may_be_left_over(name);
+    if (passed_over && !own.contains(name)) continue;
     Result<DType> dtype = dtype_from_safetensors(entry.dtype);
     if (!dtype) return std::move(dtype).error().at(fmt::format("tensor '{}'", name)).at(path.string());
     tensors.emplace(name, TensorView{*dtype, entry.shape, entry.bytes});

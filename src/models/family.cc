@@ -5,9 +5,23 @@
 namespace volant {
 
 std::span<const ModelFamily* const> model_families() {
-  static constexpr std::array kFamilies = {&kGemma2Family,  &kGemma3Family, &kGpt2Family,  &kLlamaFamily,
-                                           &kMistralFamily, &kPhi3Family,   &kQwen2Family, &kQwen3Family};
+  static constexpr std::array kFamilies = {
+      &kBertFamily,    &kGemma2Family,  &kGemma3Family,   &kGpt2Family,     &kLlamaFamily,
+      &kMistralFamily, &kMixtralFamily, &kQwen2MoeFamily, &kQwen3MoeFamily, &kPhi3Family,
+      &kQwen2Family,   &kQwen3Family,   &kT5Family};
   return kFamilies;
+}
+
+bool has_label_head(const ModelFamily& family, std::string_view architecture) {
+  for (const std::string_view own : family.architectures) {
+    constexpr std::string_view kNextToken = "ForCausalLM";  // as long as "LMHeadModel"
+    if (!own.ends_with(kNextToken) && !own.ends_with("LMHeadModel")) continue;
+    const size_t end = own.size() - kNextToken.size();
+    if (!architecture.starts_with(own.substr(0, end))) continue;
+    const std::string_view head = architecture.substr(end);
+    if (head == "ForSequenceClassification" || head == "ForTokenClassification") return true;
+  }
+  return false;
 }
 
 Status check_range(const char* name, int64_t value, int64_t most) {

@@ -1,6 +1,7 @@
 // A model family: how its configuration is read and written, and how GGUF names and lays out its tensors. One
 // entry of the table for each; the model text itself is in <family>.h.
 #pragma once
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,14 +49,20 @@ struct ModelFamily {
   Status (*check_gguf)(const ModelConfig& config) = nullptr;
   // Positions beyond max_position_embeddings have no numbers.
   bool has_learned_positions = false;
+  // What the configuration leaves open and the tensors of a folder tell; null: nothing.
+  void (*look_at_tensors)(ModelConfig& config, const std::function<bool(const std::string&)>& has) = nullptr;
 };
+
+// Whether `architecture` is a decoder of this family with a head for labels in place of the next token
+// ("LlamaForSequenceClassification" where the family has "LlamaForCausalLM").
+bool has_label_head(const ModelFamily& family, std::string_view architecture);
 
 // All of them.
 std::span<const ModelFamily* const> model_families();
 
 // One for each family, in <family>.cc.
-extern const ModelFamily kGemma2Family, kGemma3Family, kGpt2Family, kLlamaFamily, kMistralFamily, kPhi3Family,
-    kQwen2Family, kQwen3Family;
+extern const ModelFamily kBertFamily, kGemma2Family, kGemma3Family, kGpt2Family, kLlamaFamily, kMistralFamily,
+    kMixtralFamily, kPhi3Family, kQwen2Family, kQwen2MoeFamily, kQwen3MoeFamily, kQwen3Family, kT5Family;
 
 // Limits and fields that every family shares, for <family>.cc.
 Status check_range(const char* name, int64_t value, int64_t most);

@@ -51,7 +51,8 @@ Status read_architecture(const Json& json, ModelConfig& config) {
     const auto& names = family->architectures;
     const bool by_type = config.architecture.empty() && model_type == family->model_type;
     if (by_type) config.architecture = names.front();
-    if (by_type || std::ranges::find(names, config.architecture) != names.end()) {
+    if (by_type || std::ranges::find(names, config.architecture) != names.end() ||
+        has_label_head(*family, config.architecture)) {
       config.family = family;
       return {};
     }
@@ -218,6 +219,22 @@ Json ModelConfig::to_json() const {
   if (output == ModelOutput::kLabels) write_labels(labels, json);
   family->write_json(*this, json);
   return json;
+}
+
+RowsRead ModelConfig::rows_read() const {
+  if (!architecture.ends_with("ForSequenceClassification")) return RowsRead::kAny;
+  return has_label_head(*family, architecture) ? RowsRead::kLast : RowsRead::kFirst;
+}
+
+int32_t ModelConfig::start_token_id() const {
+  const auto* t5 = std::get_if<T5Fields>(&own);
+  return static_cast<int32_t>(t5 != nullptr ? t5->decoder_start_token_id : bos_token_id.value_or(0));
+}
+
+// A decoder with a source keeps two for each of its layers: its own rows, and the source.
+int64_t ModelConfig::n_cache_layers() const {
+  const auto* t5 = std::get_if<T5Fields>(&own);
+  return t5 != nullptr ? 2 * t5->num_decoder_layers : num_hidden_layers;
 }
 
 int64_t ModelConfig::n_parameters() const {

@@ -9,13 +9,17 @@
 
 #include "base/json.h"
 #include "io/gguf.h"
+#include "models/bert_fields.h"
 #include "models/gemma_fields.h"
 #include "models/gpt2_fields.h"
 #include "models/llama_fields.h"
 #include "models/mistral_fields.h"
+#include "models/mixtral_fields.h"
 #include "models/phi3_fields.h"
 #include "models/qwen2_fields.h"
 #include "models/qwen3_fields.h"
+#include "models/qwen_moe_fields.h"
+#include "models/t5_fields.h"
 #include "models/tensor_spec.h"
 
 namespace volant {
@@ -29,6 +33,9 @@ enum class ModelOutput {
   kHidden,     // hidden states [R, D]: an encoder for embeddings
   kLabels,     // one score per label [R, n_label]: of sequences (their first or last row) or of tokens
 };
+
+// Which rows of a sequence it gives that for.
+enum class RowsRead { kAny, kFirst, kLast };
 
 struct ModelConfig {
   const ModelFamily* family = &kLlamaFamily;  // never null
@@ -44,8 +51,8 @@ struct ModelConfig {
   std::optional<int64_t> bos_token_id, pad_token_id;
   std::vector<int64_t> eos_token_ids;
 
-  std::variant<LlamaFields, Gemma2Fields, Gemma3Fields, Gpt2Fields, MistralFields, Phi3Fields, Qwen2Fields,
-               Qwen3Fields>
+  std::variant<LlamaFields, BertFields, Gemma2Fields, Gemma3Fields, Gpt2Fields, MistralFields, MixtralFields,
+               Phi3Fields, Qwen2Fields, Qwen3Fields, Qwen2MoeFields, Qwen3MoeFields, T5Fields>
       own;  // of the family
 
   // kUnsupported names an architecture or option that is not done here; it is never ignored.
@@ -55,6 +62,14 @@ struct ModelConfig {
   const RopeConfig* rope() const;
   // config.json of a Hugging Face folder.
   Json to_json() const;
+  // Labels of a whole sequence stand at its first row (BERT) or its last one (decoders).
+  RowsRead rows_read() const;
+  // Whether it writes from a source that an encoder of its own reads (T5), and the id that its text starts
+  // with.
+  bool has_source() const { return std::holds_alternative<T5Fields>(own); }
+  int32_t start_token_id() const;
+  // Layers of keys and values that a cache holds for one sequence.
+  int64_t n_cache_layers() const;
   int64_t n_parameters() const;
   // Floating point operations of a forward pass over one row, without attention to other rows; `read_out`:
   // whether the row goes through the head.

@@ -10,6 +10,7 @@
 namespace volant {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 JsonObject small_config() {
@@ -48,10 +49,9 @@ TEST(ModelConfig, ReadsFieldsAndFillsInWhatMayBeMissing) {
 }
 
 TEST(ModelConfig, OptionsThatAreNotDoneAreRefusedByName) {
-  EXPECT_EQ(
-      refusal("architectures", {"MambaForCausalLM"}),
-      "MambaForCausalLM is not supported: supported are Gemma2ForCausalLM, Gemma3ForCausalLM, GPT2LMHeadModel, "
-      "LlamaForCausalLM, MistralForCausalLM, Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM");
+  EXPECT_THAT(refusal("architectures", {"MambaForCausalLM"}),
+              AllOf(HasSubstr("MambaForCausalLM is not supported: supported are "),
+                    HasSubstr("LlamaForCausalLM"), HasSubstr("GPT2LMHeadModel"), HasSubstr("BertModel")));
   EXPECT_THAT(refusal("hidden_act", "gelu"), HasSubstr("gelu"));
   EXPECT_THAT(refusal("sliding_window", 8), HasSubstr("sliding_window"));
   EXPECT_THAT(refusal("rope_scaling", {{"rope_type", "dynamic"}, {"factor", 4.0}}), HasSubstr("dynamic"));

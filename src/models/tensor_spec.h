@@ -10,7 +10,7 @@ namespace volant {
 
 enum class TensorRole {
   kMatrix,     // [out, in], meets every row of a batch
-  kHead,       // [n_vocab, in], meets the rows that are read out
+  kHead,       // [n_vocab or n_label, in], meets the rows that are read out
   kEmbedding,  // [n, D], rows are looked up
   kVector,     // norms and biases
 };

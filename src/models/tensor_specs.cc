@@ -7,6 +7,7 @@ namespace {
 struct NamesOnly {
   struct Act {};
   struct Weight {};
+  using Routing = volant::Routing;
   Act embed(const Weight&, std::span<const int32_t>) { return {}; }
   Act linear(const Act&, const Weight&) { return {}; }
   Act add_bias(const Act&, const Weight&) { return {}; }
@@ -14,6 +15,14 @@ struct NamesOnly {
   Act layer_norm(const Act&, const Weight&, const Weight*, float) { return {}; }
   Act rope(const Act&, const Batch&, const RopeSpec&) { return {}; }
   Act attention(const Act&, const Act&, const Act&, const Batch&, const AttentionSpec&) { return {}; }
+  Act relative_attention(const Act&, const Act&, const Act&, const Batch&, const AttentionSpec&,
+                         const RelativeBias<Weight>&) {
+    return {};
+  }
+  Act cross_attention(const Act&, const Act&, const Act&, const Batch&, const AttentionSpec&) { return {}; }
+  Routing route(const Act&, const RouteSpec&) { return {}; }
+  Act combine(std::span<const Act>, const Routing&) { return {}; }
+  Act relu(const Act&) { return {}; }
   Act silu_mul(const Act&, const Act&) { return {}; }
   Act gelu_mul(const Act&, const Act&, Gelu) { return {}; }
   Act gelu(const Act&, Gelu) { return {}; }

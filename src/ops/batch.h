@@ -6,6 +6,17 @@
 
 namespace volant {
 
+struct Batch;
+
+// What the encoder of an encoder-decoder reads: U rows of the sources of the S sequences.
+struct Source {
+  std::span<const int32_t> tokens, pos;  // U; empty: the sources were read before and stand in the cache
+  std::span<const int32_t> seq_begin;    // S + 1 row offsets
+  std::span<const int32_t> lengths;      // S: rows of each source, in this batch or in the cache
+  std::span<const int32_t> rows;         // 0 .. U - 1: all of them go on
+  Batch as_batch() const;
+};
+
 struct Batch {
   std::span<const int32_t> tokens;  // T ids
   std::span<const int32_t> pos;     // T positions within the own sequence, from 0
@@ -14,10 +25,17 @@ struct Batch {
   // S cache slots whose earlier positions a sequence continues; empty: no cache, a sequence attends to its
   // own rows alone.
   std::span<const int32_t> kv_slot;
-  std::span<const int32_t> out_rows;  // R rows whose logits are wanted, ascending
+  std::span<const int32_t> out_rows;          // R rows whose logits are wanted, ascending
+  std::span<const int32_t> token_types = {};  // T types, of encoders; empty: all 0
+
+  Source source = {};  // of encoder-decoders
 
   int64_t n_rows() const { return static_cast<int64_t>(tokens.size()); }
   int64_t n_seq() const { return static_cast<int64_t>(seq_begin.size()) - 1; }
 };
+
+inline Batch Source::as_batch() const {
+  return {.tokens = tokens, .pos = pos, .seq_begin = seq_begin, .kv_slot = {}, .out_rows = rows};
+}
 
 }  // namespace volant

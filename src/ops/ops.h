@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "ops/batch.h"
+#include "ops/relative_bias.h"
+#include "ops/routing.h"
 
 namespace volant {
 
@@ -48,7 +50,9 @@ struct LmHead {
 template <class O>
 concept Ops = requires(O& ops, const typename O::Act& x, const typename O::Weight& w, const Batch& batch,
                        float number, int64_t column, Gelu kind, std::span<const int32_t> ids,
-                       const RopeSpec& rope, const AttentionSpec& attention) {
+                       const RopeSpec& rope, const AttentionSpec& attention,
+                       const RelativeBias<typename O::Weight>& bias, const RouteSpec& route,
+                       const typename O::Routing& routing, std::span<const typename O::Act> parts) {
   { ops.embed(w, ids) } -> std::same_as<typename O::Act>;   // rows of w[n_vocab, D] -> [T, D]
   { ops.linear(x, w) } -> std::same_as<typename O::Act>;    // x[T, in] w[out, in]^T -> [T, out]
   { ops.add_bias(x, w) } -> std::same_as<typename O::Act>;  // x[T, D] + w[D] in every row
@@ -60,6 +64,16 @@ concept Ops = requires(O& ops, const typename O::Act& x, const typename O::Weigh
   { ops.rope(x, batch, rope) } -> std::same_as<typename O::Act>;  // [T, H*d] turned by batch.pos
   // q[T, H*d], k and v [T, K*d] -> [T, H*d]
   { ops.attention(x, x, x, batch, attention) } -> std::same_as<typename O::Act>;
+  // The same with a learned bias by distance added to the scores.
+  { ops.relative_attention(x, x, x, batch, attention, bias) } -> std::same_as<typename O::Act>;
+  // q[T, H*d] to the rows of the source of its own sequence, k and v [U, K*d]; those may be empty when the
+  // cache has them. Every row sees its whole source.
+  { ops.cross_attention(x, x, x, batch, attention) } -> std::same_as<typename O::Act>;
+  // The experts of each row from the router's logits [T, E].
+  { ops.route(x, route) } -> std::same_as<typename O::Routing>;
+  // What each expert gave for its rows (nothing for an expert without rows) -> their weighted sums [T, D]
+  { ops.combine(parts, routing) } -> std::same_as<typename O::Act>;
+  { ops.relu(x) } -> std::same_as<typename O::Act>;
   { ops.silu_mul(x, x) } -> std::same_as<typename O::Act>;        // silu(gate) * up
   { ops.gelu_mul(x, x, kind) } -> std::same_as<typename O::Act>;  // gelu(gate) * up
   { ops.gelu(x, kind) } -> std::same_as<typename O::Act>;

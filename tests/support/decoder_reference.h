@@ -2,6 +2,7 @@
 // sequence at a time, all positions. Written from the papers and the definitions of the architectures,
 // without the product's code.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numbers>
@@ -242,9 +243,56 @@ class DecoderReference {
     }
   }
 
+  // silu(gate x) * (up x), then down: of an expert or of the one that all rows meet.
+  Row gated(const std::string& prefix, const char* gate_name, const char* up_name, const char* down_name,
+            const Row& h) const {
+    Row gate = times(prefix + gate_name + ".weight", h);
+    const Row up = times(prefix + up_name + ".weight", h);
+    for (size_t i = 0; i < gate.size(); ++i) gate[i] *= up[i] / (1 + std::exp(-gate[i]));
+    return times(prefix + down_name + ".weight", gate);
+  }
+
+  // Softmax over all experts, the best k of it, shared out among them or not; the sum of what they give.
+  Row experts(const std::string& prefix, const Row& h) const {
+    const bool mixtral = type_ == "mixtral";
+    const std::string block = prefix + (mixtral ? "block_sparse_moe." : "mlp.");
+    Row p = times(block + "gate.weight", h);
+    double total = 0;
+    for (double& x : p) total += x = std::exp(x);
+    for (double& x : p) x /= total;
+    std::vector<size_t> chosen;
+    double share = 0;
+    for (int k = 0; k < integer("num_experts_per_tok"); ++k) {
+      size_t best = p.size();
+      for (size_t e = 0; e < p.size(); ++e) {
+        const bool taken = std::find(chosen.begin(), chosen.end(), e) != chosen.end();
+        if (!taken && (best == p.size() || p[e] > p[best])) best = e;
+      }
+      chosen.push_back(best);
+      share += p[best];
+    }
+    const Json* norm = json_find(json_, "norm_topk_prob");
+    if (!mixtral && (norm == nullptr || !norm->as_bool())) share = 1;
+    Row sum(h.size());
+    const auto add_part = [&](const Row& part, double weight) {
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += weight * part[i];
+    };
+    for (const size_t e : chosen) {
+      const std::string expert = block + "experts." + std::to_string(e) + ".";
+      add_part(mixtral ? gated(expert, "w1", "w3", "w2", h)
+                       : gated(expert, "gate_proj", "up_proj", "down_proj", h),
+               p[e] / share);
+    }
+    if (tensors_.contains(block + "shared_expert_gate.weight"))
+      add_part(gated(block + "shared_expert.", "gate_proj", "up_proj", "down_proj", h),
+               1 / (1 + std::exp(-times(block + "shared_expert_gate.weight", h)[0])));
+    return sum;
+  }
+
   Row mlp(const std::string& prefix, const Row& x) const {
     const Row h = rms_norm(
         prefix + (is_gemma_ ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight"), x);
+    if (json_find(json_, "num_experts_per_tok") != nullptr) return experts(prefix, h);
     Row gate, up;
     if (type_ == "phi3") {
       const Row both = times(prefix + "mlp.gate_up_proj.weight", h);

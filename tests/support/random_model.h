@@ -15,8 +15,9 @@ namespace volant::testing {
 // A name after ":" is a variant: an option of the family.
 inline const std::vector<std::string>& decoder_families() {
   static const std::vector<std::string> kNames = {
-      "gpt2",  "llama",      "llama:linear", "llama:llama3", "llama:yarn", "llama:bias",    "mistral",
-      "qwen2", "qwen2:yarn", "qwen3",        "gemma2",       "gemma3",     "gemma3:linear", "phi3"};
+      "gpt2",    "llama",   "llama:linear", "llama:llama3",  "llama:yarn", "llama:bias",
+      "mistral", "mixtral", "qwen2_moe",    "qwen3_moe",     "qwen2",      "qwen2:yarn",
+      "qwen3",   "gemma2",  "gemma3",       "gemma3:linear", "phi3"};
   return kNames;
 }
 
@@ -50,10 +51,13 @@ inline JsonObject random_config(const std::string& name, Random& random) {
             {"activation_function", "gelu_new"},
             {"layer_norm_epsilon", 1e-5}};
   const std::map<std::string, std::string> kArchitectures = {
-      {"llama", "LlamaForCausalLM"}, {"mistral", "MistralForCausalLM"}, {"qwen2", "Qwen2ForCausalLM"},
-      {"qwen3", "Qwen3ForCausalLM"}, {"gemma2", "Gemma2ForCausalLM"},   {"gemma3", "Gemma3ForCausalLM"},
-      {"phi3", "Phi3ForCausalLM"}};
-  const bool own_head_dim = family == "qwen3" || family == "gemma2" || family == "gemma3";
+      {"llama", "LlamaForCausalLM"},        {"mistral", "MistralForCausalLM"},
+      {"qwen2", "Qwen2ForCausalLM"},        {"qwen3", "Qwen3ForCausalLM"},
+      {"mixtral", "MixtralForCausalLM"},    {"qwen2_moe", "Qwen2MoeForCausalLM"},
+      {"qwen3_moe", "Qwen3MoeForCausalLM"}, {"gemma2", "Gemma2ForCausalLM"},
+      {"gemma3", "Gemma3ForCausalLM"},      {"phi3", "Phi3ForCausalLM"}};
+  const bool own_head_dim =
+      family == "qwen3" || family == "qwen3_moe" || family == "gemma2" || family == "gemma3";
   JsonObject json{{"architectures", {kArchitectures.at(family).c_str()}},
                   {"model_type", family == "gemma3" ? "gemma3_text" : family.c_str()},
                   {"vocab_size", vocab},
@@ -71,6 +75,15 @@ inline JsonObject random_config(const std::string& name, Random& random) {
   if (!variant.empty() && variant != "bias") json["rope_scaling"] = rope_scaling_of(variant);
   if (family == "mistral" || family == "phi3") json["sliding_window"] = some(3, 20);
   if (family == "phi3") json["partial_rotary_factor"] = 0.75;
+  if (family == "mixtral" || family.ends_with("_moe")) {
+    const int64_t experts = some(3, 3);
+    json[family == "mixtral" ? "num_local_experts" : "num_experts"] = experts;
+    // All of them in one family: no choice that a small step could change.
+    json["num_experts_per_tok"] = family == "qwen3_moe" ? experts : some(2, 2);
+    if (family != "mixtral") json["moe_intermediate_size"] = 8 * some(1, 4);
+    if (family == "qwen2_moe") json["shared_expert_intermediate_size"] = 8 * some(1, 6);
+    if (family == "qwen3_moe") json["norm_topk_prob"] = true;
+  }
   if (family == "gemma2" || family == "gemma3") {
     json["tie_word_embeddings"] = true;
     json["hidden_activation"] = "gelu_pytorch_tanh";

@@ -23,6 +23,8 @@ class GatedMlp {
   explicit GatedMlp(const GatedMlpText& text)
       : text_(text), gate_or_both_(text.bias), up_(text.bias), down_(text.bias) {}
 
+  std::string name() const { return "mlp."; }
+
   void visit(const std::string& prefix, const typename Model<O>::Visitor& f) {
     const int64_t D = text_.hidden_size, F = text_.intermediate_size;
     if (text_.fused) {

@@ -29,7 +29,7 @@ class PreNormLayer {
     input_layernorm_.visit(prefix + "input_layernorm.weight", hidden_size_, f);
     self_attn_.visit(prefix + "self_attn.", hidden_size_, f);
     post_attention_layernorm_.visit(prefix + "post_attention_layernorm.weight", hidden_size_, f);
-    mlp_.visit(prefix + "mlp.", f);
+    mlp_.visit(prefix + mlp_.name(), f);
   }
 
   Act operator()(O& ops, const Batch& batch, Act x_TD) const {

@@ -77,7 +77,7 @@ Result<std::unique_ptr<NativeModel>> NativeModel::load(const Checkpoint& checkpo
   if (!status) return std::move(status).error().at(checkpoint.path().string());
   checkpoint.forget_pages();
   if (options.n_slot > 0) {
-    state->cache = TRY(KvCache::create({.n_layer = config.num_hidden_layers,
+    state->cache = TRY(KvCache::create({.n_layer = config.n_cache_layers(),
                                         .n_kv_head = config.num_key_value_heads,
                                         .head_dim = config.head_dim,
                                         .n_slot = options.n_slot,

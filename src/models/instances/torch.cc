@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/random.h"
-#include "models/family.h"
+#include "models/check_batch.h"
 #include "models/make_model.h"
 #include "ops/torch/adapter.h"
 #include "ops/torch/autograd.h"
@@ -28,13 +28,6 @@ auto guarded(F&& f) -> Result<decltype(f())> {
   } catch (const std::exception& e) {
     return fail(ErrorCode::kInternal, "libtorch: {}", e.what());
   }
-}
-
-Status check_ids(std::span<const int32_t> ids, int64_t n, const char* what) {
-  for (const int32_t id : ids)
-    if (id < 0 || id >= n)
-      return fail(ErrorCode::kInvalidArgument, "expected {} below {}, got {}", what, n, id);
-  return {};
 }
 
 }  // namespace
@@ -75,12 +68,7 @@ struct TorchModel::State {
   // Another one for each pass of a step.
   uint64_t next_seed() { return step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes; }
 
-  Status check(const Batch& batch) const {
-    TRY(check_ids(batch.tokens, config.vocab_size, "token ids"));
-    if (config.family->has_learned_positions)
-      TRY(check_ids(batch.pos, config.max_position_embeddings, "positions"));
-    return check_ids(batch.out_rows, batch.n_rows(), "rows to read out");
-  }
+  Status check(const Batch& batch) const { return check_batch(config, batch); }
   // The rows read out, ready for the head.
   Result<LmHead<TorchOps::Weight>> head_for(const Batch& batch, std::span<const int32_t> targets) const {
     TRY(check(batch));

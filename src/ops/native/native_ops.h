@@ -39,6 +39,7 @@ class NativeOps {
  public:
   using Act = NativeAct;
   using Weight = NativeWeight;
+  using Routing = volant::Routing;
 
   // `cache` may be null when no batch names slots.
   NativeOps(ThreadPool& threads, const KvCache* cache) : threads_(threads), cache_(cache) {}
@@ -50,6 +51,13 @@ class NativeOps {
   Act layer_norm(const Act& x, const Weight& w, const Weight* b, float eps);
   Act rope(const Act& x, const Batch& batch, const RopeSpec& spec);
   Act attention(const Act& q, const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
+  Act relative_attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
+                         const AttentionSpec& spec, const RelativeBias<Weight>& relative);
+  Act cross_attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
+                      const AttentionSpec& spec);
+  Routing route(const Act& logits, const RouteSpec& spec);
+  Act combine(std::span<const Act> parts, const Routing& routing);
+  Act relu(const Act& x);
   Act silu_mul(const Act& gate, const Act& up);
   Act gelu_mul(const Act& gate, const Act& up, Gelu kind);
   Act gelu(const Act& x, Gelu kind);
@@ -97,6 +105,9 @@ class NativeOps {
   // Writes the batch's keys and values to the cache, or to a buffer of its own, and lists the work.
   BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch,
                                     const AttentionSpec& spec);
+
+  // Attention of the listed work with a bias for each head and distance, in plain loops.
+  void attend_rows(const Act& q, const AttentionSpec& spec, const float* bias, int64_t bias_stride, Act& out);
 
   ThreadPool& threads_;
   InputObserver see_input_;

@@ -28,6 +28,9 @@ class TorchOps {
     at::Tensor x;  // [rows, columns]
   };
   using Weight = std::shared_ptr<TorchParameter>;
+  struct Routing : volant::Routing {
+    at::Tensor node;  // the weights [T, k] in the graph
+  };
 
   // `bf16`: the type of what goes into products. `record`: keep what the backward pass needs.
   explicit TorchOps(bool bf16, bool record) : bf16_(bf16), record_(record) {}
@@ -55,6 +58,13 @@ class TorchOps {
   Act layer_norm(const Act& x, const Weight& w, const Weight* b, float eps);
   Act rope(const Act& x, const Batch& batch, const RopeSpec& spec);
   Act attention(const Act& q, const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec);
+  Act relative_attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
+                         const AttentionSpec& spec, const RelativeBias<Weight>& relative);
+  Act cross_attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
+                      const AttentionSpec& spec);
+  Routing route(const Act& logits, const RouteSpec& spec);
+  Act combine(std::span<const Act> parts, const Routing& routing);
+  Act relu(const Act& x);
   Act silu_mul(const Act& gate, const Act& up);
   Act gelu_mul(const Act& gate, const Act& up, Gelu kind);
   Act gelu(const Act& x, Gelu kind);
