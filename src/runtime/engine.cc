@@ -110,6 +110,17 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
     return fail(ErrorCode::kInvalidArgument, "'n_slots' is {}, expected 1 to {}", options.n_slots, kMaxSlots);
   }
   Checkpoint checkpoint = TRY(Checkpoint::open(path));
+  if (checkpoint.config().has_source() || std::holds_alternative<BertFields>(checkpoint.config().own) ||
+      checkpoint.config().output != ModelOutput::kNextToken) {
+    const ModelOutput output = checkpoint.config().output;
+    return fail(ErrorCode::kUnsupported, "{} does not go on with a text: it {}",
+                checkpoint.config().architecture,
+                checkpoint.config().has_source() ? "writes from a source, see 'volant chat --raw'"
+                : output == ModelOutput::kHidden ? "gives embeddings, see 'volant embed'"
+                : output == ModelOutput::kLabels ? "gives scores of labels"
+                                                 : "fills in masked words")
+        .at(path.string());
+  }
   std::unique_ptr<Tokenizer> tokenizer = TRY(checkpoint.tokenizer());
   const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
   std::unique_ptr<NativeModel> model = TRY(NativeModel::load(

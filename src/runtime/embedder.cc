@@ -1,0 +1,205 @@
+#include "runtime/embedder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace volant {
+namespace {
+
+constexpr size_t kRowsAtOnce = 2048;  // of one pass; a longer text goes alone
+
+Result<Json> read_json(const Path& path) {
+  const std::string text = TRY(read_file(path));
+  Result<Json> json = parse_json(text);
+  if (!json) return std::move(json).error().at(path.string());
+  return json;
+}
+
+bool is_there(const Path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+}  // namespace
+
+// "sentence_transformers.models.Pooling" and so on, in the order they run.
+Status Embedder::read_modules(const Path& folder) {
+  if (is_there(folder / "config_sentence_transformers.json")) {
+    const Json json = TRY(read_json(folder / "config_sentence_transformers.json"));
+    if (json_find(json, "default_prompt_name") != nullptr)
+      return fail(ErrorCode::kUnsupported,
+                  "'default_prompt_name': a prompt before each text is not supported")
+          .at((folder / "config_sentence_transformers.json").string());
+  }
+  if (!is_there(folder / "modules.json")) {
+    if (is_there(folder / "1_Pooling/config.json")) return read_pooling(folder / "1_Pooling/config.json");
+    return {};
+  }
+  const Json modules = TRY(read_json(folder / "modules.json"));
+  if (!modules.is_array())
+    return fail(ErrorCode::kParse, "expected a list of modules").at((folder / "modules.json").string());
+  normalize_ = false;
+  for (const Json& module : modules.as_array()) {
+    const std::string type = TRY(json_string(module, "type"));
+    const std::string path = TRY(json_string_or(module, "path", ""));
+    if (type.ends_with(".Transformer")) {
+      if (!path.empty() && path != ".")
+        return fail(ErrorCode::kUnsupported, "a Transformer in the folder '{}' is not supported", path);
+    } else if (type.ends_with(".Pooling")) {
+      TRY(read_pooling(folder / path / "config.json"));
+    } else if (type.ends_with(".Normalize")) {
+      normalize_ = true;
+    } else {
+      return fail(ErrorCode::kUnsupported, "the module '{}' of modules.json is not supported", type)
+          .at(folder.string());
+    }
+  }
+  return {};
+}
+
+Status Embedder::read_pooling(const Path& file) {
+  const Json json = TRY(read_json(file));
+  const auto read = [&]() -> Status {
+    int n = 0;
+    for (const auto& entry : json.as_object()) {
+      if (!entry.key().starts_with("pooling_mode_") || !TRY(json_bool(json, entry.key()))) continue;
+      ++n;
+      if (entry.key() == "pooling_mode_mean_tokens") {
+        pooling_ = Pooling::kMean;
+      } else if (entry.key() == "pooling_mode_cls_token") {
+        pooling_ = Pooling::kFirst;
+      } else if (entry.key() == "pooling_mode_lasttoken") {
+        pooling_ = Pooling::kLast;
+      } else {
+        return fail(ErrorCode::kUnsupported, "'{}' is not supported: supported are mean, cls and last token",
+                    std::string(entry.key()));
+      }
+    }
+    if (n != 1) return fail(ErrorCode::kUnsupported, "expected one way of pooling, got {}", n);
+    const int64_t width = TRY(json_int_or(json, "word_embedding_dimension", n_dims()));
+    if (width != n_dims())
+      return fail(ErrorCode::kParse, "'word_embedding_dimension' is {}, the model's hidden_size {}", width,
+                  n_dims());
+    return {};
+  };
+  if (!json.is_object()) return fail(ErrorCode::kParse, "expected a JSON object").at(file.string());
+  Status status = read();
+  if (!status) return std::move(status).error().at(file.string());
+  return {};
+}
+
+Result<std::unique_ptr<Embedder>> Embedder::open(const Path& path, const EmbedderOptions& options) {
+  Checkpoint checkpoint = TRY(Checkpoint::open(path));
+  const ModelConfig config = checkpoint.config();
+  if (config.output != ModelOutput::kHidden) {
+    return fail(ErrorCode::kUnsupported,
+                "{} gives no embeddings: expected an encoder (BertModel) that gives its hidden states",
+                config.architecture)
+        .at(path.string());
+  }
+  std::unique_ptr<NativeModel> model =
+      TRY(NativeModel::load(checkpoint, {.n_threads = options.n_threads, .n_slot = 0, .n_ctx = 0}));
+  Result<std::unique_ptr<Tokenizer>> tokenizer = checkpoint.tokenizer();
+  std::unique_ptr<Embedder> embedder(
+      new Embedder(std::move(checkpoint), std::move(model), std::move(tokenizer)));
+  std::error_code ignored;
+  int64_t most = config.max_position_embeddings;
+  if (std::filesystem::is_directory(path, ignored)) {
+    TRY(embedder->read_modules(path));
+    if (is_there(path / "sentence_bert_config.json")) {
+      const Json json = TRY(read_json(path / "sentence_bert_config.json"));
+      if (json_find(json, "max_seq_length") != nullptr)
+        most = std::min(most, TRY(json_int_or(json, "max_seq_length", most)));
+    }
+  }
+  if (options.max_tokens != 0) {
+    if (options.max_tokens < 3 || options.max_tokens > config.max_position_embeddings)
+      return fail(ErrorCode::kInvalidArgument, "'max_tokens' is {}, expected 3 to {}, the model's positions",
+                  options.max_tokens, config.max_position_embeddings);
+    most = options.max_tokens;
+  }
+  if (most < 1) return fail(ErrorCode::kParse, "'max_seq_length' is {}, expected at least 1", most);
+  embedder->max_tokens_ = static_cast<int>(most);
+  return embedder;
+}
+
+Result<std::vector<int32_t>> Embedder::encode(const std::string& text) const {
+  if (!tokenizer_) return tokenizer_.error();
+  // What people write stays text; only the vocabulary's own marks go around it.
+  return (*tokenizer_)->encode(text, {.add_special = true, .parse_special = false});
+}
+
+// The beginning of a text that is too long, with the mark that ends it.
+Result<std::vector<int32_t>> Embedder::cut(const std::vector<int32_t>& ids) const {
+  const int64_t n_vocab = model_->config().vocab_size;
+  if (ids.empty()) return fail(ErrorCode::kInvalidArgument, "expected at least one token, got none");
+  for (const int32_t id : ids)
+    if (id < 0 || id >= n_vocab)
+      return fail(ErrorCode::kInvalidArgument, "token id {} is out of range, expected 0 to {}", id,
+                  n_vocab - 1);
+  std::vector<int32_t> cut(ids.begin(), ids.begin() + std::min(std::ssize(ids), std::ptrdiff_t{max_tokens_}));
+  const bool has_end = tokenizer_ && (*tokenizer_)->is_special(ids.back());
+  if (cut.size() < ids.size() && has_end && cut.size() > 1) cut.back() = ids.back();
+  return cut;
+}
+
+Result<std::vector<Embedding>> Embedder::embed(std::span<const std::string> texts) {
+  std::vector<std::vector<int32_t>> ids;
+  for (const std::string& text : texts) ids.push_back(TRY(encode(text)));
+  return embed_ids(ids);
+}
+
+Result<std::vector<Embedding>> Embedder::embed_ids(std::span<const std::vector<int32_t>> texts) {
+  std::vector<std::vector<int32_t>> ids;
+  std::vector<Embedding> out(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    ids.push_back(TRY(cut(texts[i])));
+    out[i].truncated = ids.back().size() < texts[i].size();
+    out[i].n_tokens = std::ssize(ids.back());
+  }
+  const std::lock_guard lock(mutex_);
+  for (size_t begin = 0; begin < ids.size();) {
+    size_t end = begin, rows = 0;
+    while (end < ids.size() && (end == begin || rows + ids[end].size() <= kRowsAtOnce))
+      rows += ids[end++].size();
+    run(std::span(ids).subspan(begin, end - begin), std::span(out).subspan(begin, end - begin));
+    begin = end;
+  }
+  return out;
+}
+
+void Embedder::run(std::span<const std::vector<int32_t>> texts, std::span<Embedding> out) {
+  std::vector<int32_t> tokens, pos, begins{0}, rows;
+  for (const std::vector<int32_t>& ids : texts) {
+    tokens.insert(tokens.end(), ids.begin(), ids.end());
+    for (size_t i = 0; i < ids.size(); ++i) pos.push_back(static_cast<int32_t>(i));
+    begins.push_back(static_cast<int32_t>(tokens.size()));
+  }
+  rows.resize(tokens.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  const std::span<const float> hidden =
+      model_->output({.tokens = tokens, .pos = pos, .seq_begin = begins, .kv_slot = {}, .out_rows = rows});
+  const auto D = static_cast<size_t>(n_dims());
+  for (size_t i = 0; i < texts.size(); ++i)
+    pool(hidden.subspan(static_cast<size_t>(begins[i]) * D, texts[i].size() * D), out[i]);
+}
+
+void Embedder::pool(std::span<const float> rows, Embedding& to) const {
+  const auto D = static_cast<size_t>(n_dims()), n = rows.size() / D;
+  const size_t first = pooling_ == Pooling::kLast ? n - 1 : 0;
+  const size_t end = pooling_ == Pooling::kMean ? n : first + 1;
+  std::vector<double> sum(D);
+  for (size_t r = first; r < end; ++r)
+    for (size_t i = 0; i < D; ++i) sum[i] += static_cast<double>(rows[r * D + i]);
+  double squares = 0;
+  for (double& x : sum) {
+    x /= static_cast<double>(end - first);
+    squares += x * x;
+  }
+  const double length = normalize_ ? std::max(std::sqrt(squares), 1e-12) : 1;
+  to.vector.resize(D);
+  for (size_t i = 0; i < D; ++i) to.vector[i] = static_cast<float>(sum[i] / length);
+}
+
+}  // namespace volant
