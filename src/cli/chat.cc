@@ -9,6 +9,7 @@
 #include "cli/default_workspace.h"
 #include "cli/print.h"
 #include "registry/resolve.h"
+#include "runtime/encoder_decoder.h"
 #include "runtime/engine.h"
 
 namespace volant::cli {
@@ -59,7 +60,9 @@ Json to_json(const GenerateResult& result) {
                     {"decode_seconds", result.decode_seconds}};
 }
 
-Result<GenerateResult> answer(Engine& engine, const Flags& flags, std::vector<int32_t> prompt) {
+// `Model`: an Engine or an EncoderDecoder.
+template <class Model>
+Result<GenerateResult> answer(Model& model, const Flags& flags, std::vector<int32_t> prompt) {
   GenerateRequest request;
   request.prompt = std::move(prompt);
   request.max_tokens = flags.max_tokens;
@@ -68,7 +71,7 @@ Result<GenerateResult> answer(Engine& engine, const Flags& flags, std::vector<in
   if (flags.has_seed) request.sampling.seed = flags.seed;
   request.stop = flags.stop;
   const bool stream = !flags.json;
-  GenerateResult result = TRY(engine.generate(std::move(request), [stream](const GenerateEvent& event) {
+  GenerateResult result = TRY(model.generate(std::move(request), [stream](const GenerateEvent& event) {
     if (stream) show(event.text);
     return interrupted == 0;
   }));
@@ -94,6 +97,15 @@ Result<std::vector<int32_t>> prompt_of(const Engine& engine, JsonArray& messages
   }
 }
 
+// Once the answer is there: all of it as JSON, or the end of its line.
+int show_end(const GenerateResult& result, const Flags& flags) {
+  if (flags.json)
+    print_json(to_json(result));
+  else
+    show("\n");
+  return result.finish == FinishReason::kCancelled ? kExitStopped : 0;
+}
+
 Result<int> answer_once(Engine& engine, const Flags& flags) {
   std::vector<int32_t> prompt;
   if (flags.raw) {
@@ -104,12 +116,17 @@ Result<int> answer_once(Engine& engine, const Flags& flags) {
     messages.push_back(message("user", flags.prompt));
     prompt = TRY(prompt_of(engine, messages, flags));
   }
-  const GenerateResult result = TRY(answer(engine, flags, std::move(prompt)));
-  if (flags.json)
-    print_json(to_json(result));
-  else
-    show("\n");
-  return result.finish == FinishReason::kCancelled ? kExitStopped : 0;
+  return show_end(TRY(answer(engine, flags, std::move(prompt))), flags);
+}
+
+// A model that writes from a source: the prompt is the source, and there is no conversation.
+Result<int> write_from_source(const Path& path, const EngineOptions& options, const Flags& flags) {
+  if (!flags.raw || !flags.has_prompt)
+    return fail(ErrorCode::kInvalidArgument,
+                "this model writes from a source: give it with --raw --prompt TEXT");
+  const std::unique_ptr<EncoderDecoder> model = TRY(EncoderDecoder::open(path, options));
+  catch_interrupt();
+  return show_end(TRY(answer(*model, flags, model->tokenizer().encode(flags.prompt))), flags);
 }
 
 void print_greeting(const Engine& engine) {
@@ -159,6 +176,7 @@ Result<int> chat(const Flags& flags) {
   options.n_threads = flags.n_threads;
   options.n_slots = 1;
   options.n_ctx = flags.n_ctx;
+  if (TRY(Checkpoint::open(path)).config().has_source()) return write_from_source(path, options, flags);
   const std::unique_ptr<Engine> engine = TRY(Engine::open(path, options));
   catch_interrupt();
   return flags.has_prompt ? answer_once(*engine, flags) : converse(*engine, flags);

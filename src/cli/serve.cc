@@ -63,11 +63,19 @@ void print_welcome(Server& server, const ServerOptions& options, bool has_worksp
         "\nThere is no production version yet: 'volant run' makes one, and it is taken up here at once.\n");
   } else {
     const ServedModelPtr model = server.models().current();
-    std::printf(
-        "\nTry\n  curl %s/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-        "    -d "
-        "'{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":64}'\n",
-        url.c_str(), model->registered ? "production" : model->name.c_str());
+    const std::string name = model->registered ? "production" : model->name;
+    if (model->embedder) {
+      std::printf(
+          "\nTry\n  curl %s/v1/embeddings -H 'Content-Type: application/json' \\\n"
+          "    -d '{\"model\":\"%s\",\"input\":\"Hello\"}'\n",
+          url.c_str(), name.c_str());
+    } else {
+      std::printf(
+          "\nTry\n  curl %s/v1/chat/completions -H 'Content-Type: application/json' \\\n"
+          "    -d "
+          "'{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":64}'\n",
+          url.c_str(), name.c_str());
+    }
   }
   std::printf("\nCtrl-C ends it, once what runs is answered.\n");
   std::fflush(stdout);

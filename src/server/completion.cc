@@ -308,6 +308,11 @@ class Completion : public std::enable_shared_from_this<Completion> {
 
 void complete(const CompletionContext& context, const HttpExchangePtr& exchange, CompletionRequest request,
               const ServedModelPtr& model) {
+  if (!model->engine)
+    return exchange->send(error_response(
+        400, "unsupported",
+        fmt::format("'{}' is an encoder: it gives embeddings at /v1/embeddings and no answers", model->name),
+        "model"));
   Result<std::vector<Prompt>> prompts = encode_prompts(request, *model->engine);
   if (!prompts) return exchange->send(error_response(prompts.error()));
   if (const Status good = check_prompts(request, *prompts, *model->engine); !good) {

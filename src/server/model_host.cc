@@ -82,7 +82,13 @@ std::string name_of(const Path& path) {
 }
 
 // A model that cannot produce one token is not taken up.
-Status try_out(Engine& engine) {
+Status try_out(ServedModel& model) {
+  if (model.embedder) {
+    const std::vector<int32_t> one_token{0};
+    TRY(model.embedder->embed_ids(std::span(&one_token, 1)));
+    return {};
+  }
+  Engine& engine = *model.engine;
   GenerateRequest request;
   request.prompt = {static_cast<int32_t>(engine.config().bos_token_id.value_or(0))};
   request.max_tokens = 1;
@@ -141,19 +147,22 @@ Result<std::unique_ptr<ModelHost>> ModelHost::open(const ModelHostOptions& optio
 
 Result<ServedModelPtr> ModelHost::load(const Path& path, const EngineOptions& engine) const {
   auto model = std::make_unique<ServedModel>();
-  model->engine = TRY(Engine::open(path, engine));
+  if (TRY(Checkpoint::open(path)).config().output == ModelOutput::kHidden) {
+    model->embedder = TRY(Embedder::open(path, {.n_threads = engine.n_threads}));
+  } else {
+    model->engine = TRY(Engine::open(path, engine));
+  }
   model->name = model->version = name_of(path);
   model->created = now_unix_seconds();
   model->fingerprint =
-      "fp_" +
-      sha256_hex(path.string() + "|" + std::to_string(model->engine->checkpoint().bytes())).substr(0, 12);
+      "fp_" + sha256_hex(path.string() + "|" + std::to_string(model->checkpoint().bytes())).substr(0, 12);
   return Retirer::adopt(retirer_, std::move(model));
 }
 
 Result<ServedModelPtr> ModelHost::load_version(const ModelVersion& version, const EngineOptions& engine) {
   const Path path = TRY(version_model_path(workspace_->registry(), version));
   ServedModelPtr model = TRY(load(path, engine));
-  TRY(try_out(*model->engine));
+  TRY(try_out(*model));
   model->version = version.version;
   model->name = workspace_->config().name;
   model->created = unix_seconds(version.created_at);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "registry/versions.h"
+#include "runtime/embedder.h"
 #include "runtime/engine.h"
 #include "wheel/workspace.h"
 
@@ -23,7 +24,11 @@ struct ServedModel {
   std::string fingerprint;
   int64_t created = 0;      // seconds since 1970
   bool registered = false;  // answers are recorded under `version`
+  // One of the two: a language model that answers, or an encoder that gives embeddings.
   std::unique_ptr<Engine> engine;
+  std::unique_ptr<Embedder> embedder;
+
+  const Checkpoint& checkpoint() const { return engine ? engine->checkpoint() : embedder->checkpoint(); }
 };
 using ServedModelPtr = std::shared_ptr<ServedModel>;
 

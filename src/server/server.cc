@@ -12,6 +12,7 @@
 #include "server/api_error.h"
 #include "server/completion.h"
 #include "server/console.h"
+#include "server/embeddings.h"
 #include "server/metrics.h"
 #include "server/openai_request.h"
 
@@ -102,6 +103,8 @@ class Server::Impl {
         {"POST", "/v1/chat/completions", Access::kModels, {}, [this](auto& e) { completion(e, true); }});
     routes_.push_back(
         {"POST", "/v1/completions", Access::kModels, {}, [this](auto& e) { completion(e, false); }});
+    add("POST", "/v1/embeddings", Access::kModels,
+        [this](auto& request, auto&) { return embeddings(request); });
     using Member = HttpResponse (AdminApi::*)(const HttpRequest&, const std::string&);
     const auto admin = [this](const char* method, const char* pattern, Access access, Member member) {
       add(method, pattern, access, [this, member](const HttpRequest& request, const std::string& argument) {
@@ -178,6 +181,15 @@ class Server::Impl {
     complete(context, exchange, std::move(*parsed), *model);
   }
 
+  HttpResponse embeddings(const HttpRequest& request) {
+    const auto body = parse_json(request.body);
+    if (!body) return error_response(body.error());
+    const Result<EmbeddingsRequest> parsed = parse_embeddings_request(*body);
+    if (!parsed) return error_response(parsed.error());
+    const Result<ServedModelPtr> model = host_->find(parsed->model);
+    return model ? embeddings_response(*parsed, **model) : model_error(model.error());
+  }
+
   static HttpResponse model_error(const Error& error) {
     if (error.code == ErrorCode::kNotFound)
       return error_response(404, "model_not_found", error.message, "model");
@@ -220,7 +232,7 @@ class Server::Impl {
         {"volant_model_trouble", "1 when the newest production version could not be loaded", "",
          host_->trouble().empty() ? 0.0 : 1.0}};
     if (const ServedModelPtr model = host_->current()) {
-      const EngineStats stats = model->engine->stats();
+      const EngineStats stats = model->engine ? model->engine->stats() : EngineStats();
       gauges.push_back(
           {"volant_requests_active", "Requests that the model works on", "", double(stats.active)});
       gauges.push_back(
@@ -228,7 +240,7 @@ class Server::Impl {
       gauges.push_back({"volant_model_info", "The model that is served",
                         fmt::format("name=\"{}\",version=\"{}\",dtype=\"{}\"", prometheus_escape(model->name),
                                     prometheus_escape(model->version),
-                                    prometheus_escape(model->engine->checkpoint().dtype_name())),
+                                    prometheus_escape(model->checkpoint().dtype_name())),
                         1});
     }
     return {.status = 200,

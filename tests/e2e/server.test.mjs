@@ -268,6 +268,82 @@ describe("a story model", { skip: kSkip }, () => {
   });
 });
 
+describe("an encoder", { skip: missing("all-MiniLM-L6-v2") }, () => {
+  let server;
+  let client;
+  const texts = ["A man is eating food.", "A man is eating a piece of bread.", "A cheetah chases its prey."];
+  const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
+  before(async () => {
+    server = await serve("--model", model("all-MiniLM-L6-v2"));
+    client = clientOf(server);
+  });
+  after(async () => assert.equal(await server.stop(), 0));
+
+  test("says how to ask for embeddings and is listed", async () => {
+    assert.match(server.output(), /\/v1\/embeddings/);
+    assert.deepEqual((await client.models.list()).data.map((entry) => entry.id), ["all-MiniLM-L6-v2"]);
+  });
+
+  test("gives vectors of length one whose cosines tell what is alike", async () => {
+    const answer = await client.embeddings.create({ model: "all-MiniLM-L6-v2", input: texts });
+    assert.equal(answer.object, "list");
+    assert.deepEqual(answer.data.map((entry) => entry.index), [0, 1, 2]);
+    const [man, bread, cheetah] = answer.data.map((entry) => entry.embedding);
+    for (const vector of [man, bread, cheetah]) {
+      assert.equal(vector.length, 384);
+      assert.ok(Math.abs(dot(vector, vector) - 1) < 1e-5);
+    }
+    assert.ok(Math.abs(dot(man, bread) - 0.755318) < 1e-3);
+    assert.ok(dot(man, cheetah) < 0.2);
+    assert.ok(answer.usage.prompt_tokens > 20);
+    assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens);
+  });
+
+  test("gives the same numbers as a list, in base64, for one text and for its token ids", async () => {
+    const asked = async (input, encoding_format) =>
+      (await client.embeddings.create({ model: "all-MiniLM-L6-v2", input, encoding_format })).data[0].embedding;
+    const list = await asked(texts[0], "float");
+    const ids = [101, 1037, 2158, 2003, 5983, 2833, 1012, 102];
+    const base64 = await fetch(`${server.url}/v1/embeddings`, {
+      method: "POST",
+      body: JSON.stringify({ model: "all-MiniLM-L6-v2", input: texts[0], encoding_format: "base64" }),
+    }).then((response) => response.json());
+    const bytes = Buffer.from(base64.data[0].embedding, "base64");
+    const decoded = Array.from({ length: 384 }, (_, i) => bytes.readFloatLE(4 * i));
+    for (const other of [decoded, await asked(ids, "float"), await asked([ids], "float"), await asked(texts[0])])
+      assert.ok(list.every((x, i) => Math.abs(x - other[i]) < 1e-6));
+  });
+
+  test("refuses what it cannot do, naming the field", async () => {
+    for (const [field, request] of [
+      ["input", { input: [] }],
+      ["input", { input: [30522] }],
+      ["dimensions", { input: "x", dimensions: 64 }],
+      ["encoding_format", { input: "x", encoding_format: "int8" }],
+      ["model", { input: "x", model: "other" }],
+    ]) {
+      await assert.rejects(client.embeddings.create({ model: "all-MiniLM-L6-v2", ...request }), (error) => error.param === field);
+    }
+  });
+
+  test("tells a chat client where to go", async () => {
+    await assert.rejects(
+      client.chat.completions.create({ model: "all-MiniLM-L6-v2", messages: [{ role: "user", content: "hi" }] }),
+      (error) => error.status === 400 && /\/v1\/embeddings/.test(error.message),
+    );
+  });
+
+  test("embeds from the command line", () => {
+    const result = run("embed", "--model", model("all-MiniLM-L6-v2"), "--text", texts[0], "--text", texts[1]);
+    assert.equal(result.status, 0, result.stderr);
+    const [first, second] = result.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assert.equal(first.text, texts[0]);
+    assert.equal(first.tokens, 8);
+    assert.equal(first.truncated, false);
+    assert.ok(Math.abs(dot(first.embedding, second.embedding) - 0.755318) < 1e-3);
+  });
+});
+
 describe("keys", { skip: kSkip }, () => {
   test("are needed as soon as there is one", async () => {
     const dir = await scratch();
