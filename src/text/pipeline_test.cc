@@ -2,6 +2,9 @@
 // golden/pipelines.json, by golden/make_pipelines.cjs.
 #include <gtest/gtest.h>
 
+#include <utility>
+
+#include "base/random.h"
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
 #include "text/pipeline_tokenizer.h"
@@ -93,6 +96,47 @@ TEST(Pipeline, GivesTheIdsAndOffsetsOfHuggingFaceTokenizers) {
     ++n;
   }
   EXPECT_GE(n, 26U);
+}
+
+// Random ids, whatever text they are: every part that is shown is UTF-8, and together they are the bytes of
+// the tokens.
+void expect_whole_characters(const Tokenizer& tokenizer, uint64_t seed) {
+  Random random(seed);
+  for (int round = 0; round < 200; ++round) {
+    StreamDecoder stream(tokenizer);
+    std::string bytes, shown;
+    bool begins = true;  // no token with bytes yet
+    for (uint64_t n = random.below(20); n > 0; --n) {
+      const auto id = static_cast<int32_t>(random.below(static_cast<uint64_t>(tokenizer.n_vocab())));
+      std::string more = tokenizer.token_bytes(id);
+      const bool is_first = !more.empty() && std::exchange(begins, begins && more.empty());
+      if (is_first && tokenizer.drops_first_blank() && more.starts_with(' ')) more.erase(0, 1);
+      bytes += more;
+      const std::string part = stream.push(id);
+      ASSERT_TRUE(is_valid_utf8(part)) << id;
+      shown += part;
+    }
+    ASSERT_EQ(shown + stream.finish(), to_valid_utf8(bytes));
+  }
+}
+
+TEST(StreamDecoder, NeverCutsACharacterWhateverTheKindAndTheIds) {
+  const auto golden = parse_json(*read_file(testing::source_dir() / "src/text/golden/pipelines.json"));
+  for (const Json& pipeline : golden->at("pipelines").as_array()) {
+    SCOPED_TRACE(std::string(pipeline.at("name").as_string()));
+    expect_whole_characters(**make_pipeline_tokenizer(pipeline.at("tokenizer"), {}), 3);
+  }
+}
+
+TEST(StreamDecoder, NeverCutsACharacterOfRealVocabularies) {
+  for (const char* name : {"tokenizers/gpt2", "tokenizers/qwen2.5", "tokenizers/bert-base-chinese",
+                           "tokenizers/tiktoken/o200k_base.tiktoken", "models/stories15M",
+                           "models/stories260K", "models/minimind2-small"}) {
+    VOLANT_DATA_OR_SKIP(path, name);
+    const auto tokenizer = open_tokenizer(path);
+    ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+    expect_whole_characters(**tokenizer, 5);
+  }
 }
 
 }  // namespace
