@@ -17,6 +17,9 @@ constexpr uint64_t kMaxRecipeBytes = 1 << 20;
 constexpr int kMaxDepth = 32;
 const std::vector<std::string> kDataKeys = {"train", "validation", "validation_share"};
 const std::vector<std::string> kSourceKeys = {"path", "weight", "epochs", "format", "columns"};
+// Data that the trainer makes or finds itself: handed on as it is.
+const std::vector<std::string> kTrainerDataKeys = {"sampled", "toy_arithmetic", "train_shard",
+                                                   "validation_shard"};
 // Objectives whose rows have fields of their own and are handed on as they are.
 constexpr std::array kOwnRows = {"classify", "classify_tokens", "embed", "grpo"};
 constexpr std::array kPreferenceLosses = {"dpo", "ipo", "kto", "orpo", "simpo"};
@@ -61,7 +64,7 @@ Result<std::string> with_variables(std::string_view text) {
 
 bool is_path_key(std::string_view key) {
   return key == "init_from" || key == "tokenizer" || key == "path" || key == "teacher" || key == "train" ||
-         key == "validation";
+         key == "validation" || key == "model" || key == "train_shard" || key == "validation_shard";
 }
 
 // Variables put in everywhere, and what is a path made absolute.
@@ -120,6 +123,13 @@ Result<JsonObject> write_data(const Json& recipe, const std::string& tokenizer, 
   const Json* data = json_find(recipe, "data");
   if (data == nullptr || !data->is_object())
     return fail(ErrorCode::kInvalidArgument, "expected [data] with train = [files]");
+  const auto of_trainer = [&](const std::string& key) { return data->as_object().contains(key); };
+  if (std::ranges::any_of(kTrainerDataKeys, of_trainer)) {
+    TRY(check_known(data->as_object(), kTrainerDataKeys, "[data] that the trainer makes"));
+    if (objective.empty())
+      return fail(ErrorCode::kInvalidArgument, "expected an 'objective' with data that the trainer makes");
+    return data->as_object();
+  }
   TRY(check_known(data->as_object(), kDataKeys, "[data]"));
   const std::vector<TrainingSource> train = TRY(sources_of(*data, "train")),
                                     held_out = TRY(sources_of(*data, "validation"));

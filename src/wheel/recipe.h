@@ -8,6 +8,8 @@
 //   [data]
 //   train = ["a.jsonl", {path = "b.json", weight = 2, epochs = 1, format = "sharegpt"}]
 //   validation = ["c.jsonl"]                 # or validation_share = 0.1
+//                                            # or what the trainer makes or finds itself, with an objective:
+//                                            # toy_arithmetic, sampled, train_shard, validation_shard
 //   [train]
 //   epochs = 2                               # and every other key of a job
 //   [preference]                             # other tables are the job's objects of that name

@@ -107,6 +107,16 @@ TEST_F(RecipeJob, HeldOutRowsAreTheSameEveryTimeAndNowhereElse) {
   for (const std::string& row : held_out) EXPECT_THAT(train, ::testing::Not(::testing::Contains(row)));
 }
 
+TEST_F(RecipeJob, DataThatTheTrainerMakesIsHandedOn) {
+  const Json job = read(job_of("toy_arithmetic = {max = 9, n_train = 50}\n", "grpo").value());
+  EXPECT_EQ(job.at("data").at("toy_arithmetic").at("max").as_int64(), 9);
+  const Json sampled = read(job_of("sampled = {model = \"teacher\"}\n", "pretrain").value());
+  EXPECT_EQ(sampled.at("data").at("sampled").at("model").as_string(), (dir_ / "teacher").string());
+  EXPECT_THAT(job_of("toy_arithmetic = {}\n").error().message, HasSubstr("expected an 'objective'"));
+  EXPECT_THAT(job_of("toy_arithmetic = {}\ntrain = [\"x\"]\n", "grpo").error().message,
+              HasSubstr("unknown key 'train'"));
+}
+
 TEST_F(RecipeJob, ARunThatIsThereIsNotOverwritten) {
   write(dir_ / "story.txt", "Once upon a time");
   const Path job = job_of("train = [\"story.txt\"]\n").value();
