@@ -20,7 +20,9 @@ struct ObjectiveName {
 constexpr std::array kObjectives = {ObjectiveName{"pretrain", TrainJob::Objective::kPretrain},
                                     ObjectiveName{"sft", TrainJob::Objective::kSft},
                                     ObjectiveName{"preference", TrainJob::Objective::kPreference},
-                                    ObjectiveName{"grpo", TrainJob::Objective::kGrpo}};
+                                    ObjectiveName{"grpo", TrainJob::Objective::kGrpo},
+                                    ObjectiveName{"classify", TrainJob::Objective::kClassify},
+                                    ObjectiveName{"embed", TrainJob::Objective::kEmbed}};
 
 std::vector<std::string> objective_names() {
   std::vector<std::string> names;
@@ -139,6 +141,8 @@ Status read_objectives(const Json& json, const Path& folder, TrainJob& job) {
   }
   TRY(read_own(json, "preference", job.objective == Objective::kPreference, parse_preference_job,
                job.preference));
+  TRY(read_own(json, "classify", job.objective == Objective::kClassify, parse_classify_job, job.classify));
+  TRY(read_own(json, "embed", job.objective == Objective::kEmbed, parse_embed_job, job.embed));
   return read_own(json, "grpo", job.objective == Objective::kGrpo, parse_grpo_job, job.grpo);
 }
 
@@ -182,10 +186,12 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "beta2",
                                                  "budget_seconds",
                                                  "checkpoint_every",
+                                                 "classify",
                                                  "data",
                                                  "distil",
                                                  "dtype",
                                                  "ema_decay",
+                                                 "embed",
                                                  "epochs",
                                                  "eps",
                                                  "evaluate_every",

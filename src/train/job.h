@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "io/file.h"
+#include "train/classify_job.h"
 #include "train/distil_job.h"
 #include "train/grpo_job.h"
 #include "train/preference_job.h"
@@ -14,7 +15,7 @@
 namespace volant {
 
 struct TrainJob {
-  enum class Objective { kPretrain, kSft, kPreference, kGrpo };
+  enum class Objective { kPretrain, kSft, kPreference, kGrpo, kClassify, kEmbed };
   Objective objective = Objective::kPretrain;
 
   JsonObject model_config;  // Hugging Face fields; empty when init_from is named
@@ -33,6 +34,8 @@ struct TrainJob {
 
   std::optional<DistilJob> distil;  // of pretraining and fine-tuning
 
+  ClassifyJob classify;
+  EmbedJob embed;
   GrpoJob grpo;
   PreferenceJob preference;
 

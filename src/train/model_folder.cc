@@ -6,11 +6,13 @@
 #include <map>
 #include <numbers>
 
+#include "base/log.h"
 #include "base/random.h"
 #include "io/safetensors.h"
 #include "models/checkpoint.h"
 #include "models/tensor_layout.h"
 #include "text/tokenizer_config.h"
+#include "train/objectives/classify.h"
 
 namespace volant {
 namespace {
@@ -60,6 +62,38 @@ void fill_random(const ModelConfig& config, uint64_t seed, TorchModel& model) {
     }
     model.write(i, numbers);
   }
+}
+
+// A new head on the body of a folder: what the folder has, by its name or without that of the body ("bert.");
+// the rest is random, and said.
+Status fill_below_new_head(const Path& folder, uint64_t seed, TorchModel& model) {
+  const Checkpoint checkpoint = TRY(Checkpoint::open(folder));
+  const std::vector<std::string> names = checkpoint.tensor_names();
+  const auto has = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (model.adapter())
+    return fail(
+               ErrorCode::kUnsupported,
+               "an adapter would leave the new head as random as it is: train the whole model, or freeze a part")
+        .at(folder.string());
+  fill_random(model.config(), seed, model);
+  std::string fresh;
+  for (size_t i = 0; i < model.tensors().size(); ++i) {
+    const TensorSpec& spec = model.tensors()[i];
+    std::string name = spec.name;
+    if (!has(name)) name = name.substr(name.find('.') + 1);
+    if (has(name)) {
+      const TensorView view = TRY(checkpoint.tensor(name));
+      if (view.count() == spec.count()) {
+        model.write(i, to_f32(view));
+        continue;
+      }
+    }
+    fresh += (fresh.empty() ? "" : ", ") + spec.name;
+  }
+  log_info("{} has no {}: random at first", folder.string(), fresh);
+  return {};
 }
 
 DType dtype_of(const std::string& name) {
@@ -117,6 +151,12 @@ Json generation_config(const TrainJob& job, const Tokenizer& tokenizer) {
 }  // namespace
 
 Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer) {
+  if (!job.init_from.empty() && job.objective == TrainJob::Objective::kClassify) {
+    const Path file = job.init_from / "config.json";
+    const Json config = TRY(parse_json(TRY(read_file(file))));
+    if (!config.is_object()) return fail(ErrorCode::kParse, "expected an object").at(file.string());
+    return ModelConfig::from_json(TRY(classifier_config(job, config.as_object())));
+  }
   if (!job.init_from.empty()) return TRY(Checkpoint::open(job.init_from)).config();
   JsonObject fields = job.model_config;
   const auto set_default = [&](const char* key, const Json& value) {
@@ -138,7 +178,10 @@ Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokeni
 
 Status fill_starting_weights(const TrainJob& job, TorchModel& model) {
   if (!job.init_from.empty()) {
-    TRY(fill_from_folder(job.init_from, model));
+    const bool new_head =
+        TRY(Checkpoint::open(job.init_from)).config().architecture != model.config().architecture;
+    TRY(new_head ? fill_below_new_head(job.init_from, job.seed, model)
+                 : fill_from_folder(job.init_from, model));
   } else {
     fill_random(model.config(), job.seed, model);
   }

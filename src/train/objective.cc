@@ -1,5 +1,7 @@
 #include "train/objective.h"
 
+#include "train/objectives/classify.h"
+#include "train/objectives/embed.h"
 #include "train/objectives/grpo.h"
 #include "train/objectives/language.h"
 #include "train/objectives/preference.h"
@@ -27,6 +29,10 @@ Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& contex
   const TrainJob& job = context.job;
   TRY(make_data(job, context.tokenizer));
   switch (job.objective) {
+    case TrainJob::Objective::kClassify:
+      return make_classify_objective(context);
+    case TrainJob::Objective::kEmbed:
+      return make_embed_objective(context);
     case TrainJob::Objective::kGrpo:
       return make_grpo_objective(context);
     case TrainJob::Objective::kPretrain:

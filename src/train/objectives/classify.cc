@@ -1,0 +1,259 @@
+#include "train/objectives/classify.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "train/interval.h"
+#include "train/objectives/label_loss.h"
+#include "train/objectives/label_rows.h"
+#include "train/objectives/language.h"
+#include "train/row_order.h"
+
+namespace volant {
+namespace {
+
+class ClassifyObjective final : public Objective {
+ public:
+  static Result<std::unique_ptr<Objective>> make(const ObjectiveContext& context);
+
+  uint64_t n_examples() const override { return train_.size(); }
+  uint64_t n_targets() const override { return n_labels(train_); }
+  int64_t steps_of_an_epoch() override;
+  Result<StepLoss> step(TorchModel& model) override;
+  bool can_evaluate() const override { return !validation_.empty(); }
+  uint64_t n_validation_targets() const override { return n_labels(validation_); }
+  Result<Evaluation> evaluate(TorchModel& model) override;
+  Json state() const override { return JsonObject{{"taken", order_->taken()}}; }
+  Status restore(const Json& state) override {
+    const int64_t taken = TRY(json_int(state, "taken"));
+    if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
+    order_->seek(static_cast<uint64_t>(taken));
+    return {};
+  }
+  std::vector<std::vector<Piece>> preview(int n_examples) const override;
+  uint64_t activation_bytes(const ModelConfig& config) const override {
+    return activation_bytes_of(config, job_.micro_batch_tokens);
+  }
+
+ private:
+  ClassifyObjective(const ObjectiveContext& context)
+      : job_(context.job), tokenizer_(*context.tokenizer), labels_(context.config.labels) {}
+  Result<std::vector<LabelExample>> read(const Path& file, const ModelConfig& config) const;
+  static uint64_t n_labels(const std::vector<LabelExample>& examples);
+  void weigh();
+  // Examples of the next step: about tokens_per_step; a step ends with the epoch.
+  std::vector<const LabelExample*> next_examples();
+  // Batches of at most micro_batch_tokens rows, and the labels of the rows that they read out.
+  std::vector<std::pair<TextBatch, std::vector<int32_t>>> batches(
+      const std::vector<const LabelExample*>& examples) const;
+
+  const TrainJob& job_;
+  const Tokenizer& tokenizer_;
+  std::vector<std::string> labels_;
+  std::vector<LabelExample> train_, validation_;
+  LabelLoss loss_;
+  std::optional<RowOrder> order_;
+};
+
+Result<std::unique_ptr<Objective>> ClassifyObjective::make(const ObjectiveContext& context) {
+  const TrainJob& job = context.job;
+  if (context.tokenizer == nullptr || context.config.output != ModelOutput::kLabels)
+    return fail(ErrorCode::kInvalidArgument, "expected a model with labels and a tokenizer, got {}",
+                context.config.architecture);
+  if (job.max_seq_len > context.config.max_position_embeddings)
+    return fail(ErrorCode::kInvalidArgument, "'max_seq_len': the model has {} positions, got {}",
+                context.config.max_position_embeddings, job.max_seq_len);
+  std::unique_ptr<ClassifyObjective> objective(new ClassifyObjective(context));
+  objective->train_ = TRY(objective->read(job.train_rows, context.config));
+  if (!job.validation_rows.empty())
+    objective->validation_ = TRY(objective->read(job.validation_rows, context.config));
+  for (const auto& [label, weight] : job.classify.class_weights)
+    if (std::find(objective->labels_.begin(), objective->labels_.end(), label) == objective->labels_.end())
+      return fail(ErrorCode::kInvalidArgument, "'class_weights': there is no label '{}'", label);
+  objective->weigh();
+  objective->order_.emplace(objective->train_.size(), job.seed);
+  return std::unique_ptr<Objective>(std::move(objective));
+}
+
+Result<std::vector<LabelExample>> ClassifyObjective::read(const Path& file, const ModelConfig& config) const {
+  const std::vector<LabelRow> rows = TRY(read_label_rows(file));
+  const bool words = !rows.front().words.empty(), whole = config.rows_read() != RowsRead::kAny;
+  if (words == whole)
+    return fail(ErrorCode::kInvalidArgument, "{} gives labels of {}, but the rows have labels of {}",
+                config.architecture, whole ? "whole texts" : "words", words ? "words" : "whole texts")
+        .at(file.string());
+  std::vector<LabelExample> examples;
+  for (const LabelRow& row : rows) {
+    LabelExample example =
+        TRY(label_example(row, labels_, tokenizer_, config.rows_read() == RowsRead::kLast, job_.max_seq_len));
+    if (!example.rows.empty()) examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+uint64_t ClassifyObjective::n_labels(const std::vector<LabelExample>& examples) {
+  uint64_t n = 0;
+  for (const LabelExample& example : examples) n += example.labels.size();
+  return n;
+}
+
+// "balanced": n / (classes * n of the class), so that their sums over the set are equal.
+void ClassifyObjective::weigh() {
+  loss_.label_smoothing = job_.label_smoothing;
+  const ClassifyJob& how = job_.classify;
+  if (!how.balanced && how.class_weights.empty()) return;
+  loss_.class_weights.assign(labels_.size(), 1);
+  for (size_t c = 0; c < labels_.size(); ++c)
+    if (const auto found = how.class_weights.find(labels_[c]); found != how.class_weights.end())
+      loss_.class_weights[c] = found->second;
+  if (!how.balanced) return;
+  std::vector<double> count(labels_.size());
+  for (const LabelExample& example : train_)
+    for (const int32_t label : example.labels) count[static_cast<size_t>(label)] += 1;
+  const double all = std::accumulate(count.begin(), count.end(), 0.0);
+  for (size_t c = 0; c < count.size(); ++c)
+    if (count[c] > 0) loss_.class_weights[c] = all / (static_cast<double>(count.size()) * count[c]);
+}
+
+std::vector<const LabelExample*> ClassifyObjective::next_examples() {
+  std::vector<const LabelExample*> examples;
+  int64_t rows = 0;
+  do {
+    examples.push_back(&train_[order_->next()]);
+    rows += std::ssize(examples.back()->text.ids);
+  } while (rows < job_.tokens_per_step && !order_->at_epoch_begin());
+  return examples;
+}
+
+int64_t ClassifyObjective::steps_of_an_epoch() {
+  const uint64_t here = order_->taken();
+  order_->seek(0);
+  int64_t steps = 0;
+  do {
+    next_examples();
+    ++steps;
+  } while (!order_->at_epoch_begin());
+  order_->seek(here);
+  return steps;
+}
+
+std::vector<std::pair<TextBatch, std::vector<int32_t>>> ClassifyObjective::batches(
+    const std::vector<const LabelExample*>& examples) const {
+  std::vector<std::pair<TextBatch, std::vector<int32_t>>> batches;
+  for (const LabelExample* example : examples) {
+    if (batches.empty() ||
+        batches.back().first.n_rows() + std::ssize(example->text.ids) > job_.micro_batch_tokens)
+      batches.emplace_back();
+    batches.back().first.add(example->text, example->rows);
+    batches.back().second.insert(batches.back().second.end(), example->labels.begin(), example->labels.end());
+  }
+  return batches;
+}
+
+Result<StepLoss> ClassifyObjective::step(TorchModel& model) {
+  StepLoss result;
+  double weight = 0, n = 0, right = 0;
+  std::vector<const LabelExample*> examples;
+  // Rows whose labels all have weight 0 teach nothing.
+  for (size_t tried = 0; weight <= 0; tried += examples.size()) {
+    if (tried > train_.size())
+      return fail(ErrorCode::kInvalidArgument,
+                  "nothing to learn: the weights of all labels that occur are 0");
+    examples = next_examples();
+    for (const LabelExample* example : examples)
+      for (const int32_t label : example->labels) weight += loss_.weight(label);
+  }
+  for (auto& [batch, labels] : batches(examples)) {
+    result.tokens += batch.n_rows();
+    batch.pad();
+    const std::vector<int32_t>& wanted = labels;
+    const auto loss = [&](std::span<const float> scores, std::span<float> gradient) {
+      const std::vector<int32_t> best = best_labels(scores, labels_.size());
+      for (size_t i = 0; i < best.size(); ++i) right += best[i] == wanted[i] ? 1 : 0;
+      n += static_cast<double>(best.size());
+      return label_loss(loss_, scores, wanted, gradient);
+    };
+    result.loss += TRY(model.output_loss_and_gradient(batch.view(), loss, static_cast<float>(1 / weight)));
+    result.flops += 3 * model.config().row_flops(false) * static_cast<double>(batch.n_rows());
+  }
+  result.loss /= weight;
+  result.metrics = {{"accuracy", right / n}};
+  return result;
+}
+
+Result<Evaluation> ClassifyObjective::evaluate(TorchModel& model) {
+  std::vector<const LabelExample*> some;
+  int64_t rows = 0;
+  for (const LabelExample& example : validation_) {
+    if (rows >= job_.evaluate_tokens) break;
+    rows += std::ssize(example.text.ids);
+    some.push_back(&example);
+  }
+  double loss = 0, weight = 0;
+  std::vector<int32_t> wanted, guessed;
+  for (auto& [batch, labels] : batches(some)) {
+    batch.pad();
+    const std::vector<float> scores = TRY(model.output(batch.view()));
+    std::vector<float> ignored(scores.size());
+    loss += label_loss(loss_, scores, labels, ignored);
+    for (const int32_t label : labels) weight += loss_.weight(label);
+    const std::vector<int32_t> best = best_labels(scores, labels_.size());
+    wanted.insert(wanted.end(), labels.begin(), labels.end());
+    guessed.insert(guessed.end(), best.begin(), best.end());
+  }
+  std::vector<double> right;
+  for (size_t i = 0; i < wanted.size(); ++i) right.push_back(wanted[i] == guessed[i] ? 1 : 0);
+  const auto f1 = [&](std::span<const uint32_t> of) { return macro_f1(wanted, guessed, labels_.size(), of); };
+  return Evaluation{
+      weight > 0 ? loss / weight : 0,
+      0,
+      {{"accuracy", mean_with_interval(right)}, {"macro_f1", with_interval(wanted.size(), f1)}}};
+}
+
+std::vector<std::vector<Objective::Piece>> ClassifyObjective::preview(int n_examples) const {
+  std::vector<std::vector<Piece>> examples;
+  for (size_t i = 0; i < train_.size() && std::cmp_less(i, n_examples); ++i) {
+    std::string names;
+    for (const int32_t label : train_[i].labels) names += " " + labels_[static_cast<size_t>(label)];
+    examples.push_back({{tokenizer_.decode(train_[i].text.ids, false), false}, {" ->" + names, true}});
+  }
+  return examples;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Objective>> make_classify_objective(const ObjectiveContext& context) {
+  return ClassifyObjective::make(context);
+}
+
+Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& config) {
+  const std::vector<LabelRow> rows = TRY(read_label_rows(job.train_rows));
+  const std::string head =
+      rows.front().words.empty() ? "ForSequenceClassification" : "ForTokenClassification";
+  std::string architecture;
+  if (const Json* names = json_find(config, "architectures"); names != nullptr && names->is_array())
+    if (!names->as_array().empty() && names->as_array()[0].is_string())
+      architecture = std::string(names->as_array()[0].as_string());
+  if (architecture.ends_with(head)) return config;
+  // "LlamaForCausalLM", "BertModel", "GPT2LMHeadModel": what stands before is the family's name.
+  const size_t end =
+      std::min({architecture.find("For"), architecture.find("LMHead"), architecture.rfind("Model")});
+  if (architecture.empty() || end == 0 || end == std::string::npos)
+    return fail(ErrorCode::kUnsupported, "a classifier cannot be made of a {}", architecture);
+  JsonObject fields = config, id2label, label2id;
+  for (const std::string& name : label_names(rows)) {
+    id2label[std::to_string(id2label.size())] = name;
+    label2id[name] = static_cast<int64_t>(label2id.size());
+  }
+  if (id2label.size() < 2)
+    return fail(ErrorCode::kInvalidArgument, "expected two labels or more, got {}", id2label.size())
+        .at(job.train_rows.string());
+  fields["architectures"] = JsonArray{Json(architecture.substr(0, end) + head)};
+  fields["id2label"] = std::move(id2label);
+  fields["label2id"] = std::move(label2id);
+  fields.erase("num_labels");
+  return fields;
+}
+
+}  // namespace volant

@@ -1,0 +1,14 @@
+// Classes of texts, of pairs of texts, or of words (rows in label_rows.h): cross-entropy with label smoothing
+// and class weights; judged by accuracy and macro F1.
+#pragma once
+#include "train/objective.h"
+
+namespace volant {
+
+Result<std::unique_ptr<Objective>> make_classify_objective(const ObjectiveContext& context);
+
+// The configuration of a classifier on the model of job.init_from (config.json as read): its own labels when
+// it is one, else a new head for the labels of the rows.
+Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& config);
+
+}  // namespace volant
