@@ -101,7 +101,7 @@ TEST(Distil, FromSequencesTheStudentLearnsWhatTheTeacherAnswered) {
 
 TEST(Distil, ATeacherOfAnotherVocabularyIsRefused) {
   VOLANT_DATA_OR_SKIP(teacher, "models/stories260K");
-  VOLANT_DATA_OR_SKIP(other, "models/tiny-llama-gqa");
+  VOLANT_DATA_OR_SKIP(other, "models/tiny-gpt2");
   const testing::TrainRuns runs;
   JsonObject job = distil_job(teacher);
   job["distil"] = JsonObject{{"teacher", other.string()}};
