@@ -1,5 +1,5 @@
 // How fast the native model reads prompts and writes tokens: medians over repeats, as a table and as JSON.
-//   bench_infer MODEL [--dtype f32|f16|bf16|q8_0] [--threads N] [--isa NAME] [--prompt N] [--generate N]
+//   bench_infer MODEL [--dtype f32|q8_0|q4_K|...] [--threads N] [--isa NAME] [--prompt N] [--generate N]
 //   [--repeat N]
 //               [--streams N] [--json FILE]
 // Beside each decode figure stands the bound: weight bytes that a token reads, over the machine's read

@@ -68,6 +68,23 @@ TEST(ExportFormat, MixesGiveMoreBitsWhereErrorsCostMost) {
   EXPECT_EQ(type("blk.5.attn_q.weight", matrix("m", 512, 50)), DType::kF16);
 }
 
+// The table of io and that of tensor are two, as the rooms are: a file of every type is written and read with
+// the sizes of the other.
+TEST(NumberTypes, FilesHoldEveryTypeInItsSize) {
+  const ScratchDir scratch;
+  for (int type = 0; type < kDTypes; ++type) {
+    const DTypeInfo& info = dtype_info(static_cast<DType>(type));
+    const std::vector<std::byte> bytes(static_cast<size_t>(3 * 2 * info.block_bytes), std::byte{7});
+    const Status written = write_gguf(scratch / "t.gguf", {},
+                                      {{"t", static_cast<GgmlType>(info.ggml), {3, 2 * info.block}, bytes}});
+    ASSERT_TRUE(written) << info.name << ": " << written.error().to_string();
+    const GgufFile file = GgufFile::open(scratch / "t.gguf").value();
+    const GgufTensor& tensor = file.tensors().at("t");
+    EXPECT_EQ(dtype_from_ggml(static_cast<uint32_t>(tensor.type)).value(), static_cast<DType>(type));
+    EXPECT_TRUE(std::ranges::equal(tensor.bytes, bytes));
+  }
+}
+
 TEST(ExportFormat, UnknownNamesSayTheKnownOnes) {
   const Error error = ExportFormat::from_name("q4_k_m").error();
   EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);

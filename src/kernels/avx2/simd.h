@@ -86,7 +86,7 @@ struct Simd {
 
   // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
   // They are added in 16 bits as long as none can overflow.
-  static constexpr bool kTakesOffset = false;  // of weights above 127: they are made signed first
+  static constexpr bool kUnsigned = false;  // of weights above 127: they are made signed first
   template <int most>
   static constexpr int kFolds = most > 127                     ? 1
                                 : 32767 / (most * 2 * 127) > 8 ? 8

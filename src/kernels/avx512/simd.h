@@ -75,7 +75,7 @@ struct Simd {
   static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
 
   // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
-  static constexpr bool kTakesOffset = true;
+  static constexpr bool kUnsigned = true;
   template <int most>
   static constexpr int kFolds = 8;
   static I set1_bytes(const int8_t* p) {

@@ -7,7 +7,8 @@
 //   load_table, lookup                                 16 bytes by codes
 //   set1_bytes                                         4 activations in every lane
 //   load_int8, load_halves, mul_int, add_int           int32 lanes
-//   kTakesOffset                                       dot<m> takes weights above 127 as they are
+//   kUnsigned                                          dot<m> takes weights above 127 as they are; otherwise
+//                                                      it takes 128 off them
 //   kFolds<m>                                          dots of weights up to m that may follow each other
 //   dot_begin, dot<m>, dot_end<m>                      sum over them
 #pragma once
@@ -50,8 +51,8 @@ struct BlockProduct {
   static constexpr int kMost = kShape.values != nullptr ? kTable.most : (1 << kShape.bits) - 1;
   static constexpr int kOffset = kShape.values != nullptr ? kTable.offset : kShape.offset;
   static_assert(kMost <= 127 || kOffset == 128);
-  // What the dot product leaves to be taken off: nothing where it takes the offset off itself.
-  static constexpr int kOffsetLeft = kMost > 127 && !S::kTakesOffset ? 0 : kOffset;
+  // What the dot product leaves to be taken off.
+  static constexpr int kOffsetLeft = kMost > 127 && !S::kUnsigned ? 0 : kOffset;
 
   // Weights of group g (0 to 7) of 32 inputs, one vector's outputs; `w` is that vector's part of a line.
   template <int g>
@@ -82,6 +83,7 @@ struct BlockProduct {
   struct Tile {
     static constexpr int kN = P * kVectors<S>;
     static constexpr int kFold = std::min(kGroups, S::template kFolds<kMost>);
+    static_assert(kGroups % kFold == 0);
 
     // The next group of inputs into the dots of all cells.
     template <int first, int i>

@@ -10,6 +10,10 @@ namespace {
 
 // The rows of `view` in another number type; `bytes` holds them.
 Result<TensorView> convert(const TensorView& view, DType dtype, std::vector<std::byte>& bytes) {
+  if (!dtype_info(dtype).writable) {
+    return fail(ErrorCode::kUnsupported, "numbers are not converted to {}, it is read only",
+                dtype_info(dtype).name);
+  }
   if (view.columns() % dtype_info(dtype).block != 0) {
     return fail(ErrorCode::kUnsupported, "rows of {} numbers do not divide into the blocks of {}",
                 view.columns(), dtype_info(dtype).name);
