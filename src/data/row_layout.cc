@@ -346,4 +346,19 @@ Result<std::vector<JsonObject>> canonical_rows(const Json& json, const RowLayout
   return one(TRY(kto_row(row)));
 }
 
+std::string prompt_text(const JsonObject& row) {
+  const Json* list = first_of(row, {"prompt", "messages"});
+  if (list == nullptr || !list->is_array()) {
+    const Json* text = json_find(row, "text");
+    return text != nullptr && text->is_string() ? std::string(text->get_string()) : dump_json(row);
+  }
+  std::string out;
+  for (const Json& message : list->get_array()) {
+    const std::string role = json_string(message, "role").value_or("");
+    if (role == "assistant" && !row.contains("prompt")) break;
+    out += role + ": " + json_string(message, "content").value_or("") + "\n";
+  }
+  return out;
+}
+
 }  // namespace volant

@@ -48,4 +48,8 @@ Result<RowLayout> row_layout_from_json(const Json& json);
 Result<RowFormat> detect_row_format(const JsonObject& row);
 Result<std::vector<JsonObject>> canonical_rows(const Json& row, const RowLayout& layout = {});
 
+// What a canonical row asks, equal for all answers to it: the messages before the answer, or a document's
+// text; of other rows all that they hold.
+std::string prompt_text(const JsonObject& row);
+
 }  // namespace volant

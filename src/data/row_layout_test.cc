@@ -116,6 +116,19 @@ TEST(RowLayout, KtoLabels) {
   EXPECT_EQ(canonical(R"({"prompt":"p","completion":"c","label":0})", {RowFormat::kKto, {}}), expected);
 }
 
+TEST(RowLayout, AnswersToOnePromptHaveOnePromptText) {
+  const auto text = [](const char* row) {
+    return prompt_text(canonical_rows(parse_json(row).value()).value().front());
+  };
+  const std::string expected = text(R"({"prompt":"p","chosen":"c","rejected":"r"})");
+  EXPECT_NE(expected.find("p"), std::string::npos);
+  EXPECT_EQ(text(R"({"prompt":"p","chosen":"other","rejected":"r"})"), expected);
+  EXPECT_EQ(text(R"({"instruction":"p","output":"c"})"), expected);
+  EXPECT_EQ(text(R"({"prompt":"p","completion":"c","label":true})"), expected);
+  EXPECT_NE(text(R"({"prompt":"q","chosen":"c","rejected":"r"})"), expected);
+  EXPECT_EQ(text(R"({"text":"t"})"), "t");
+}
+
 TEST(RowLayout, InstancesAreRowsOfTheirOwn) {
   EXPECT_EQ(
       canonical(R"({"instruction":"i","instances":[{"input":"","output":"a"},{"input":"x","output":"b"}]})"),

@@ -132,8 +132,47 @@ Result<float> weight_of(const JsonObject& row) {
   return static_cast<float>(weight);
 }
 
+namespace {
+
+// Weight of each answer of the assistant; 0 for those before first_answer.
+Result<std::vector<float>> answer_weights(const Conversation& conversation) {
+  std::vector<float> weights;
+  for (size_t i = 0; i < conversation.messages.size(); ++i) {
+    const Json& message = conversation.messages[i];
+    if (TRY(json_string(message, "role")) != "assistant") continue;
+    const float own = TRY(message_weight(message));
+    weights.push_back(i < conversation.first_answer ? 0.0F : conversation.weight * own);
+  }
+  return weights;
+}
+
+// The template says itself what is an answer.
+Result<Example> marked_example(const Conversation& conversation, const Tokenizer& tokenizer,
+                               const ChatTemplate& chat_template) {
+  const std::vector<float> weights = TRY(answer_weights(conversation));
+  const RenderedChat chat = TRY(chat_template.render_marked(
+      conversation.messages, false, template_variables(tokenizer, conversation.tools)));
+  if (chat.generated.size() != weights.size())
+    return fail(ErrorCode::kUnsupported,
+                "expected one {{% generation %}} block for each of the {} answers, the template wrote {}",
+                weights.size(), chat.generated.size());
+  const Encoding encoding = TRY(tokenizer.encode_with_offsets(
+      {.text = chat.text, .pair = {}},
+      {.add_special = false, .parse_special = true, .truncation = {}, .padding = {}}));
+  Example example{.ids = encoding.ids, .weights = std::vector<float>(encoding.ids.size(), 0.0F)};
+  for (size_t a = 0; a < weights.size(); ++a) {
+    const std::vector<uint8_t> within = tokens_within(encoding, std::span(&chat.generated[a], 1));
+    for (size_t t = 0; t < within.size(); ++t)
+      if (within[t] != 0) example.weights[t] = weights[a];
+  }
+  return example;
+}
+
+}  // namespace
+
 Result<Example> conversation_example(const Conversation& conversation, const Tokenizer& tokenizer,
                                      const ChatTemplate& chat_template) {
+  if (chat_template.marks_generation()) return marked_example(conversation, tokenizer, chat_template);
   const JsonArray& messages = conversation.messages;
   const JsonObject variables = template_variables(tokenizer, conversation.tools);
   const auto ids_of = [&](size_t n, bool prompt) -> Result<std::vector<int32_t>> {

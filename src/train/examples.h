@@ -45,6 +45,8 @@ struct Conversation {
   size_t first_answer = 0;  // messages before it are not learned from
   float weight = 1;
 };
+// What is learned is what the template's {% generation %} blocks write, or, where it has none, what an answer
+// adds to the prompt that the server would give the model.
 Result<Example> conversation_example(const Conversation& conversation, const Tokenizer& tokenizer,
                                      const ChatTemplate& chat_template);
 

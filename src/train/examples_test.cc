@@ -35,6 +35,89 @@ TEST(Examples, OnlyWhatTheAssistantSaysIsLearned) {
   EXPECT_EQ(learned_text(example, *tokenizer), "Paris.<|im_end|>\nMadrid.<|im_end|>\n");
 }
 
+ChatTemplate template_of(const Path& folder) {
+  const Json config = parse_json(read_file(folder / "tokenizer_config.json").value()).value();
+  return ChatTemplate::parse(json_string(config, "chat_template").value()).value();
+}
+
+TEST(Examples, ToolCallsAreLearnedAndToolsAndResultsAreRead) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  const testing::ScratchDir scratch;
+  ASSERT_TRUE(write_file_atomic(scratch / "rows.jsonl", R"({"conversations": [
+      {"from": "system", "value": "Be kind."}, {"from": "human", "value": "Weather in Rome?"},
+      {"from": "function_call", "value": "{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}"},
+      {"from": "observation", "value": "{\"sky\": \"blue\"}"}, {"from": "gpt", "value": "It is sunny."}],
+      "tools": "[{\"name\": \"weather\", \"description\": \"Tells it.\", \"parameters\": {}}]"})"));
+  std::string text = read_file(scratch / "rows.jsonl").value();
+  std::erase(text, '\n');
+  ASSERT_TRUE(write_file_atomic(scratch / "rows.jsonl", text));
+  const auto rows = row_examples(scratch / "rows.jsonl", *tokenizer, template_of(folder)).value();
+  ASSERT_EQ(rows->size(), 1U);
+  const Example example = rows->get(0);
+  EXPECT_EQ(
+      learned_text(example, *tokenizer),
+      "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call><|im_end|>\n"
+      "It is sunny.<|im_end|>\n");
+  const std::string whole = tokenizer->decode(example.ids, false);
+  for (const char* part :
+       {"Be kind.", "\"description\": \"Tells it.\"", "<tool_response>\n{\"sky\": \"blue\"}"})
+    EXPECT_NE(whole.find(part), std::string::npos) << whole;
+}
+
+TEST(Examples, MessagesHaveWeightsOfTheirOwn) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  const ChatTemplate chat = template_of(folder);
+  JsonArray messages = conversation().as_array();
+  messages[1].as_object()["train"] = false;
+  const Example second = conversation_example({.messages = messages, .tools = {}}, *tokenizer, chat).value();
+  EXPECT_EQ(learned_text(second, *tokenizer), "Madrid.<|im_end|>\n");
+  messages[1].as_object() = {{"role", "assistant"}, {"content", "Paris."}, {"weight", 0.25}};
+  const Example both =
+      conversation_example({.messages = messages, .tools = {}, .weight = 2}, *tokenizer, chat).value();
+  std::vector<float> weights;
+  for (const float w : both.weights)
+    if (w > 0 && (weights.empty() || weights.back() != w)) weights.push_back(w);
+  EXPECT_EQ(weights, (std::vector<float>{0.5F, 2.0F}));
+  const Example last =
+      conversation_example({.messages = conversation().as_array(), .tools = {}, .first_answer = 2},
+                           *tokenizer, chat)
+          .value();
+  EXPECT_EQ(learned_text(last, *tokenizer), "Madrid.<|im_end|>\n");
+}
+
+TEST(Examples, GenerationBlocksOfTheTemplateSayWhatIsLearned) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  const ChatTemplate chat =
+      ChatTemplate::parse(
+          "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}"
+          "{{ m.content }}<|im_end|>{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endfor %}")
+          .value();
+  const Example example =
+      conversation_example({.messages = conversation().as_array(), .tools = {}}, *tokenizer, chat).value();
+  EXPECT_EQ(learned_text(example, *tokenizer), "Paris.<|im_end|>Madrid.<|im_end|>");
+  JsonArray messages = conversation().as_array();
+  messages[3].as_object()["train"] = false;
+  const Example first = conversation_example({.messages = messages, .tools = {}}, *tokenizer, chat).value();
+  EXPECT_EQ(learned_text(first, *tokenizer), "Paris.<|im_end|>");
+}
+
+TEST(Examples, RealSetsOfEveryLayoutBecomeExamples) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  const ChatTemplate chat = template_of(folder);
+  const Path sets = folder.parent_path().parent_path() / "datasets";
+  for (const auto& [file, size] : {std::pair{"llama-factory-demos/identity.json", 91U},
+                                   {"llama-factory-demos/glaive_toolcall_zh_demo.json", 300U},
+                                   {"seed-tasks/seed_tasks_en.jsonl", 175U}}) {
+    const auto rows = row_examples(sets / file, *tokenizer, chat).value();
+    EXPECT_EQ(rows->size(), size) << file;
+    for (uint64_t i = 0; i < rows->size(); ++i) EXPECT_FALSE(learned_text(rows->get(i), *tokenizer).empty());
+  }
+}
+
 TEST(Examples, ABadRowNamesFileAndLine) {
   VOLANT_DATA_OR_SKIP(folder, "models/stories260K");
   const auto tokenizer = load_tokenizer(folder).value();

@@ -54,6 +54,10 @@ class Trainer {
   Status finish(const char* status);
   double elapsed() const { return state_.elapsed + (steady_seconds() - started_); }
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step > 0; }
+  // What is tuned is measured before the first step, to compare with.
+  bool begins_from_a_model() const {
+    return state_.step == 0 && job_.evaluate_every > 0 && !job_.init_from.empty();
+  }
   bool over() const;
 
   TrainJob job_;
@@ -242,7 +246,7 @@ Result<TrainOutcome> Trainer::loop() {
   while (!over()) {
     // The checkpoint comes before the evaluation: whatever happens there, nothing is lost.
     if (due(job_.checkpoint_every) || due(job_.evaluate_every)) TRY(save_last());
-    if (due(job_.evaluate_every)) TRY(evaluate());
+    if (due(job_.evaluate_every) || begins_from_a_model()) TRY(evaluate());
     if (over()) break;
     if (stop_requested()) {
       TRY(save_last());

@@ -165,6 +165,21 @@ TEST_F(VolantTrain, FineTunesAHuggingFaceFolderOnAnswers) {
   EXPECT_EQ(Checkpoint::open(run / "model").value().config().hidden_size, 64);
 }
 
+TEST_F(VolantTrain, ContinuedPretrainingBeginsWithTheWeightsOfTheFolder) {
+  JsonObject more = job();
+  more["model"] = JsonObject{{"init_from", tokenizer_.string()}};
+  more["steps"] = 20;
+  more["lr"] = 1e-3;
+  const Path run = make_run("more", more);
+  ASSERT_EQ(finish(run).status, 0) << read_file(run / "stderr.txt").value_or("");
+  std::vector<double> losses;
+  for (const Json& event : events(run))
+    if (json_string(event, "type").value() == "eval") losses.push_back(json_number(event, "loss").value());
+  ASSERT_EQ(losses.size(), 2U);
+  EXPECT_LT(losses.front(), 4.0) << "a model that knows stories, not a random one (6.2)";
+  EXPECT_LT(losses.back(), 0.8 * losses.front());
+}
+
 TEST_F(VolantTrain, EarlyStoppingKeepsTheBestWeights) {
   JsonObject overfit = job();
   overfit["data"].as_object()["validation_shard"] = (scratch_ / "other").string();

@@ -2,16 +2,15 @@
 
 #include <map>
 
-#include "base/digest.h"
 #include "data/mixture.h"
 #include "data/row_reader.h"
+#include "data/split.h"
 #include "io/jsonl.h"
 
 namespace volant {
 namespace {
 
 constexpr size_t kMaxRows = 1 << 22;
-constexpr uint64_t kShareSteps = 1'000'000;
 
 RowKind kind_of(const JsonObject& row) {
   if (row.contains("chosen")) return RowKind::kPreference;
@@ -49,10 +48,9 @@ Result<std::vector<JsonObject>> read_rows(const TrainingSource& source, bool can
   return rows;
 }
 
-// By what is in the row, so that the same row is always on the same side.
+// By what the row asks, so that all answers to one prompt are always on the same side.
 bool is_held_out(const JsonObject& row, double share) {
-  const std::string digest = sha256_hex(dump_json(row)).substr(0, 12);
-  return static_cast<double>(std::stoull(digest, nullptr, 16) % kShareSteps) < share * kShareSteps;
+  return share > 0 && split_position(prompt_text(row)) < share;
 }
 
 }  // namespace

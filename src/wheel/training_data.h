@@ -23,8 +23,8 @@ struct TrainingRows {
   uint64_t n_train = 0, n_validation = 0;
 };
 
-// Writes `train` (and `validation`, by a digest of each row, when `validation_share` is above 0) as JSON
-// Lines. kInvalidArgument when the sources hold rows that cannot be mixed (preferences and documents).
+// Writes `train` (and `validation`, by a digest of each row's prompt, when `validation_share` is above 0) as
+// JSON Lines. kInvalidArgument when the sources hold rows that cannot be mixed (preferences and documents).
 // `canonical`: false writes the rows as they are in the file, for objectives that read their own fields.
 Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sources, uint64_t seed,
                                          double validation_share, bool canonical, const Path& train,

@@ -10,6 +10,9 @@ namespace volant {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = 1ULL << 30;
+// Values are multiples of 2^-32 and written as whole numbers: what is read is what was written, to the bit.
+constexpr double kUnit = 4294967296.0;
+constexpr double kMaxLogProb = 1 << 30;
 
 template <class T>
 std::string_view bytes_of(std::span<const T> values) {
@@ -35,7 +38,8 @@ std::string key_of(const TorchModel& model, const TrainJob& job, const std::vect
 
 JsonArray to_json(const AnswerSums& sums) {
   JsonArray out;
-  for (const auto& [first, second] : sums) out.push_back(JsonArray{first, second});
+  for (const auto& [first, second] : sums)
+    out.push_back(JsonArray{std::llround(first * kUnit), std::llround(second * kUnit)});
   return out;
 }
 
@@ -47,8 +51,8 @@ std::optional<AnswerSums> sums_from_json(const Json* json, size_t n) {
     if (!row.is_array() || row.get_array().size() != 2) return std::nullopt;
     std::array<double, 2> pair{};
     for (size_t a = 0; a < 2; ++a) {
-      if (!row.get_array()[a].is_number()) return std::nullopt;
-      pair[a] = row.get_array()[a].to_number<double>();
+      if (!row.get_array()[a].is_int64()) return std::nullopt;
+      pair[a] = static_cast<double>(row.get_array()[a].get_int64()) / kUnit;
     }
     sums.push_back(pair);
   }
@@ -72,10 +76,13 @@ Result<AnswerSums> compute(const TorchModel& model, const TrainJob& job,
   std::vector<const PreferenceRow*> rows;
   for (const PreferenceRow& row : items) rows.push_back(&row);
   AnswerSums sums = TRY(answer_log_probs(model, rows, {}, job));
-  for (const auto& pair : sums)
-    if (!std::isfinite(pair[0]) || !std::isfinite(pair[1]))
-      return fail(ErrorCode::kInvalidArgument,
-                  "the starting model gives an answer a log-probability of {}, {}", pair[0], pair[1]);
+  for (auto& pair : sums)
+    for (double& log_p : pair) {
+      if (!(std::abs(log_p) < kMaxLogProb))
+        return fail(ErrorCode::kInvalidArgument, "the starting model gives an answer a log-probability of {}",
+                    log_p);
+      log_p = std::round(log_p * kUnit) / kUnit;
+    }
   return sums;
 }
 
