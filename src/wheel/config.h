@@ -20,12 +20,13 @@ struct TokenizerSection {
   int64_t vocab_size = 8192;
 };
 
-struct ModelSection {  // Hugging Face names
-  std::string architecture = "llama";
+struct ModelSection {                  // Hugging Face names
+  std::string architecture = "llama";  // model_type of a decoder family
   int64_t hidden_size = 256, num_hidden_layers = 4, num_attention_heads = 4, num_key_value_heads = 2;
   int64_t intermediate_size = 704, max_position_embeddings = 512;
   bool tie_word_embeddings = true;
   double rope_theta = 10000.0, rms_norm_eps = 1e-5;
+  int64_t sliding_window = 0;  // mistral, gemma2, gemma3, phi3; 0: none, or 512 for a gemma
 };
 
 struct TrainSection {

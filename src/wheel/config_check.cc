@@ -25,6 +25,11 @@ std::optional<ConfigConflict> check_model(const ModelSection& model, bool quanti
         fmt::format("hidden_size / num_attention_heads is {}, rotary positions need an even number",
                     model.hidden_size / model.num_attention_heads));
   }
+  const auto is = [&](const char* name) { return model.architecture == name; };
+  if (model.sliding_window > 0 && (is("gpt2") || is("llama") || is("qwen2") || is("qwen3")))
+    return conflict(fmt::format("sliding_window: a {} has none", model.architecture));
+  if (!model.tie_word_embeddings && model.architecture.starts_with("gemma"))
+    return conflict(fmt::format("tie_word_embeddings: the head of a {} is always tied", model.architecture));
   if (quantised && (model.hidden_size % kQuantBlock != 0 || model.intermediate_size % kQuantBlock != 0)) {
     return conflict(
         fmt::format("hidden_size {} and intermediate_size {} must be multiples of {} for quantised formats",

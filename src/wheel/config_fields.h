@@ -41,7 +41,8 @@ void visit_fields(V& v, TokenizerSection& s) {
 
 template <class V>
 void visit_fields(V& v, ModelSection& s) {
-  v.choice("architecture", s.architecture, {"llama"});
+  v.choice("architecture", s.architecture,
+           {"gemma2", "gemma3", "gpt2", "llama", "mistral", "phi3", "qwen2", "qwen3"});
   v.integer("hidden_size", s.hidden_size, 32, 65536);
   v.integer("num_hidden_layers", s.num_hidden_layers, 1, 512);
   v.integer("num_attention_heads", s.num_attention_heads, 1, 1024);
@@ -51,6 +52,7 @@ void visit_fields(V& v, ModelSection& s) {
   v.flag("tie_word_embeddings", s.tie_word_embeddings);
   v.number("rope_theta", s.rope_theta, 1, 1e9);
   v.number("rms_norm_eps", s.rms_norm_eps, 1e-12, 1);
+  v.integer("sliding_window", s.sliding_window, 0, 1 << 20);
 }
 
 template <class V>

@@ -40,6 +40,7 @@ vocab_size = 4096
 [model]                        # names as in Hugging Face's config.json
 hidden_size = 256
 num_hidden_layers = 4
+# architecture = "llama"       # gemma2 | gemma3 | gpt2 | llama | mistral | phi3 | qwen2 | qwen3
 # num_attention_heads = 4
 # num_key_value_heads = 2
 # intermediate_size = 704

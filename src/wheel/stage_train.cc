@@ -6,25 +6,39 @@
 namespace volant {
 namespace {
 
+constexpr int64_t kGemmaWindow = 512;  // of Gemma 3 1B
+
 // config.json of the model to be, in Hugging Face's names; the trainer adds the ids of special tokens.
 Json model_config(const ModelSection& model, const Tokenizer& tokenizer) {
-  return JsonObject{{"architectures", JsonArray{Json("LlamaForCausalLM")}},
-                    {"model_type", "llama"},
-                    {"vocab_size", tokenizer.n_vocab()},
-                    {"hidden_size", model.hidden_size},
-                    {"num_hidden_layers", model.num_hidden_layers},
-                    {"num_attention_heads", model.num_attention_heads},
-                    {"num_key_value_heads", model.num_key_value_heads},
-                    {"head_dim", model.hidden_size / model.num_attention_heads},
-                    {"intermediate_size", model.intermediate_size},
-                    {"max_position_embeddings", model.max_position_embeddings},
-                    {"tie_word_embeddings", model.tie_word_embeddings},
-                    {"rope_theta", model.rope_theta},
-                    {"rms_norm_eps", model.rms_norm_eps},
-                    {"hidden_act", "silu"},
-                    {"attention_bias", false},
-                    {"mlp_bias", false},
-                    {"torch_dtype", "float32"}};
+  const bool is_gemma = model.architecture.starts_with("gemma");
+  JsonObject json{{"model_type", model.architecture == "gemma3" ? "gemma3_text" : model.architecture.c_str()},
+                  {"vocab_size", tokenizer.n_vocab()},
+                  {"tie_word_embeddings", model.tie_word_embeddings},
+                  {"torch_dtype", "float32"}};
+  if (model.architecture == "gpt2") {
+    json["n_embd"] = model.hidden_size;
+    json["n_layer"] = model.num_hidden_layers;
+    json["n_head"] = model.num_attention_heads;
+    json["n_inner"] = model.intermediate_size;
+    json["n_positions"] = model.max_position_embeddings;
+    return json;
+  }
+  const int64_t head_dim = model.hidden_size / model.num_attention_heads;
+  json["hidden_size"] = model.hidden_size;
+  json["num_hidden_layers"] = model.num_hidden_layers;
+  json["num_attention_heads"] = model.num_attention_heads;
+  json["num_key_value_heads"] = model.num_key_value_heads;
+  json["head_dim"] = head_dim;
+  json["intermediate_size"] = model.intermediate_size;
+  json["max_position_embeddings"] = model.max_position_embeddings;
+  json["rope_theta"] = model.rope_theta;
+  json["rms_norm_eps"] = model.rms_norm_eps;
+  if (model.sliding_window > 0) json["sliding_window"] = model.sliding_window;
+  if (is_gemma) {
+    json["query_pre_attn_scalar"] = head_dim;
+    if (model.sliding_window == 0) json["sliding_window"] = kGemmaWindow;
+  }
+  return json;
 }
 
 }  // namespace

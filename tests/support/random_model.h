@@ -1,6 +1,8 @@
 // Small random models of every decoder family, for tests: configurations as config.json would say them, and
 // Hugging Face folders with random weights.
 #pragma once
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <map>
 #include <string>
