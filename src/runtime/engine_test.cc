@@ -63,6 +63,16 @@ GenerateRequest greedy_request(const Engine& engine, std::string_view prompt, in
   return request;
 }
 
+TEST(Engine, ARealModelKnowsTheCapitalOfChinaThroughItsChatTemplate) {
+  VOLANT_DATA_OR_SKIP(path, "models/minimind2-small");
+  const auto engine = Engine::open(path).value();
+  GenerateRequest request;
+  request.prompt = engine->encode_chat({{{"role", "user"}, {"content", "中国的首都是哪里？"}}}).value();
+  request.max_tokens = 60;
+  request.sampling.temperature = 0;
+  EXPECT_THAT(engine->generate(request).value().text, HasSubstr("北京"));
+}
+
 TEST(Engine, GivesTheGoldenAnswers) {
   for (const char* name : {"stories260K", "stories15M", "minimind2-small"}) {
     SCOPED_TRACE(name);

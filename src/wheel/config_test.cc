@@ -104,6 +104,10 @@ TEST(Config, ValuesThatDoNotFitTogetherAreRefusedWithTheLineOfTheirSection) {
   EXPECT_THAT(error_of("[model]\nhidden_size = 80\nnum_attention_heads = 4\n").message,
               HasSubstr("multiples of 32"));
   EXPECT_THAT(error_of("[prepare]\nlanguages = [\"English\"]\n").message, HasSubstr("expected codes"));
+  EXPECT_THAT(error_of("[model]\narchitecture = \"qwen3\"\nsliding_window = 64\n").message,
+              HasSubstr("sliding_window: a qwen3 has none"));
+  EXPECT_THAT(error_of("[model]\narchitecture = \"gemma3\"\ntie_word_embeddings = false\n").message,
+              HasSubstr("always tied"));
 }
 
 TEST(Config, SourcesAreChecked) {
