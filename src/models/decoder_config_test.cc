@@ -31,7 +31,6 @@ struct Refusal {
 };
 
 TEST(DecoderConfig, OptionsThatAreNotDoneAreRefusedByName) {
-  const JsonArray wrong_types{"sliding_attention", "sliding_attention"};
   const Refusal refusals[] = {
       {"gpt2", "activation_function", "relu", "activation_function"},
       {"gpt2", "scale_attn_weights", false, "scale_attn_weights"},
