@@ -5,6 +5,7 @@
 #include "train/objectives/grpo.h"
 #include "train/objectives/language.h"
 #include "train/objectives/preference.h"
+#include "train/objectives/source_target.h"
 #include "train/teacher_data.h"
 
 namespace volant {
@@ -41,7 +42,8 @@ Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& contex
     case TrainJob::Objective::kPreference:
       return make_preference_objective(context);
   }
-  return make_language_objective(context);
+  return context.config.has_source() ? make_source_target_objective(context)
+                                     : make_language_objective(context);
 }
 
 }  // namespace volant
