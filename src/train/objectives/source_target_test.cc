@@ -11,6 +11,7 @@
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
 #include "support/token_rows.h"
+#include "train/optimizer.h"
 
 namespace volant {
 namespace {
@@ -98,12 +99,10 @@ TEST_F(SourceTarget, LossIsTheMeanOverTheTargetsOfEachPairAlone) {
 TEST_F(SourceTarget, DescendingItsGradientLowersTheLoss) {
   const auto objective = make();
   const double before = objective->evaluate(model_).value().loss;
+  const auto optimiser = make_optimizer(job_, model_);
   for (int step = 0; step < 60; ++step) {
-    model_.zero_gradients();
     ASSERT_TRUE(objective->step(model_));
-    for (const auto& p : model_.parameters())
-      for (size_t i = 0; i < p.values.size(); ++i) p.values[i] -= 0.05F * p.gradient[i];
-    model_.weights_changed();
+    optimiser->step(model_, step, 0.01, 1);
   }
   EXPECT_LT(objective->evaluate(model_).value().loss, 0.5 * before);
 }
