@@ -22,7 +22,8 @@ constexpr std::array kObjectives = {ObjectiveName{"pretrain", TrainJob::Objectiv
                                     ObjectiveName{"preference", TrainJob::Objective::kPreference},
                                     ObjectiveName{"grpo", TrainJob::Objective::kGrpo},
                                     ObjectiveName{"classify", TrainJob::Objective::kClassify},
-                                    ObjectiveName{"embed", TrainJob::Objective::kEmbed}};
+                                    ObjectiveName{"embed", TrainJob::Objective::kEmbed},
+                                    ObjectiveName{"reward_model", TrainJob::Objective::kRewardModel}};
 
 std::vector<std::string> objective_names() {
   std::vector<std::string> names;

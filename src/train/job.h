@@ -15,7 +15,7 @@
 namespace volant {
 
 struct TrainJob {
-  enum class Objective { kPretrain, kSft, kPreference, kGrpo, kClassify, kEmbed };
+  enum class Objective { kPretrain, kSft, kPreference, kGrpo, kClassify, kEmbed, kRewardModel };
   Objective objective = Objective::kPretrain;
 
   JsonObject model_config;  // Hugging Face fields; empty when init_from is named

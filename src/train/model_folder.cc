@@ -13,6 +13,7 @@
 #include "models/tensor_layout.h"
 #include "text/tokenizer_config.h"
 #include "train/objectives/classify.h"
+#include "train/objectives/reward_model.h"
 
 namespace volant {
 namespace {
@@ -151,11 +152,13 @@ Json generation_config(const TrainJob& job, const Tokenizer& tokenizer) {
 }  // namespace
 
 Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer) {
-  if (!job.init_from.empty() && job.objective == TrainJob::Objective::kClassify) {
+  const bool is_reward_model = job.objective == TrainJob::Objective::kRewardModel;
+  if (!job.init_from.empty() && (is_reward_model || job.objective == TrainJob::Objective::kClassify)) {
     const Path file = job.init_from / "config.json";
     const Json config = TRY(parse_json(TRY(read_file(file))));
     if (!config.is_object()) return fail(ErrorCode::kParse, "expected an object").at(file.string());
-    return ModelConfig::from_json(TRY(classifier_config(job, config.as_object())));
+    return ModelConfig::from_json(TRY(is_reward_model ? reward_model_config(config.as_object())
+                                                      : classifier_config(job, config.as_object())));
   }
   if (!job.init_from.empty()) return TRY(Checkpoint::open(job.init_from)).config();
   JsonObject fields = job.model_config;

@@ -5,6 +5,7 @@
 #include "train/objectives/grpo.h"
 #include "train/objectives/language.h"
 #include "train/objectives/preference.h"
+#include "train/objectives/reward_model.h"
 #include "train/objectives/source_target.h"
 #include "train/teacher_data.h"
 
@@ -34,6 +35,8 @@ Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& contex
       return make_classify_objective(context);
     case TrainJob::Objective::kEmbed:
       return make_embed_objective(context);
+    case TrainJob::Objective::kRewardModel:
+      return make_reward_model_objective(context);
     case TrainJob::Objective::kGrpo:
       return make_grpo_objective(context);
     case TrainJob::Objective::kPretrain:

@@ -227,10 +227,8 @@ Result<std::unique_ptr<Objective>> make_classify_objective(const ObjectiveContex
   return ClassifyObjective::make(context);
 }
 
-Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& config) {
-  const std::vector<LabelRow> rows = TRY(read_label_rows(job.train_rows));
-  const std::string head =
-      rows.front().words.empty() ? "ForSequenceClassification" : "ForTokenClassification";
+Result<JsonObject> labelled_config(const JsonObject& config, const std::string& head,
+                                   const std::vector<std::string>& labels) {
   std::string architecture;
   if (const Json* names = json_find(config, "architectures"); names != nullptr && names->is_array())
     if (!names->as_array().empty() && names->as_array()[0].is_string())
@@ -240,20 +238,27 @@ Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& conf
   const size_t end =
       std::min({architecture.find("For"), architecture.find("LMHead"), architecture.rfind("Model")});
   if (architecture.empty() || end == 0 || end == std::string::npos)
-    return fail(ErrorCode::kUnsupported, "a classifier cannot be made of a {}", architecture);
+    return fail(ErrorCode::kUnsupported, "a model with labels cannot be made of a {}", architecture);
   JsonObject fields = config, id2label, label2id;
-  for (const std::string& name : label_names(rows)) {
+  for (const std::string& name : labels) {
     id2label[std::to_string(id2label.size())] = name;
     label2id[name] = static_cast<int64_t>(label2id.size());
   }
-  if (id2label.size() < 2)
-    return fail(ErrorCode::kInvalidArgument, "expected two labels or more, got {}", id2label.size())
-        .at(job.train_rows.string());
   fields["architectures"] = JsonArray{Json(architecture.substr(0, end) + head)};
   fields["id2label"] = std::move(id2label);
   fields["label2id"] = std::move(label2id);
   fields.erase("num_labels");
   return fields;
+}
+
+Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& config) {
+  const std::vector<LabelRow> rows = TRY(read_label_rows(job.train_rows));
+  const std::vector<std::string> labels = label_names(rows);
+  if (labels.size() < 2)
+    return fail(ErrorCode::kInvalidArgument, "expected two labels or more, got {}", labels.size())
+        .at(job.train_rows.string());
+  return labelled_config(
+      config, rows.front().words.empty() ? "ForSequenceClassification" : "ForTokenClassification", labels);
 }
 
 }  // namespace volant

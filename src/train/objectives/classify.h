@@ -11,4 +11,9 @@ Result<std::unique_ptr<Objective>> make_classify_objective(const ObjectiveContex
 // it is one, else a new head for the labels of the rows.
 Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& config);
 
+// config.json of a body with the head `head` ("ForSequenceClassification") and these labels; as it is when it
+// has such a head already. kUnsupported when the architecture's name says no family.
+Result<JsonObject> labelled_config(const JsonObject& config, const std::string& head,
+                                   const std::vector<std::string>& labels);
+
 }  // namespace volant
