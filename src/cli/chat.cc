@@ -18,7 +18,7 @@ namespace {
 constexpr int kExitStopped = 130;
 
 struct Flags {
-  std::string model = "production", workspace = default_workspace(), prompt, system;
+  std::string model = "production", workspace = default_workspace(), adapter, prompt, system;
   bool has_prompt = false, has_seed = false, raw = false, json = false;
   int max_tokens = 256, n_threads = 0, n_ctx = 0;
   double temperature = 0.7, top_p = 0.95;
@@ -66,6 +66,7 @@ Result<GenerateResult> answer(Model& model, const Flags& flags, std::vector<int3
   GenerateRequest request;
   request.prompt = std::move(prompt);
   request.max_tokens = flags.max_tokens;
+  request.adapter = flags.adapter.empty() ? 0 : 1;
   request.sampling.temperature = flags.temperature;
   request.sampling.top_p = flags.top_p;
   if (flags.has_seed) request.sampling.seed = flags.seed;
@@ -176,7 +177,12 @@ Result<int> chat(const Flags& flags) {
   options.n_threads = flags.n_threads;
   options.n_slots = 1;
   options.n_ctx = flags.n_ctx;
-  if (TRY(Checkpoint::open(path)).config().has_source()) return write_from_source(path, options, flags);
+  if (TRY(Checkpoint::open(path)).config().has_source()) {
+    if (!flags.adapter.empty())
+      return fail(ErrorCode::kUnsupported, "--adapter: an encoder-decoder runs with a merged adapter alone");
+    return write_from_source(path, options, flags);
+  }
+  if (!flags.adapter.empty()) options.adapters = {flags.adapter};
   const std::unique_ptr<Engine> engine = TRY(Engine::open(path, options));
   catch_interrupt();
   return flags.has_prompt ? answer_once(*engine, flags) : converse(*engine, flags);
@@ -189,6 +195,7 @@ void add_chat(CLI::App& root, Action& action) {
   CLI::App* command = root.add_subcommand("chat", "Talk to a model here, or let it go on with a text");
   command->add_option("--model", flags->model, "Model folder, .gguf file, or a version of the workspace")
       ->capture_default_str();
+  command->add_option("--adapter", flags->adapter, "A folder in PEFT's layout, applied beside the model");
   command->add_option("--workspace", flags->workspace, "Folder with volant.toml, for versions")
       ->capture_default_str();
   CLI::Option* prompt = command->add_option("--prompt", flags->prompt,

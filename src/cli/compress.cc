@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kParityTexts = 16, kCalibrationTexts = 512;
 
 struct CompressFlags {
-  std::string workspace = default_workspace(), model, to = "q8_0", out, texts, calibration;
+  std::string workspace = default_workspace(), model, adapter, to = "q8_0", out, texts, calibration;
   bool json = false;
 };
 
@@ -47,6 +47,7 @@ Result<int> compress(const CompressFlags& flags) {
   ExportOptions options;
   options.to = TRY(ExportFormat::from_name(flags.to));
   options.out = flags.out;
+  options.adapter = flags.adapter;
   if (!flags.texts.empty()) options.parity_texts = TRY(read_texts(flags.texts, kParityTexts));
   if (!flags.calibration.empty()) {
     if (!options.to.quantised()) {
@@ -80,6 +81,8 @@ void add_compress(CLI::App& root, Action& action) {
   const auto flags = std::make_shared<CompressFlags>();
   command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias")
       ->required();
+  command->add_option("--adapter", flags->adapter,
+                      "A folder in PEFT's layout (LoRA, DoRA), merged into the model first");
   command->add_option("--to", flags->to, "Numbers of the matrices")
       ->check(CLI::IsMember(export_format_names()))
       ->capture_default_str();

@@ -1,5 +1,6 @@
 // `volant serve`: the HTTP server in front of a workspace or of any model,
 // and `volant serve keys` for its API keys.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -18,6 +19,7 @@ struct ServeFlags {
   std::string workspace = default_workspace(), model, host, key_file, log_level = "info";
   int port = -1, n_slots = 0, n_ctx = 0, n_threads = -1, max_queue = -1, max_tokens = 0;
   double drain_seconds = -1;
+  std::vector<std::string> adapters;  // "name=folder"
 };
 
 struct KeyFlags {
@@ -92,6 +94,22 @@ Status set_level(const std::string& name) {
   return {};
 }
 
+Status add_adapters(const ServeFlags& flags, ModelHostOptions& options) {
+  if (!flags.adapters.empty() && flags.model.empty())
+    return fail(ErrorCode::kInvalidArgument, "--adapter goes with --model: the model that it stands beside");
+  for (const std::string& adapter : flags.adapters) {
+    const size_t at = adapter.find('=');
+    const std::string name = adapter.substr(0, std::min(at, adapter.size()));
+    if (at == std::string::npos || name.empty() || at + 1 == adapter.size())
+      return fail(ErrorCode::kInvalidArgument, "--adapter: expected NAME=FOLDER, got '{}'", adapter);
+    if (std::ranges::find(options.adapter_names, name) != options.adapter_names.end())
+      return fail(ErrorCode::kInvalidArgument, "--adapter: two are called '{}'", name);
+    options.adapter_names.push_back(name);
+    options.engine.adapters.emplace_back(adapter.substr(at + 1));
+  }
+  return {};
+}
+
 Result<int> serve(const ServeFlags& flags) {
   TRY(set_level(flags.log_level));
   std::unique_ptr<Workspace> workspace;
@@ -103,6 +121,7 @@ Result<int> serve(const ServeFlags& flags) {
   }
   ServerOptions options = options_of(flags, workspace.get());
   options.model = model;
+  TRY(add_adapters(flags, options.models));
   const std::unique_ptr<Server> server = TRY(Server::start(options, workspace.get()));
   print_welcome(*server, options, workspace != nullptr);
   const bool clean = server->run();
@@ -201,6 +220,9 @@ void add_serve(CLI::App& root, Action& action) {
   command->add_option("workspace", flags->workspace, "Folder with volant.toml")->capture_default_str();
   command->add_option("--model", flags->model,
                       "Serve this instead: a folder, a .gguf file, a version or an alias");
+  command->add_option(
+      "--adapter", flags->adapters,
+      "NAME=FOLDER of an adapter in PEFT's layout, served beside --model as \"NAME\"; several");
   command->add_option("--host", flags->host, "Address to listen on; default: 127.0.0.1");
   command->add_option("--port", flags->port, "Port; 0: any free one; default: 8080")
       ->check(CLI::Range(0, 65535));

@@ -38,13 +38,16 @@ Error refused(const ParityReport& report) {
 // Both models stay open no longer than this.
 Result<ParityReport> check(const Path& model, const Path& exported, const ExportOptions& options) {
   const EngineOptions engine{.n_threads = 0, .n_slots = 1};
-  const std::unique_ptr<Engine> a = TRY(Engine::open(model, engine)), b = TRY(Engine::open(exported, engine));
+  EngineOptions with_adapter = engine;
+  if (!options.adapter.empty()) with_adapter.adapters = {options.adapter};
+  const std::unique_ptr<Engine> a = TRY(Engine::open(model, with_adapter)),
+                                b = TRY(Engine::open(exported, engine));
   std::vector<std::string> texts = options.parity_texts;
   if (texts.empty()) {
     texts = built_in_parity_texts();
     if (options.to.name() != "f32") texts = TRY(best_foreseen_half(*a, texts));
   }
-  return compare_models(*a, *b, options.to, texts);
+  return compare_models(*a, *b, options.to, texts, options.adapter.empty() ? 0 : 1);
 }
 
 }  // namespace
@@ -73,7 +76,9 @@ Result<ParityReport> export_model(const Path& model, const ExportOptions& option
     return fail(ErrorCode::kAlreadyExists, "expected a new name, there is something already; remove it first")
         .at(out.string());
   }
-  const Checkpoint checkpoint = TRY(Checkpoint::open(model));
+  Checkpoint checkpoint = TRY(Checkpoint::open(model));
+  if (!options.adapter.empty())
+    TRY(checkpoint.merge(TRY(read_adapter(options.adapter, checkpoint.config()))));
   if (out.has_parent_path()) TRY(make_dirs(out.parent_path()));
   const Partial partial{partial_path(out)};
   WrittenTypes written;

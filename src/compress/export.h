@@ -27,7 +27,8 @@ Json to_json(const ParityReport& report);
 
 struct ExportOptions {
   ExportFormat to = DType::kQ8_0;
-  Path out;  // a name that ends in `.gguf`, or a Hugging Face folder (f32, bf16, f16)
+  Path adapter = {};  // merged first: a folder in PEFT's layout
+  Path out;           // a name that ends in `.gguf`, or a Hugging Face folder (f32, bf16, f16)
   std::vector<std::string>
       parity_texts;  // what both models read; built-in English and Chinese texts when empty
   // Texts that say which inputs matter (compress/calibrate.h); empty: all the same. For quantised formats.

@@ -102,7 +102,7 @@ void ParitySums::add(std::span<const float> original, std::span<const float> exp
 }
 
 Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
-                                    const std::vector<std::string>& texts) {
+                                    const std::vector<std::string>& texts, int32_t adapter) {
   ParitySums sums;
   const size_t n_ids_max =
       std::min({kMaxIds, static_cast<size_t>(original.n_ctx()), static_cast<size_t>(exported.n_ctx())});
@@ -113,7 +113,7 @@ Result<ParityReport> compare_models(Engine& original, Engine& exported, const Ex
     }
     ids.resize(std::min(ids.size(), n_ids_max));
     if (ids.empty()) continue;
-    const std::vector<float> a = TRY(original.logits(ids)), b = TRY(exported.logits(ids));
+    const std::vector<float> a = TRY(original.logits(ids, adapter)), b = TRY(exported.logits(ids));
     if (!all_finite(a) || !all_finite(b)) {
       return fail(ErrorCode::kRefused, "the {} model gives logits that are not numbers",
                   all_finite(a) ? "exported" : "original");

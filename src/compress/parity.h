@@ -29,8 +29,9 @@ struct ParitySums {
   void add(std::span<const float> original, std::span<const float> exported);
 };
 
-// Reads the texts with both; kRefused when their vocabularies give different ids or a logit is not a number.
+// Reads the texts with both, the original with its adapter of that number; kRefused when their vocabularies
+// give different ids or a logit is not a number.
 Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
-                                    const std::vector<std::string>& texts);
+                                    const std::vector<std::string>& texts, int32_t adapter = 0);
 
 }  // namespace volant

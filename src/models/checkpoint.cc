@@ -273,6 +273,19 @@ Result<TensorView> Checkpoint::tensor(const std::string& hugging_face_name) cons
   return found->second;
 }
 
+Status Checkpoint::merge(const Adapter& adapter) {
+  for (const auto& [name, factors] : adapter.factors) {
+    TensorView& view = state_->tensors.at(name);
+    std::vector<float> numbers = to_f32(view);
+    merge_adapter(factors, adapter.spec, view.rows(), view.columns(), numbers);
+    std::vector<std::byte>& bytes = state_->reordered[name];
+    const auto merged = std::as_bytes(std::span<const float>(numbers));
+    bytes.assign(merged.begin(), merged.end());
+    view = {DType::kF32, view.shape, bytes};
+  }
+  return {};
+}
+
 std::vector<std::string> Checkpoint::tensor_names() const {
   std::vector<std::string> names;
   for (const auto& [name, view] : state_->tensors) names.push_back(name);

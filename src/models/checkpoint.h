@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/model_config.h"
+#include "models/adapter.h"
 #include "tensor/tensor_view.h"
 #include "text/tokenizer.h"
 
@@ -31,6 +31,8 @@ class Checkpoint {
   bool has_chat_template() const;
   // Ids that end an answer: generation_config.json, config.json, tokenizer.
   std::vector<int32_t> stop_ids() const;
+  // Tensors that the adapter stands beside become f32 with it merged.
+  Status merge(const Adapter& adapter);
   uint64_t bytes() const;          // of all tensors
   std::string dtype_name() const;  // of most of the bytes: "q8_0"
   // Gives the memory of pages that were read back to the system,

@@ -29,6 +29,8 @@ struct Batch {
   std::span<const int32_t> token_types = {};  // T types, of encoders; empty: all 0
 
   Source source = {};  // of encoder-decoders
+  // S numbers of adapters that inference runs sequences with, 0: none; empty: none anywhere.
+  std::span<const int32_t> adapter = {};
 
   int64_t n_rows() const { return static_cast<int64_t>(tokens.size()); }
   int64_t n_seq() const { return static_cast<int64_t>(seq_begin.size()) - 1; }

@@ -19,6 +19,7 @@ class Answer {
   // The prompt so far and what was generated.
   const std::vector<int32_t>& ids() const { return ids_; }
   int64_t n_prompt() const { return n_prompt_; }
+  int32_t adapter() const { return request_.adapter; }
   // Takes the logits after ids(); gives the reason when that ends the answer.
   std::optional<FinishReason> step(std::span<const float> logits);
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }

@@ -51,6 +51,7 @@ class Engine::Impl {
         tokenizer(std::move(tokenizer_in)),
         chat(*tokenizer, checkpoint.chat_template()),
         n_ctx(static_cast<int>(n_ctx_in)),
+        n_adapters(static_cast<int32_t>(options.adapters.size())),
         scheduler(*model, options.n_slots, options.max_queue) {
     const std::vector<int32_t> ids = checkpoint.stop_ids();
     stop_ids.insert(ids.begin(), ids.end());
@@ -58,6 +59,7 @@ class Engine::Impl {
 
   Status check_ids(std::span<const int32_t> ids, size_t least, size_t most) const;
   Status check(const GenerateRequest& request) const;
+  Status check_adapter(int32_t number) const;
 
   Checkpoint checkpoint;
   std::unique_ptr<NativeModel> model;
@@ -65,6 +67,7 @@ class Engine::Impl {
   ChatEncoder chat;
   std::unordered_set<int32_t> stop_ids;
   int n_ctx;
+  int32_t n_adapters;
   Scheduler scheduler;  // last: its thread uses the rest
 };
 
@@ -85,9 +88,15 @@ Status Engine::Impl::check_ids(std::span<const int32_t> ids, size_t least, size_
   return {};
 }
 
+Status Engine::Impl::check_adapter(int32_t number) const {
+  if (number >= 0 && number <= n_adapters) return {};
+  return fail(ErrorCode::kInvalidArgument, "'adapter' is {}, expected at most {}", number, n_adapters);
+}
+
 Status Engine::Impl::check(const GenerateRequest& request) const {
   // One place stays for the answer.
   TRY(check_ids(request.prompt, 1, static_cast<size_t>(n_ctx) - 1));
+  TRY(check_adapter(request.adapter));
   TRY(check_sampling(request.sampling, model->config().vocab_size));
   if (request.max_tokens < 1) {
     return fail(ErrorCode::kInvalidArgument, "'max_tokens' is {}, expected at least 1", request.max_tokens);
@@ -125,6 +134,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
   const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
   std::unique_ptr<NativeModel> model = TRY(NativeModel::load(
       checkpoint, {.n_threads = options.n_threads, .n_slot = options.n_slots + 1, .n_ctx = n_ctx}));
+  for (const Path& folder : options.adapters)
+    (void)TRY(model->add_adapter(TRY(read_adapter(folder, checkpoint.config()))));
   return std::unique_ptr<Engine>(new Engine(
       std::make_unique<Impl>(std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx)));
 }
@@ -164,16 +175,20 @@ Result<Score> Engine::score(std::span<const int32_t> ids) {
   return score;
 }
 
-Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids) {
+Result<std::vector<float>> Engine::logits(std::span<const int32_t> ids, int32_t adapter) {
+  TRY(impl_->check_adapter(adapter));
   TRY(impl_->check_ids(ids, 1, static_cast<size_t>(impl_->n_ctx)));
   std::vector<float> all;
-  TRY(impl_->scheduler.read_through(ids, [&](int64_t, std::span<const float> logits) {
-    all.insert(all.end(), logits.begin(), logits.end());
-  }));
+  TRY(impl_->scheduler.read_through(
+      ids,
+      [&](int64_t, std::span<const float> logits) { all.insert(all.end(), logits.begin(), logits.end()); },
+      adapter));
   return all;
 }
 
 Status Engine::set_weights(const TensorSource& source) {
+  if (impl_->n_adapters > 0)
+    return fail(ErrorCode::kInvalidArgument, "an engine with adapters takes no other weights");
   return impl_->scheduler.change_model([&] { return impl_->model->set_weights(source); });
 }
 

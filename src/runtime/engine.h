@@ -18,6 +18,8 @@ struct EngineOptions {
   int n_slots = 8;        // requests that run at once; further ones wait
   int n_ctx = 0;          // tokens a slot can hold; 0: the model's own, at most 4096
   size_t max_queue = 64;  // waiting requests; one more is kUnavailable
+  // Folders in PEFT's layout: adapter number 1, 2, ... of requests, applied beside the weights.
+  std::vector<Path> adapters = {};
 };
 
 // As in the OpenAI schema. temperature 0 is greedy.
@@ -35,6 +37,7 @@ struct GenerateRequest {
   SamplingOptions sampling = {};
   std::vector<std::string> stop = {};  // texts that end the answer and are not part of it
   bool ignore_stop_ids = false;        // go on past the model's own end
+  int32_t adapter = 0;                 // number of one of EngineOptions::adapters; 0: the model alone
   int logprobs = -1;                   // -1: none; n: the chosen token's and the n best (at most 20)
 };
 
@@ -91,7 +94,7 @@ class Engine {
   // Scores a text of at least 2 ids, at most n_ctx. Runs between the batches of live requests.
   Result<Score> score(std::span<const int32_t> ids);
   // All logits [ids.size(), n_vocab], row-major: for parity checks.
-  Result<std::vector<float>> logits(std::span<const int32_t> ids);
+  Result<std::vector<float>> logits(std::span<const int32_t> ids, int32_t adapter = 0);
 
   // Other weights for the same model, for one that is in training: waits for the requests that run, holds
   // back those that wait, and forgets what was read with the old weights. `source` as in

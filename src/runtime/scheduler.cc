@@ -58,8 +58,8 @@ void Scheduler::cancel(uint64_t id) {
   if (const auto found = jobs_.find(id); found != jobs_.end()) found->second->cancel();
 }
 
-Status Scheduler::read_through(std::span<const int32_t> ids, const OnRows& on_rows) {
-  Reading reading{.ids = ids, .on_rows = &on_rows, .status = {}};
+Status Scheduler::read_through(std::span<const int32_t> ids, const OnRows& on_rows, int32_t adapter) {
+  Reading reading{.ids = ids, .on_rows = &on_rows, .adapter = adapter, .status = {}};
   std::unique_lock lock(mutex_);
   if (stop_) return fail(ErrorCode::kUnavailable, "the engine is closing");
   readings_.push_back(&reading);
@@ -127,7 +127,8 @@ void Scheduler::work() {
                                        .pos = pos_,
                                        .seq_begin = seq_begin_,
                                        .kv_slot = kv_slot_,
-                                       .out_rows = out_rows_});
+                                       .out_rows = out_rows_,
+                                       .adapter = adapter_});
     if (tokens_.size() >= kLeastRows) {
       seconds_per_row_ = (steady_seconds() - begin) / static_cast<double>(tokens_.size());
     }
@@ -167,7 +168,7 @@ void Scheduler::admit() {
     size_t best_prefix = 0;
     for (Slot& slot : slots_) {
       if (slot.answer) continue;
-      const size_t prefix = common_prefix(slot.cached, answer.ids());
+      const size_t prefix = slot.adapter == answer.adapter() ? common_prefix(slot.cached, answer.ids()) : 0;
       const bool better =
           best == nullptr || prefix > best_prefix || (prefix == best_prefix && slot.used < best->used);
       if (better) best = &slot, best_prefix = prefix;
@@ -175,6 +176,7 @@ void Scheduler::admit() {
     if (best == nullptr) return;
     // The last token is always read: its logits are needed.
     best->cached.resize(std::min(best_prefix, answer.ids().size() - 1));
+    best->adapter = answer.adapter();
     best->id = waiting_.front().first;
     best->answer = std::move(waiting_.front().second);
     best->used = ++slot_uses_;
@@ -204,6 +206,7 @@ void Scheduler::plan_rows(Slot* slot, int32_t slot_index, std::span<const int32_
   }
   seq_begin_.push_back(static_cast<int32_t>(tokens_.size()));
   kv_slot_.push_back(slot_index);
+  adapter_.push_back(slot != nullptr ? slot->adapter : reading_->adapter);
   parts_.push_back({slot, n, all_out ? n : static_cast<int64_t>(last_out)});
 }
 
@@ -216,7 +219,7 @@ int64_t Scheduler::prompt_rows(bool beside_answers) const {
 
 void Scheduler::plan() {
   parts_.clear();
-  for (auto* list : {&tokens_, &pos_, &seq_begin_, &kv_slot_, &out_rows_}) list->clear();
+  for (auto* list : {&tokens_, &pos_, &seq_begin_, &kv_slot_, &out_rows_, &adapter_}) list->clear();
   int64_t n_reading = 0, n_writing = 0;
   for (const Slot& slot : slots_) {
     if (!slot.answer) continue;

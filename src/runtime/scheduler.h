@@ -26,7 +26,7 @@ class Scheduler {
   // Reads a text, gives the logits of its rows piece by piece to `on_rows(first_row, logits)` on the worker's
   // thread, and waits for the end. kCancelled when the engine is closed meanwhile.
   using OnRows = std::function<void(int64_t first_row, std::span<const float> logits)>;
-  Status read_through(std::span<const int32_t> ids, const OnRows& on_rows);
+  Status read_through(std::span<const int32_t> ids, const OnRows& on_rows, int32_t adapter = 0);
   // Runs `change` on the worker's thread when no answer is live and no text is read, forgets all kept
   // positions, and waits for the end. Answers that wait do not start before. kCancelled as above.
   Status change_model(const std::function<Status()>& change);
@@ -35,6 +35,7 @@ class Scheduler {
  private:
   struct Slot {
     std::vector<int32_t> cached;  // ids whose keys and values it holds
+    int32_t adapter = 0;          // that made them
     uint64_t id = 0;
     std::unique_ptr<Answer> answer;
     uint64_t used = 0;  // when it was given out last
@@ -42,6 +43,7 @@ class Scheduler {
   struct Reading {
     std::span<const int32_t> ids;
     const OnRows* on_rows;
+    int32_t adapter = 0;
     int64_t n_read = 0;
     bool done = false;
     Status status;
@@ -94,7 +96,7 @@ class Scheduler {
   // the batch of this step
   std::vector<Part> parts_;
   Reading* reading_ = nullptr;  // the first of readings_
-  std::vector<int32_t> tokens_, pos_, seq_begin_, kv_slot_, out_rows_;
+  std::vector<int32_t> tokens_, pos_, seq_begin_, kv_slot_, out_rows_, adapter_;
   std::thread worker_;
 };
 

@@ -87,7 +87,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
         model_(model),
         prompts_(std::move(prompts)),
         head_{.id = (request_.prompts.empty() ? "chatcmpl-" : "cmpl-") + secure_random_hex(12),
-              .model = model->version,
+              .model = model->adapter_of(request_.model) > 0 ? request_.model : model->version,
               .fingerprint = model->fingerprint,
               .created = now_unix_seconds(),
               .chat = request_.prompts.empty()},
@@ -124,6 +124,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
     const Prompt& prompt = prompt_of(index);
     GenerateRequest generate;
     generate.prompt = prompt.ids;
+    generate.adapter = model_->adapter_of(request_.model);
     generate.max_tokens = max_tokens_of(prompt);
     generate.sampling = request_.sampling;
     if (generate.sampling.seed) *generate.sampling.seed += index % static_cast<size_t>(request_.n);

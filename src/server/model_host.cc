@@ -113,6 +113,12 @@ int64_t unix_seconds(const std::string& iso) {
 
 }  // namespace
 
+int32_t ServedModel::adapter_of(const std::string& model) const {
+  for (size_t i = 0; i < adapters.size(); ++i)
+    if (model == adapters[i] || model == name + ":" + adapters[i]) return static_cast<int32_t>(i + 1);
+  return 0;
+}
+
 ModelHost::ModelHost(const ModelHostOptions& options, Workspace* workspace)
     : options_(options), workspace_(workspace), retirer_(std::make_shared<Retirer>()) {}
 
@@ -136,6 +142,7 @@ Result<std::unique_ptr<ModelHost>> ModelHost::open(const ModelHostOptions& optio
   std::unique_ptr<ModelHost> host(new ModelHost(options, workspace));
   if (!model.empty()) {
     host->current_ = TRY(host->load(model, options.engine));
+    host->current_->adapters = options.adapter_names;
     return host;
   }
   CHECK(workspace != nullptr);
@@ -188,7 +195,9 @@ int64_t ModelHost::swaps() const {
 
 Result<ServedModelPtr> ModelHost::find(const std::string& name) {
   const ServedModelPtr current = this->current();
-  if (current && (name == current->version || name == current->name || name == "production")) return current;
+  if (current && (name == current->version || name == current->name || name == "production" ||
+                  current->adapter_of(name) > 0))
+    return current;
   const auto unknown = [&] {
     return fail(ErrorCode::kNotFound, "the model '{}' does not exist; GET /v1/models lists those that do",
                 name.substr(0, 128));
@@ -231,7 +240,11 @@ Result<ServedModelPtr> ModelHost::extra(const ModelVersion& version) {
 Result<JsonArray> ModelHost::list() {
   JsonArray out;
   const ServedModelPtr current = this->current();
-  if (current) out.push_back(model_object(current->name, current->created));
+  if (current) {
+    out.push_back(model_object(current->name, current->created));
+    for (const std::string& adapter : current->adapters)
+      out.push_back(model_object(current->name + ":" + adapter, current->created));
+  }
   if (workspace_ == nullptr || (current && !current->registered)) return out;
   const std::vector<ModelVersion> versions = TRY(list_versions(workspace_->registry()));
   for (const ModelVersion& version : versions) {

@@ -22,21 +22,26 @@ struct ServedModel {
   std::string version;  // "v3"; of a model without a workspace: its name
   std::string name;     // of the workspace, or of the folder
   std::string fingerprint;
-  int64_t created = 0;      // seconds since 1970
-  bool registered = false;  // answers are recorded under `version`
+  int64_t created = 0;                // seconds since 1970
+  std::vector<std::string> adapters;  // names; the first is adapter number 1 of the engine
+  bool registered = false;            // answers are recorded under `version`
   // One of the two: a language model that answers, or an encoder that gives embeddings.
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Embedder> embedder;
 
   const Checkpoint& checkpoint() const { return engine ? engine->checkpoint() : embedder->checkpoint(); }
+
+  // The number of the adapter that `model` of a request names, alone or after "base:"; 0: none.
+  int32_t adapter_of(const std::string& model) const;
 };
 using ServedModelPtr = std::shared_ptr<ServedModel>;
 
 struct ModelHostOptions {
   EngineOptions engine;
-  double poll_seconds = 0.5;  // how often the production alias is read
-  double retry_seconds = 30;  // after a version could not be loaded
-  int max_extra_models = 1;   // loaded besides production, the one used last
+  std::vector<std::string> adapter_names = {};  // of engine.adapters, for a model without workspace
+  double poll_seconds = 0.5;                    // how often the production alias is read
+  double retry_seconds = 30;                    // after a version could not be loaded
+  int max_extra_models = 1;                     // loaded besides production, the one used last
 };
 
 class ModelHost {
@@ -48,8 +53,8 @@ class ModelHost {
                                                  const Path& model);
   ~ModelHost();
 
-  // By version, alias, name of the workspace, or name of the folder. kNotFound, or kUnavailable when the
-  // workspace has no production version yet.
+  // By version, alias, name of the workspace, name of the folder, or name of an adapter. kNotFound, or
+  // kUnavailable when the workspace has no production version yet.
   Result<ServedModelPtr> find(const std::string& name);
   // Null when there is none yet.
   ServedModelPtr current() const;

@@ -182,7 +182,8 @@ std::string TrainJob::digest() const {
 
 Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   // In alphabetical order.
-  static const std::vector<std::string> kKeys = {"average_last",
+  static const std::vector<std::string> kKeys = {"adapter",
+                                                 "average_last",
                                                  "beta1",
                                                  "beta2",
                                                  "budget_seconds",
@@ -198,6 +199,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "evaluate_every",
                                                  "evaluate_tokens",
                                                  "finish_with",
+                                                 "freeze",
                                                  "grad_clip",
                                                  "grpo",
                                                  "label_smoothing",
@@ -226,6 +228,7 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
                                                  "steps",
                                                  "tokenizer",
                                                  "tokens_per_step",
+                                                 "train_only",
                                                  "warmup_steps",
                                                  "weight_decay",
                                                  "z_loss"};
@@ -248,6 +251,9 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   TRY(read_data(json, folder, job));
   TRY(read_objectives(json, folder, job));
   TRY(read_schedule(json, job));
+  job.trained = TRY(parse_adapter_job(json));
+  if (job.trained.adapter && job.init_from.empty())
+    return fail(ErrorCode::kInvalidArgument, "'adapter' needs 'init_from': a model to stand beside");
   return job;
 }
 

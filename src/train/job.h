@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "io/file.h"
+#include "train/adapter_job.h"
 #include "train/classify_job.h"
 #include "train/distil_job.h"
 #include "train/grpo_job.h"
@@ -36,6 +37,8 @@ struct TrainJob {
 
   ClassifyJob classify;
   EmbedJob embed;
+  AdapterJob trained;  // what of the model is trained
+
   GrpoJob grpo;
   PreferenceJob preference;
 

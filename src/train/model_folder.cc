@@ -227,6 +227,11 @@ std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer) {
   return ids;
 }
 
+Status write_adapter_folder(const Path& to, const TrainJob& job, Adapter adapter, const ModelConfig& config) {
+  adapter.base_model = job.init_from.string();
+  return write_adapter(to, adapter, config);
+}
+
 Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,
                           const Tokenizer& tokenizer) {
   const Path aside = partial_path(to);

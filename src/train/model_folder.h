@@ -22,6 +22,8 @@ bool trains_in_bf16(const TrainJob& job);
 Result<ChatTemplate> chat_template_of(const TrainJob& job);
 // Ids that end an answer: eos, and the turn ends of known templates that the vocabulary has.
 std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer);
+// The adapter alone, in PEFT's layout; names job.init_from as its base.
+Status write_adapter_folder(const Path& to, const TrainJob& job, Adapter adapter, const ModelConfig& config);
 // Writes the folder `to`: config.json, generation_config.json,
 // model.safetensors, tokenizer files with template.
 Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,

@@ -47,21 +47,20 @@ uint64_t available_memory() {
   return 0;
 }
 
-RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective, int64_t n_trained,
-                 bool bf16, double peak_flops) {
+RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective,
+                 const TorchMemory& memory, double peak_flops) {
   RunPlan plan;
   plan.n_parameters = config.n_parameters();
-  plan.n_trained = n_trained;
+  plan.n_trained = static_cast<int64_t>(memory.n_trained);
   plan.n_examples = objective.n_examples();
   plan.n_targets = objective.n_targets();
   plan.steps = job.steps;
   plan.steps_of_an_epoch = objective.steps_of_an_epoch();
-  const auto all = static_cast<uint64_t>(plan.n_parameters), trained = static_cast<uint64_t>(n_trained);
-  plan.weights = 4 * all;
-  plan.gradients = 4 * trained;
+  plan.weights = memory.trained + memory.frozen;
+  plan.gradients = memory.gradients;
   const double slots = optimizer_slots(job.optimizer) + (job.ema_decay > 0 ? 1 : 0);
-  plan.optimiser = static_cast<uint64_t>(4 * slots * static_cast<double>(trained));
-  plan.packed = 2 * (bf16 ? 2 : 4) * all;  // of each matrix one copy for each direction
+  plan.optimiser = static_cast<uint64_t>(4 * slots * static_cast<double>(memory.n_trained));
+  plan.packed = memory.packed;
   plan.activations = objective.activation_bytes(config) + kReserve;
   plan.available =
       job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9) : available_memory();

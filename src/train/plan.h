@@ -22,9 +22,9 @@ struct RunPlan {
   std::string describe(bool colour) const;
 };
 
-// Before the model is made. `n_trained`: of config.n_parameters(). `peak_flops`: measured on this machine.
-RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective, int64_t n_trained,
-                 bool bf16, double peak_flops);
+// Before the model is made: `memory` is what it will hold. `peak_flops`: measured on this machine.
+RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective,
+                 const TorchMemory& memory, double peak_flops);
 // kLimit when it would not fit into memory, kInvalidArgument when nothing would be learned.
 Status check_plan(const RunPlan& plan);
 

@@ -31,6 +31,10 @@ double resident_mb() {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
+JsonObject memory_json(const TorchMemory& memory) {
+  return {{"trained", memory.trained}, {"frozen", memory.frozen}, {"gradients", memory.gradients}};
+}
+
 class Trainer {
  public:
   static Result<Trainer> open(const Path& job_file, bool plan_only);
@@ -96,6 +100,12 @@ Status Trainer::make_model() {
   bf16_ = trains_in_bf16(job_);
   if (job_.dtype == "bf16" && !bf16_)
     log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
+  TRY(check_patterns(job_.trained, config));
+  TorchOptions options = torch_options(job_.trained);
+  options.bf16 = bf16_;
+  options.label_smoothing = static_cast<float>(job_.label_smoothing);
+  options.z_loss = static_cast<float>(job_.z_loss);
+  options.neftune_alpha = static_cast<float>(job_.neftune_alpha);
   if (job_.epochs > 0) {
     const auto epoch = static_cast<double>(objective_->steps_of_an_epoch());
     job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * epoch));
@@ -103,14 +113,11 @@ Status Trainer::make_model() {
   }
   peak_flops_ = TRY(torch_peak_flops(bf16_));
   if (job_.size_auto) TRY(choose_size_for(config));
-  plan_ = plan_run(job_, config, *objective_, config.n_parameters(), bf16_, peak_flops_);
+  plan_ = plan_run(job_, config, *objective_, TRY(expected_memory(config, options)), peak_flops_);
   print_notice(plan_.describe(notices_have_colour()));
   TRY(check_plan(plan_));
   if (plan_only_) return {};
-  model_ = TRY(TorchModel::create(config, {.bf16 = bf16_,
-                                           .label_smoothing = static_cast<float>(job_.label_smoothing),
-                                           .z_loss = static_cast<float>(job_.z_loss),
-                                           .neftune_alpha = static_cast<float>(job_.neftune_alpha)}));
+  model_ = TRY(TorchModel::create(config, options));
   TRY(fill_starting_weights(job_, *model_));
   TRY(objective_->prepare(*model_));
   optimiser_ = make_optimizer(job_, *model_);
@@ -151,6 +158,8 @@ Status Trainer::write_start() {
                    {"time", now_iso8601()},
                    {"objective", job_.objective_name()},
                    {"n_parameters", model_->config().n_parameters()},
+                   {"n_trained", model_->memory().n_trained},
+                   {"model_bytes", memory_json(model_->memory())},
                    {"train_documents", objective_->n_examples()},
                    {"train_tokens", objective_->n_targets()},
                    {"validation_tokens", objective_->n_validation_targets()},
@@ -305,6 +314,8 @@ Status Trainer::finish(const char* status) {
       TRY(load_checkpoint(files_.best(), *model_, {}, job_.digest()));
       step = state_.best_step;
     }
+    if (const std::optional<Adapter> adapter = model_->adapter())
+      TRY(write_adapter_folder(files_.adapter(), job_, *adapter, model_->config()));
     TRY(write_model_folder(files_.model(), job_, *model_, *tokenizer_));
     log_info("wrote {} (weights of step {})", files_.model().string(), step);
   }

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "data/token_shard.h"
+#include "io/safetensors.h"
+#include "models/adapter.h"
 #include "models/checkpoint.h"
 #include "support/test_data.h"
 #include "train/test_run.h"
@@ -196,6 +198,55 @@ TEST_F(VolantTrain, EarlyStoppingKeepsTheBestWeights) {
     if (json_string(event, "type").value() == "eval")
       best = std::min(best, json_number(event, "loss").value());
   EXPECT_LT(best, 1e9);
+}
+
+TEST_F(VolantTrain, KilledRunsOfAdaptersGoOnBitForBit) {
+  for (const char* adapter :
+       {R"({"kind": "lora", "r": 4, "dropout": 0.1})",
+        R"({"kind": "dora", "r": 2, "target_modules": ["q_proj", "up_proj"]})",
+        R"({"kind": "rslora", "r": 4, "base_bits": 4})", R"({"kind": "lora", "r": 4, "base_bits": 8})"}) {
+    SCOPED_TRACE(adapter);
+    JsonObject lora = job();
+    lora["model"] = JsonObject{{"init_from", tokenizer_.string()}};
+    lora["adapter"] = parse_json(adapter).value();
+    lora["steps"] = 20;
+    lora["evaluate_every"] = 10;
+    const std::string name = std::to_string(std::hash<std::string>()(adapter));
+    const Path whole = make_run("whole" + name, lora), broken = make_run("broken" + name, lora);
+    ASSERT_EQ(finish(whole).status, 0) << read_file(whole / "stderr.txt").value_or("");
+    for (const int lines : {5, 14}) {
+      Process process = start(broken);
+      signal_after(process, broken, lines, SIGKILL);
+      (void)process.wait();
+    }
+    ASSERT_EQ(finish(broken).status, 0) << read_file(broken / "stderr.txt").value_or("");
+    EXPECT_EQ(curve(broken), curve(whole));
+    for (const char* file : {"model/model.safetensors", "adapter/adapter_model.safetensors"})
+      EXPECT_EQ(read_file(broken / file).value(), read_file(whole / file).value()) << file;
+    const ModelConfig config = Checkpoint::open(whole / "model").value().config();
+    EXPECT_EQ(read_adapter(whole / "adapter", config).value().base_model, tokenizer_.string());
+    // The checkpoint holds what is trained and nothing of the base.
+    for (const auto& [tensor, entry] : SafetensorsFile::open(TrainFiles{whole}.last()).value().tensors())
+      EXPECT_NE(tensor.find("lora_"), std::string::npos) << tensor;
+  }
+}
+
+TEST_F(VolantTrain, FrozenTensorsAreThoseOfTheStart) {
+  JsonObject frozen = job();
+  frozen["model"] = JsonObject{{"init_from", tokenizer_.string()}};
+  frozen["freeze"] = JsonArray{"model.embed_tokens", "layers.0-2"};
+  frozen["steps"] = 10;
+  const Path run = make_run("frozen", frozen);
+  ASSERT_EQ(finish(run).status, 0) << read_file(run / "stderr.txt").value_or("");
+  const Checkpoint before = Checkpoint::open(tokenizer_).value(),
+                   after = Checkpoint::open(run / "model").value();
+  const auto same = [&](const std::string& name) {
+    return to_f32(before.tensor(name).value()) == to_f32(after.tensor(name).value());
+  };
+  EXPECT_TRUE(same("model.embed_tokens.weight"));
+  EXPECT_TRUE(same("model.layers.2.mlp.up_proj.weight"));
+  EXPECT_FALSE(same("model.layers.3.mlp.up_proj.weight"));
+  EXPECT_FALSE(same("model.norm.weight"));
 }
 
 TEST_F(VolantTrain, BadInputEndsWithAMessageAndNoModel) {

@@ -1,5 +1,6 @@
 #include "models/instances/native.h"
 
+#include <cmath>
 #include <map>
 
 #include "models/make_model.h"
@@ -46,6 +47,10 @@ struct NativeModel::State {
   std::optional<ThreadPool::Busy> busy;
   uint64_t weight_bytes = 0;
   std::optional<DType> dtype;  // of matrices; none: the source's own
+  int32_t n_adapters = 0;
+
+  Result<std::unique_ptr<NativeAdapter>> load_adapter(const AdapterFactors& factors, const AdapterSpec& spec,
+                                                      const NativeWeight& beside);
 
   Status fill(const TensorSource& source);
 };
@@ -90,13 +95,71 @@ Result<std::unique_ptr<NativeModel>> NativeModel::load(const Checkpoint& checkpo
   return std::unique_ptr<NativeModel>(new NativeModel(std::move(state)));
 }
 
-Status NativeModel::set_weights(const TensorSource& source) { return state_->fill(source); }
+Status NativeModel::set_weights(const TensorSource& source) {
+  CHECK(state_->n_adapters == 0);  // they would stand beside other weights
+  return state_->fill(source);
+}
+
+Result<std::unique_ptr<NativeAdapter>> NativeModel::State::load_adapter(const AdapterFactors& factors,
+                                                                        const AdapterSpec& spec,
+                                                                        const NativeWeight& beside) {
+  const int64_t n_out = beside.n_out(), n_in = beside.n_in();
+  std::vector<float> scaled = factors.b_Or;
+  for (float& x : scaled) x = static_cast<float>(static_cast<double>(x) * spec.scale());
+  const auto load = [&](const std::vector<float>& numbers, int64_t rows, int64_t columns) {
+    return NativeWeight::load({DType::kF32, {rows, columns}, std::as_bytes(std::span<const float>(numbers))},
+                              threads);
+  };
+  auto adapter = std::make_unique<NativeAdapter>();
+  adapter->a = TRY(load(factors.a_rI, spec.r, n_in));
+  adapter->b = TRY(load(scaled, n_out, spec.r));
+  if (factors.magnitude_O.empty()) return adapter;
+  // DoRA: magnitude over norm of each row of W + scale B A, which is what merging with norms of one leaves.
+  AdapterFactors plain = factors;
+  plain.magnitude_O.clear();
+  std::vector<float> w(static_cast<size_t>(n_out * n_in));
+  for (int64_t o = 0; o < n_out; ++o) beside.read_row(o, w.data() + o * n_in);
+  merge_adapter(plain, spec, n_out, n_in, w);
+  for (int64_t o = 0; o < n_out; ++o) {
+    double squares = 0;
+    for (int64_t i = 0; i < n_in; ++i) {
+      const auto x = static_cast<double>(w[static_cast<size_t>(o * n_in + i)]);
+      squares += x * x;
+    }
+    adapter->factor.push_back(static_cast<float>(
+        static_cast<double>(factors.magnitude_O[static_cast<size_t>(o)]) / std::sqrt(squares)));
+  }
+  return adapter;
+}
+
+Result<int32_t> NativeModel::add_adapter(const Adapter& adapter) {
+  if (config().has_source())
+    return fail(ErrorCode::kUnsupported, "adapters of encoder-decoders are not served unmerged: merge them");
+  const int32_t number = ++state_->n_adapters;
+  Status status;
+  state_->model->visit([&](const TensorSpec& spec, NativeWeight& weight) {
+    const auto found = adapter.factors.find(spec.name);
+    if (!status || found == adapter.factors.end()) return;
+    status = [&]() -> Status {
+      if (spec.active < 1)
+        return fail(ErrorCode::kUnsupported,
+                    "adapters beside experts are not served unmerged: merge them first, "
+                    "with 'volant compress --adapter'");
+      weight.add_adapter(number, TRY(state_->load_adapter(found->second, adapter.spec, weight)));
+      return {};
+    }();
+    if (!status) status = std::move(status).error().at(fmt::format("adapter of '{}'", spec.name));
+  });
+  if (!status) return std::move(status).error();
+  return number;
+}
 
 const ModelConfig& NativeModel::config() const { return state_->config; }
 
 std::span<const float> NativeModel::output(const Batch& batch) {
   const ThreadPool::Busy busy(state_->threads);
   state_->last = NativeAct();
+  state_->ops.set_adapters(batch);
   state_->last = state_->model->output(state_->ops, batch);
   return state_->last.numbers();
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "models/adapter.h"
 #include "models/checkpoint.h"
 #include "ops/batch.h"
 
@@ -27,6 +28,9 @@ class NativeModel {
   // tensor in the shape that its spec says. After an error the weights are partly old and partly new.
   using TensorSource = std::function<Result<TensorView>(const TensorSpec&)>;
   Status set_weights(const TensorSource& source);
+  // An adapter that sequences may run with, beside the weights; gives its number for Batch::adapter.
+  // kUnsupported when it stands beside experts: which rows meet them is not known here; merge such a one.
+  Result<int32_t> add_adapter(const Adapter& adapter);
   ~NativeModel();
 
   const ModelConfig& config() const;

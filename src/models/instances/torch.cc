@@ -94,6 +94,18 @@ DType kept_dtype(const TensorSpec& spec, DType wanted) {
   return spec.role == TensorRole::kMatrix && divides ? wanted : DType::kBF16;
 }
 
+Result<std::set<std::string>> adapted_names(const ModelConfig& config, const TorchOptions& options) {
+  std::set<std::string> adapted;
+  if (!options.adapter) return adapted;
+  const std::vector<std::string> names = TRY(adapted_tensors(config, *options.adapter));
+  adapted.insert(names.begin(), names.end());
+  return adapted;
+}
+
+bool is_trained(const TensorSpec& spec, const TorchOptions& options) {
+  return !options.adapter && (!options.trains || options.trains(spec));
+}
+
 std::span<float> numbers_of(TorchParameter& w) { return {w.values(), static_cast<size_t>(w.count())}; }
 
 }  // namespace
@@ -131,12 +143,33 @@ void TorchModel::State::add_weight(const TensorSpec& spec, const TorchOptions& o
   if (adapted) add_adapter(spec, *weight);
 }
 
-Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOptions& options) {
-  std::set<std::string> adapted;
-  if (options.adapter) {
-    const std::vector<std::string> names = TRY(adapted_tensors(config, *options.adapter));
-    adapted.insert(names.begin(), names.end());
+Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOptions& options) {
+  const std::set<std::string> adapted = TRY(adapted_names(config, options));
+  const uint64_t copies = 2 * (options.bf16 ? 2 : 4);  // bytes of the packed layouts, one for each direction
+  TorchMemory memory;
+  const auto add_trained = [&](int64_t n, bool matrix) {
+    memory.n_trained += static_cast<uint64_t>(n);
+    if (matrix) memory.packed += copies * static_cast<uint64_t>(n);
+  };
+  for (const TensorSpec& spec : tensor_specs(config)) {
+    const bool matrix = spec.shape.size() == 2;
+    if (is_trained(spec, options)) {
+      add_trained(spec.count(), matrix);
+    } else {
+      const DType dtype = kept_dtype(spec, options.frozen_dtype);
+      memory.frozen += row_bytes(dtype, spec.count());
+      if (dtype == DType::kF32 && matrix) memory.packed += copies * static_cast<uint64_t>(spec.count());
+    }
+    if (!adapted.contains(spec.name)) continue;
+    add_trained(options.adapter->r * (spec.shape[0] + spec.shape[1]), true);
+    if (options.adapter->kind == AdapterSpec::Kind::kDora) add_trained(spec.shape[0], false);
   }
+  memory.trained = memory.gradients = 4 * memory.n_trained;
+  return memory;
+}
+
+Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOptions& options) {
+  const std::set<std::string> adapted = TRY(adapted_names(config, options));
   return guarded([&] {
     auto state = std::make_unique<State>(config, options);
     state->adapter = options.adapter;

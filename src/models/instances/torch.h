@@ -48,6 +48,9 @@ struct TorchMemory {
   uint64_t n_trained = 0;  // how many numbers are trained
 };
 
+// What a model made with these options will hold, before it is made; all packed copies counted.
+Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOptions& options);
+
 class TorchModel {
  public:
   struct Parameter {

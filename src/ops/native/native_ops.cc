@@ -84,22 +84,70 @@ NativeOps::Act NativeOps::linear(const Act& x, const Weight& w) {
   MatmulArgs args;
   prepare(x, w, args);
   args.n_rows = x.rows();
+  args.y = out.row(0);
+  multiply(args, w);
+  for (const AdapterRows& part : adapter_rows_) {
+    const NativeAdapter* adapter = w.adapter(part.number);
+    if (adapter == nullptr) continue;
+    const bool all = adapter_rows_.size() == 1;
+    CHECK(all || x.rows() == adapter_rows_.back().end);
+    adapt(x, *adapter, all ? 0 : part.begin, all ? x.rows() : part.end, out);
+  }
+  return out;
+}
+
+void NativeOps::set_adapters(const Batch& batch) {
+  adapter_rows_.clear();
+  if (std::ranges::none_of(batch.adapter, [](int32_t number) { return number != 0; })) return;
+  for (size_t s = 0; s < batch.adapter.size(); ++s) {
+    const int64_t begin = batch.seq_begin[s], end = batch.seq_begin[s + 1];
+    if (!adapter_rows_.empty() && adapter_rows_.back().number == batch.adapter[s]) {
+      adapter_rows_.back().end = end;
+    } else {
+      adapter_rows_.push_back({batch.adapter[s], begin, end});
+    }
+  }
+}
+
+void NativeOps::adapt(const Act& x, const NativeAdapter& adapter, int64_t begin, int64_t end, const Act& y) {
+  const Act inner = make(end - begin, adapter.a.n_out()), outer = make(end - begin, adapter.b.n_out());
+  MatmulArgs args;
+  args.n_rows = end - begin;
+  args.x = x.row(begin);
+  args.x_stride = x.columns();
+  args.y = inner.row(0);
+  multiply(args, adapter.a);
+  args.x = inner.row(0);
+  args.x_stride = inner.columns();
+  args.y = outer.row(0);
+  multiply(args, adapter.b);
+  const Kernels& k = kernels();
+  const int64_t n = y.columns();
+  threads_.parallel_for(end - begin, grain_for(kGrainNumbers, n), [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) {
+      float* row = y.row(begin + r);
+      k.add(row, outer.row(r), n, row);
+      for (size_t o = 0; o < adapter.factor.size(); ++o) row[o] *= adapter.factor[o];
+    }
+  });
+}
+
+void NativeOps::multiply(const MatmulArgs& product, const Weight& w) {
+  MatmulArgs args = product;
   args.w = w.data();
   args.w_scales = w.scales();
   args.n_in = w.n_in();
   args.n_out = w.n_out();
-  args.y = out.row(0);
   args.y_stride = w.n_out();
   const auto matmul = kernels().matmul[w.dtype()];
   const int64_t n_panel = panel_count(w.n_out()), n_step = (n_panel + kPanelStep - 1) / kPanelStep;
-  const int64_t products = kPanelStep * kPanel * w.n_in() * x.rows();
+  const int64_t products = kPanelStep * kPanel * w.n_in() * args.n_rows;
   threads_.parallel_for(n_step, grain_for(kGrainProducts, products), [&](int64_t begin, int64_t end) {
     MatmulArgs part = args;
     part.panel_begin = begin * kPanelStep;
     part.panel_end = std::min(end * kPanelStep, n_panel);
     matmul(part);
   });
-  return out;
 }
 
 NativeOps::Act NativeOps::add_bias(const Act& x, const Weight& b) {

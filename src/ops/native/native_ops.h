@@ -71,6 +71,9 @@ class NativeOps {
   using InputObserver = std::function<void(const NativeWeight& w, const NativeAct& x)>;
   void observe_inputs(InputObserver see) { see_input_ = std::move(see); }
 
+  // Which rows of the pass that follows go through which adapter.
+  void set_adapters(const Batch& batch);
+
   ThreadPool& threads() { return threads_; }
   size_t activation_bytes() const { return pool_.bytes(); }
 
@@ -96,6 +99,15 @@ class NativeOps {
     int64_t n_pos;  // of the sequence with this batch
   };
 
+  // Neighbouring rows of a batch with the same adapter.
+  struct AdapterRows {
+    int32_t number;
+    int64_t begin, end;
+  };
+
+  // y = x w^T for `rows` rows.
+  void multiply(const MatmulArgs& args, const Weight& w);
+  void adapt(const Act& x, const NativeAdapter& adapter, int64_t begin, int64_t end, const Act& y);
   Act make(int64_t rows, int64_t columns) { return Act(pool_, rows, columns, ++last_id_); }
   void prepare(const Act& x, const Weight& w, MatmulArgs& args);
   // f(begin, end) for runs of rows of x; `cost` numbers' worth of work for each number.
@@ -111,6 +123,8 @@ class NativeOps {
 
   ThreadPool& threads_;
   InputObserver see_input_;
+  std::vector<AdapterRows> adapter_rows_;  // empty: no adapters in this pass
+
   const KvCache* cache_;
   BufferPool pool_;
   uint64_t last_id_ = 0;

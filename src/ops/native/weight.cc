@@ -47,4 +47,21 @@ void NativeWeight::read_row(int64_t row, float* out) const {
   unpack_row(dtype_, data(), scales(), n_in_, row, out);
 }
 
+NativeWeight::NativeWeight() = default;
+NativeWeight::NativeWeight(NativeWeight&&) noexcept = default;
+NativeWeight& NativeWeight::operator=(NativeWeight&&) noexcept = default;
+NativeWeight::~NativeWeight() = default;
+
+void NativeWeight::add_adapter(int32_t number, std::unique_ptr<NativeAdapter> adapter) {
+  const auto n = static_cast<size_t>(number);
+  if (adapters_.size() < n) adapters_.resize(n);
+  adapters_[n - 1] = std::move(adapter);
+}
+
+const NativeAdapter* NativeWeight::adapter(int32_t number) const {
+  return number < 1 || static_cast<size_t>(number) > adapters_.size()
+             ? nullptr
+             : adapters_[static_cast<size_t>(number) - 1].get();
+}
+
 }  // namespace volant
