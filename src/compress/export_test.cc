@@ -61,6 +61,60 @@ TEST_P(Export, GgufKeepsTheModel) {
   EXPECT_EQ(frequencies(original), frequencies(exported));
 }
 
+// An adapter with numbers that matter, in PEFT's layout.
+void write_random_adapter(const Path& folder, const ModelConfig& config, AdapterSpec::Kind kind) {
+  Random random(11);
+  Adapter adapter{.spec = {.kind = kind, .r = 4, .alpha = 8}, .base_model = {}, .factors = {}};
+  const auto names = adapted_tensors(config, adapter.spec).value();
+  for (const TensorSpec& tensor : tensor_specs(config)) {
+    if (std::ranges::find(names, tensor.name) == names.end()) continue;
+    AdapterFactors& factors = adapter.factors[tensor.name];
+    factors.a_rI.resize(static_cast<size_t>(4 * tensor.shape[1]));
+    factors.b_Or.resize(static_cast<size_t>(4 * tensor.shape[0]));
+    for (auto* numbers : {&factors.a_rI, &factors.b_Or})
+      for (float& x : *numbers) x = static_cast<float>(0.1 * random.normal());
+    if (kind == AdapterSpec::Kind::kDora)
+      factors.magnitude_O.assign(static_cast<size_t>(tensor.shape[0]), 1.5F);
+  }
+  ASSERT_TRUE(write_adapter(folder, adapter, config));
+}
+
+// The parity of an export is that of the merged model against the unmerged one.
+TEST(ExportWithAdapter, MergedModelIsTheUnmergedOne) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  for (const auto kind : {AdapterSpec::Kind::kLora, AdapterSpec::Kind::kDora}) {
+    const ScratchDir scratch;
+    write_random_adapter(scratch / "adapter", Checkpoint::open(model).value().config(), kind);
+    const Result<ParityReport> report = export_model(
+        model,
+        {.to = DType::kF32, .adapter = scratch / "adapter", .out = scratch / "merged", .parity_texts = {}});
+    ASSERT_TRUE(report) << report.error().to_string();
+    EXPECT_LE(report->max_logit_error, 1e-3);
+    EXPECT_EQ(report->greedy_agreement, 1);
+    EXPECT_TRUE(export_model(
+        model,
+        {.to = DType::kQ8_0, .adapter = scratch / "adapter", .out = scratch / "m.gguf", .parity_texts = {}}));
+    // It is another model than the base, and the base beside the adapter stays what it was.
+    const auto engine = Engine::open(model, {.n_threads = 1, .adapters = {scratch / "adapter"}}).value();
+    const std::vector<int32_t> ids = {1, 5, 9, 300};
+    const auto base = engine->logits(ids).value(), adapted = engine->logits(ids, 1).value();
+    EXPECT_EQ(base, Engine::open(model, {.n_threads = 1}).value()->logits(ids).value());
+    EXPECT_NE(base, adapted);
+    EXPECT_EQ(engine->logits(ids, 2).error().code, ErrorCode::kInvalidArgument);
+    GenerateRequest request{.prompt = ids, .max_tokens = 8, .sampling = {.temperature = 0}};
+    const auto plain = engine->generate(request).value().ids;
+    request.adapter = 1;
+    const auto with = engine->generate(request).value().ids;
+    EXPECT_EQ(with, Engine::open(scratch / "merged", {.n_threads = 1})
+                        .value()
+                        ->generate({.prompt = ids, .max_tokens = 8, .sampling = {.temperature = 0}})
+                        .value()
+                        .ids);
+    request.adapter = 0;
+    EXPECT_EQ(engine->generate(request).value().ids, plain);  // kept keys are not taken from another adapter
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Models, Export,
     ::testing::Values(Case{"stories260K", DType::kF32}, Case{"stories260K", DType::kQ8_0},

@@ -142,6 +142,9 @@ Result<std::unique_ptr<ModelHost>> ModelHost::open(const ModelHostOptions& optio
   std::unique_ptr<ModelHost> host(new ModelHost(options, workspace));
   if (!model.empty()) {
     host->current_ = TRY(host->load(model, options.engine));
+    for (const std::string& name : options.adapter_names)
+      if (name == host->current_->name || name == "production")
+        return fail(ErrorCode::kInvalidArgument, "an adapter cannot be called '{}', as its model is", name);
     host->current_->adapters = options.adapter_names;
     return host;
   }

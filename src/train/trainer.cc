@@ -101,6 +101,9 @@ Status Trainer::make_model() {
   if (job_.dtype == "bf16" && !bf16_)
     log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
   TRY(check_patterns(job_.trained, config));
+  if (job_.trained.adapter && config.output == ModelOutput::kLabels)
+    return fail(ErrorCode::kUnsupported,
+                "adapters train no classification head: use 'train_only' with its tensors, or 'freeze'");
   TorchOptions options = torch_options(job_.trained);
   options.bf16 = bf16_;
   options.label_smoothing = static_cast<float>(job_.label_smoothing);
