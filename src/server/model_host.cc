@@ -158,6 +158,8 @@ Result<std::unique_ptr<ModelHost>> ModelHost::open(const ModelHostOptions& optio
 Result<ServedModelPtr> ModelHost::load(const Path& path, const EngineOptions& engine) const {
   auto model = std::make_unique<ServedModel>();
   if (TRY(Checkpoint::open(path)).config().output == ModelOutput::kHidden) {
+    if (!engine.adapters.empty())
+      return fail(ErrorCode::kUnsupported, "adapters beside an encoder are not served: merge them first");
     model->embedder = TRY(Embedder::open(path, {.n_threads = engine.n_threads}));
   } else {
     model->engine = TRY(Engine::open(path, engine));

@@ -216,11 +216,11 @@ TEST_F(VolantTrain, KilledRunsOfAdaptersGoOnBitForBit) {
     ASSERT_EQ(finish(whole).status, 0) << read_file(whole / "stderr.txt").value_or("");
     for (const int lines : {5, 14}) {
       Process process = start(broken);
-      signal_after(process, broken, lines, SIGKILL);
+      testing::TrainRuns::signal_after(process, broken, lines, SIGKILL);
       (void)process.wait();
     }
     ASSERT_EQ(finish(broken).status, 0) << read_file(broken / "stderr.txt").value_or("");
-    EXPECT_EQ(curve(broken), curve(whole));
+    EXPECT_EQ(testing::TrainRuns::curve(broken), testing::TrainRuns::curve(whole));
     for (const char* file : {"model/model.safetensors", "adapter/adapter_model.safetensors"})
       EXPECT_EQ(read_file(broken / file).value(), read_file(whole / file).value()) << file;
     const ModelConfig config = Checkpoint::open(whole / "model").value().config();
