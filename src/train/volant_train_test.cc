@@ -226,7 +226,8 @@ TEST_F(VolantTrain, KilledRunsOfAdaptersGoOnBitForBit) {
     const ModelConfig config = Checkpoint::open(whole / "model").value().config();
     EXPECT_EQ(read_adapter(whole / "adapter", config).value().base_model, tokenizer_.string());
     // The checkpoint holds what is trained and nothing of the base.
-    for (const auto& [tensor, entry] : SafetensorsFile::open(TrainFiles{whole}.last()).value().tensors())
+    const SafetensorsFile last = SafetensorsFile::open(TrainFiles{whole}.last()).value();
+    for (const auto& [tensor, entry] : last.tensors())
       EXPECT_NE(tensor.find("lora_"), std::string::npos) << tensor;
   }
 }
