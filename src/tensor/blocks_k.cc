@@ -156,7 +156,7 @@ void read_block_k(DType dtype, const uint8_t* bytes, Block& block) {
     case DType::kQ6_K:
       return read_q6_k(bytes, block);
     default:
-      CHECK(!"a type of this family");
+      CHECK(false);  // not a type of this family
   }
 }
 
@@ -173,7 +173,7 @@ void write_block_k(DType dtype, const Block& block, uint8_t* bytes) {
     case DType::kQ6_K:
       return write_q6_k(block, bytes);
     default:
-      CHECK(!"a type of this family");
+      CHECK(false);  // not a type of this family
   }
 }
 

@@ -151,6 +151,7 @@ Status Trainer::resume() {
     TRY(objective_->restore(state_.objective));
     log_info("going on after step {} of {}", state_.step, job_.steps);
   }
+  state_.objective = objective_->state();  // a checkpoint may come before the first step
   events_.emplace(TRY(EventLog::open(files_.events(), state_.step)));
   return {};
 }

@@ -6,6 +6,7 @@
 #include "models/adapter.h"
 #include "models/checkpoint.h"
 #include "support/test_data.h"
+#include "train/optimizer.h"
 #include "train/test_run.h"
 #include "train/train_state.h"
 
@@ -128,6 +129,37 @@ TEST_F(VolantTrain, ChoosesASizeForTheBudgetAndReportsWhatItExpected) {
   EXPECT_GT(json_number(all.back(), "best_loss").value(), 0);
   EXPECT_EQ(Checkpoint::open(run / "model").value().config().hidden_size,
             json_int(*json_find(choice, "model_config"), "hidden_size").value());
+}
+
+TEST_F(VolantTrain, KilledBeforeTheFirstStepItStartsAgain) {
+  JsonObject tuned = job();
+  tuned["model"] = JsonObject{{"init_from", tokenizer_.string()}};  // it is measured before its first step
+  tuned["steps"] = 6;
+  runs_.expect_exact_resume(tuned, {2});
+}
+
+TEST_F(VolantTrain, EveryOptimizerAndAverageGoesOnBitForBit) {
+  for (const std::string& name : optimizer_names()) {
+    SCOPED_TRACE(name);
+    JsonObject some = job();
+    some["optimizer"] = name;
+    some["lr"] = 1e-3;
+    some["steps"] = 16;
+    some["evaluate_every"] = 4;
+    some["checkpoint_every"] = 4;
+    some["schedule"] = name == "sgd" ? "plateau" : "one_cycle";
+    some["label_smoothing"] = 0.05;
+    some["z_loss"] = 1e-4;
+    some["neftune_alpha"] = 3;
+    if (name == "lion") {
+      some["average_last"] = 2;
+      some["finish_with"] = "average";
+    } else {
+      some["ema_decay"] = 0.9;
+    }
+    const testing::TrainRuns runs;
+    runs.expect_exact_resume(some, {10});
+  }
 }
 
 TEST_F(VolantTrain, SigtermSavesACheckpointAndGoesOnLater) {

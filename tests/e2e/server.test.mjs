@@ -306,6 +306,7 @@ describe("an encoder", { skip: missing("all-MiniLM-L6-v2") }, () => {
     const ids = [101, 1037, 2158, 2003, 5983, 2833, 1012, 102];
     const base64 = await fetch(`${server.url}/v1/embeddings`, {
       method: "POST",
+      headers: { "content-type": "application/json" },
       body: JSON.stringify({ model: "all-MiniLM-L6-v2", input: texts[0], encoding_format: "base64" }),
     }).then((response) => response.json());
     const bytes = Buffer.from(base64.data[0].embedding, "base64");

@@ -82,7 +82,8 @@ Result<std::unique_ptr<Objective>> RewardModelObjective::make(const ObjectiveCon
   const ChatTemplate chat_template = TRY(chat_template_of(job));
   objective->train_ = TRY(preference_rows(job.train_rows, job, *context.tokenizer, chat_template));
   if (!job.validation_rows.empty())
-    objective->validation_ = TRY(preference_rows(job.validation_rows, job, *context.tokenizer, chat_template));
+    objective->validation_ =
+        TRY(preference_rows(job.validation_rows, job, *context.tokenizer, chat_template));
   double weight = 0;
   for (const PreferenceRow& row : objective->train_) weight += row.weight;
   if (weight <= 0)
@@ -171,7 +172,8 @@ Result<Evaluation> RewardModelObjective::evaluate(TorchModel& model) {
       right.push_back(margin.back() > 0 ? 1 : 0);
     }
   }
-  if (weight <= 0) return fail(ErrorCode::kInvalidArgument, "nothing to evaluate: all rows have the weight 0");
+  if (weight <= 0)
+    return fail(ErrorCode::kInvalidArgument, "nothing to evaluate: all rows have the weight 0");
   return Evaluation{loss / weight,
                     0,
                     {{"rows", rows.size()},

@@ -44,18 +44,19 @@ TEST(RewardModel, LearnsWhichAnswersPeopleChooseAndGoesOnExactlyAfterSigkill) {
             "\n";
   const Path file = runs.folder() / "pairs.jsonl";
   ASSERT_TRUE(write_file_atomic(file, rows));
-  const JsonObject job{{"objective", "reward_model"},
-                       {"model", JsonObject{{"init_from", model.string()}}},
-                       {"data", JsonObject{{"train_rows", file.string()}, {"validation_rows", file.string()}}},
-                       {"max_seq_len", 64},
-                       {"tokens_per_step", 512},
-                       {"micro_batch_tokens", 256},
-                       {"steps", 20},
-                       {"lr", 1e-3},
-                       {"warmup_steps", 2},
-                       {"evaluate_every", 10},
-                       {"checkpoint_every", 5},
-                       {"n_threads", 1}};
+  const JsonObject job{
+      {"objective", "reward_model"},
+      {"model", JsonObject{{"init_from", model.string()}}},
+      {"data", JsonObject{{"train_rows", file.string()}, {"validation_rows", file.string()}}},
+      {"max_seq_len", 64},
+      {"tokens_per_step", 512},
+      {"micro_batch_tokens", 256},
+      {"steps", 20},
+      {"lr", 1e-3},
+      {"warmup_steps", 2},
+      {"evaluate_every", 10},
+      {"checkpoint_every", 5},
+      {"n_threads", 1}};
   runs.expect_exact_resume(job, {3, 9});
   const Path run = runs.folder() / "whole";
   Json last;
