@@ -40,7 +40,8 @@ void read_six_bits(const uint8_t* bytes, Block& block) {
 }
 void write_six_bits(const Block& block, uint8_t* bytes) {
   for (int s = 0; s < 4; ++s) {
-    const int scale = block.scales[s + 4], min = block.mins[s + 4];
+    const auto scale = static_cast<uint8_t>(block.scales[s + 4]),
+               min = static_cast<uint8_t>(block.mins[s + 4]);
     bytes[s] = static_cast<uint8_t>((block.scales[s] & 63) | (scale >> 4) << 6);
     bytes[s + 4] = static_cast<uint8_t>((block.mins[s] & 63) | (min >> 4) << 6);
     bytes[s + 8] = static_cast<uint8_t>((scale & 0xF) | (min & 0xF) << 4);
