@@ -32,7 +32,14 @@ struct Batch {
   // S numbers of adapters that inference runs sequences with, 0: none; empty: none anywhere.
   std::span<const int32_t> adapter = {};
 
-  int64_t n_rows() const { return static_cast<int64_t>(tokens.size()); }
+  // T rows of numbers in place of tokens, of networks: [T, columns]; each row is a sequence of its own.
+  std::span<const float> features = {};
+  int64_t feature_columns = 0;
+
+  int64_t n_rows() const {
+    return static_cast<int64_t>(feature_columns > 0 ? features.size() / static_cast<size_t>(feature_columns)
+                                                    : tokens.size());
+  }
   int64_t n_seq() const { return static_cast<int64_t>(seq_begin.size()) - 1; }
 };
 

@@ -1,0 +1,26 @@
+// What is predicted: one of several classes, one of two, or a number; and how a model's outputs say it.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/model_config.h"
+
+namespace volant {
+
+enum class Problem {
+  kClasses,  // one output for each label, softmax
+  kBinary,   // one output, sigmoid: the probability of the second label
+  kNumber,   // one output: (target - mean) / deviation of the training rows
+};
+
+// config.json's problem_type: "single_label_classification", "binary_classification", "regression".
+const char* problem_name(Problem problem);
+// Of any model with labels: a network says it itself, every other classifier has kClasses.
+Problem problem_of(const ModelConfig& config);
+// How many numbers the model gives for one input.
+int64_t n_outputs(const ModelConfig& config);
+// Softmax, or [1 - p, p] of a sigmoid. Of classes and two classes.
+std::vector<double> probabilities_of(Problem problem, std::span<const float> outputs);
+
+}  // namespace volant
