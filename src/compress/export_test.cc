@@ -10,6 +10,7 @@
 #include "compress/parity.h"
 #include "io/safetensors.h"
 #include "models/checkpoint.h"
+#include "support/random_adapter.h"
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
 
@@ -61,30 +62,13 @@ TEST_P(Export, GgufKeepsTheModel) {
   EXPECT_EQ(frequencies(original), frequencies(exported));
 }
 
-// An adapter with numbers that matter, in PEFT's layout.
-void write_random_adapter(const Path& folder, const ModelConfig& config, AdapterSpec::Kind kind) {
-  Random random(11);
-  Adapter adapter{.spec = {.kind = kind, .r = 4, .alpha = 8}, .base_model = {}, .factors = {}};
-  const auto names = adapted_tensors(config, adapter.spec).value();
-  for (const TensorSpec& tensor : tensor_specs(config)) {
-    if (std::ranges::find(names, tensor.name) == names.end()) continue;
-    AdapterFactors& factors = adapter.factors[tensor.name];
-    factors.a_rI.resize(static_cast<size_t>(4 * tensor.shape[1]));
-    factors.b_Or.resize(static_cast<size_t>(4 * tensor.shape[0]));
-    for (auto* numbers : {&factors.a_rI, &factors.b_Or})
-      for (float& x : *numbers) x = static_cast<float>(0.1 * random.normal());
-    if (kind == AdapterSpec::Kind::kDora)
-      factors.magnitude_O.assign(static_cast<size_t>(tensor.shape[0]), 1.5F);
-  }
-  ASSERT_TRUE(write_adapter(folder, adapter, config));
-}
-
 // The parity of an export is that of the merged model against the unmerged one.
 TEST(ExportWithAdapter, MergedModelIsTheUnmergedOne) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
   for (const auto kind : {AdapterSpec::Kind::kLora, AdapterSpec::Kind::kDora}) {
     const ScratchDir scratch;
-    write_random_adapter(scratch / "adapter", Checkpoint::open(model).value().config(), kind);
+    const ModelConfig config = Checkpoint::open(model).value().config();
+    ASSERT_TRUE(write_adapter(scratch / "adapter", testing::random_adapter(config, kind, 11), config));
     const Result<ParityReport> report = export_model(
         model,
         {.to = DType::kF32, .adapter = scratch / "adapter", .out = scratch / "merged", .parity_texts = {}});

@@ -134,8 +134,10 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
   const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
   std::unique_ptr<NativeModel> model = TRY(NativeModel::load(
       checkpoint, {.n_threads = options.n_threads, .n_slot = options.n_slots + 1, .n_ctx = n_ctx}));
-  for (const Path& folder : options.adapters)
-    (void)TRY(model->add_adapter(TRY(read_adapter(folder, checkpoint.config()))));
+  for (const Path& folder : options.adapters) {
+    auto added = model->add_adapter(TRY(read_adapter(folder, checkpoint.config())));
+    if (!added) return std::move(added).error().at(folder.string());
+  }
   return std::unique_ptr<Engine>(new Engine(
       std::make_unique<Impl>(std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx)));
 }

@@ -73,6 +73,8 @@ class ModelHost::Retirer {
 
 namespace {
 
+constexpr size_t kMaxNamesInErrors = 8;
+
 std::string name_of(const Path& path) {
   const Path clean = path.lexically_normal();
   std::string name =
@@ -203,20 +205,26 @@ Result<ServedModelPtr> ModelHost::find(const std::string& name) {
   if (current && (name == current->version || name == current->name || name == "production" ||
                   current->adapter_of(name) > 0))
     return current;
-  const auto unknown = [&] {
-    return fail(ErrorCode::kNotFound, "the model '{}' does not exist; GET /v1/models lists those that do",
-                name.substr(0, 128));
-  };
-  if (workspace_ == nullptr || (current && !current->registered)) return unknown();
+  if (workspace_ == nullptr || (current && !current->registered)) return unknown(name);
   if (name == "production" || name == workspace_->config().name) {
     const std::string why = trouble();
     return fail(ErrorCode::kUnavailable, "there is no production version yet{}; make one with 'volant run'",
                 why.empty() ? "" : " (" + why + ")");
   }
   const Result<ModelVersion> version = find_version(workspace_->registry(), name);
-  if (!version) return version.error().code == ErrorCode::kNotFound ? unknown() : version.error();
+  if (!version) return version.error().code == ErrorCode::kNotFound ? unknown(name) : version.error();
   if (current && version->version == current->version) return current;
   return extra(*version);
+}
+
+Error ModelHost::unknown(const std::string& name) {
+  std::string names;
+  const Result<JsonArray> all = list();
+  const size_t n = all ? all->size() : 0;
+  for (size_t i = 0; i < std::min(n, kMaxNamesInErrors); ++i)
+    names += (i == 0 ? ": '" : ", '") + std::string((*all)[i].at("id").as_string()) + "'";
+  return fail(ErrorCode::kNotFound, "the model '{}' does not exist; GET /v1/models lists those that do{}{}",
+              name.substr(0, 128), names, n > kMaxNamesInErrors ? ", ..." : "");
 }
 
 Result<ServedModelPtr> ModelHost::extra(const ModelVersion& version) {

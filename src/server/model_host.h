@@ -56,6 +56,8 @@ class ModelHost {
   // By version, alias, name of the workspace, name of the folder, or name of an adapter. kNotFound, or
   // kUnavailable when the workspace has no production version yet.
   Result<ServedModelPtr> find(const std::string& name);
+  // The kNotFound of find(): says which models there are.
+  Error unknown(const std::string& name);
   // Null when there is none yet.
   ServedModelPtr current() const;
   // The names that find() takes, for /v1/models: {"id","object","created","owned_by"}.

@@ -206,9 +206,10 @@ class Server::Impl {
     const Result<JsonArray> models = host_->list();
     if (!models) return error_response(models.error());
     for (const Json& model : *models) {
-      if (json_string_or(model, "id", "").value_or("") == name) return json_response(model);
+      const std::string id = json_string_or(model, "id", "").value_or("");
+      if (id == name || id.ends_with(":" + name)) return json_response(model);  // of an adapter
     }
-    return model_error(fail(ErrorCode::kNotFound, "the model '{}' does not exist", name.substr(0, 128)));
+    return model_error(host_->unknown(name));
   }
 
   HttpResponse health() {
