@@ -1,12 +1,12 @@
 #include "wheel/recipe.h"
 
 #include <array>
-#include <cstdlib>
 #include <functional>
 
 #include "base/nearest.h"
 #include "data/pack.h"
 #include "models/checkpoint.h"
+#include "wheel/toml_json.h"
 #include "wheel/toml_library.h"
 #include "wheel/training_data.h"
 
@@ -14,7 +14,6 @@ namespace volant {
 namespace {
 
 constexpr uint64_t kMaxRecipeBytes = 1 << 20;
-constexpr int kMaxDepth = 32;
 const std::vector<std::string> kDataKeys = {"train", "validation", "validation_share"};
 const std::vector<std::string> kSourceKeys = {"path", "weight", "epochs", "format", "columns"};
 // Data that the trainer makes or finds itself: handed on as it is.
@@ -23,44 +22,6 @@ const std::vector<std::string> kTrainerDataKeys = {"sampled", "toy_arithmetic", 
 // Objectives whose rows have fields of their own and are handed on as they are.
 constexpr std::array kOwnRows = {"classify", "classify_tokens", "embed", "grpo"};
 constexpr std::array kPreferenceLosses = {"dpo", "ipo", "kto", "orpo", "simpo"};
-
-Json json_of(const toml::node& node, int depth) {
-  if (depth > kMaxDepth) throw std::runtime_error("tables are nested too deeply");
-  if (const auto* table = node.as_table()) {
-    JsonObject object;
-    for (const auto& [key, value] : *table) object[std::string(key.str())] = json_of(value, depth + 1);
-    return object;
-  }
-  if (const auto* array = node.as_array()) {
-    JsonArray list;
-    for (const toml::node& item : *array) list.push_back(json_of(item, depth + 1));
-    return list;
-  }
-  if (const auto* text = node.as_string()) return Json(text->get());
-  if (const auto* integer = node.as_integer()) return Json(integer->get());
-  if (const auto* number = node.as_floating_point()) return Json(number->get());
-  if (const auto* flag = node.as_boolean()) return Json(flag->get());
-  throw std::runtime_error("dates and times are not expected here");
-}
-
-// "${NAME}" and "${NAME:-otherwise}" in a text.
-Result<std::string> with_variables(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    const size_t begin = text.find("${", at), end = begin == text.npos ? text.npos : text.find('}', begin);
-    if (end == text.npos) return out + std::string(text.substr(at));
-    out += text.substr(at, begin - at);
-    const std::string_view inside = text.substr(begin + 2, end - begin - 2);
-    const size_t dash = inside.find(":-");
-    const std::string name(inside.substr(0, dash));
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr && dash == inside.npos)
-      return fail(ErrorCode::kInvalidArgument, "the variable {} is not set", name);
-    out += value != nullptr ? std::string_view(value) : inside.substr(dash + 2);
-    at = end + 1;
-  }
-  return out;
-}
 
 bool is_path_key(std::string_view key) {
   return key == "init_from" || key == "tokenizer" || key == "path" || key == "teacher" || key == "train" ||
@@ -173,7 +134,7 @@ JsonObject job_model(const JsonObject& model) {
 Result<JsonObject> load_recipe(const Path& file) {
   const std::string text = TRY(read_file(file, kMaxRecipeBytes)), name = file.string();
   Json recipe =
-      TRY(with_toml(text, name, [](const toml::table& root) -> Result<Json> { return json_of(root, 0); }));
+      TRY(with_toml(text, name, [](const toml::table& root) -> Result<Json> { return json_of(root); }));
   Status resolved = resolve(recipe, "", std::filesystem::absolute(file).parent_path());
   if (!resolved) return std::move(resolved).error().at(name);
   return std::move(recipe.as_object());
