@@ -5,7 +5,7 @@ build_packages=(
   libtorch-dev libdnnl-dev libopenblas-dev
   libboost1.81-dev libboost-json1.81-dev libssl-dev libcurl4-openssl-dev
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev
-  libsqlite3-dev zlib1g-dev libzstd-dev libxxhash-dev
+  libsqlite3-dev zlib1g-dev libzstd-dev libxxhash-dev libpng-dev libturbojpeg0-dev
   libicu-dev libpcre2-dev libcld2-dev libgumbo-dev libsentencepiece-dev
 )
 example_packages=(fortunes fortunes-zh)

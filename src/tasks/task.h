@@ -11,6 +11,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,13 +27,13 @@ namespace volant {
 struct TaskRow {
   std::string id = {};
   Json input = {};
-  std::string label = {};  // of classes
-  double target = 0;       // of numbers
+  std::string label = {};             // of classes
+  std::optional<double> target = {};  // of numbers
   double weight = 1;
   std::string group = {}, time = {};  // empty: none
 };
 
-// kParse names the field. A row without label and target is fine: it asks.
+// kParse names the field. A row without label and target is fine: it asks. Both is an error.
 Result<TaskRow> parse_task_row(const Json& row);
 Json to_json(const TaskRow& row);
 
@@ -70,7 +71,9 @@ class Augmenter {
   virtual EncodedInput operator()(const Json& input, const EncodedInput& encoded, Random& random) const = 0;
 };
 
-using RowSink = std::function<Status(TaskRow row, const char* part)>;  // part: "train", "test", or "all"
+// `part`: "train", "validation" or "test" when the files say so; "all" when there are training files alone,
+// from which everything else is to be split off. Without validation files, it is split off from "train".
+using RowSink = std::function<Status(TaskRow row, const char* part)>;
 
 struct Task {
   const char* name;     // "image"
@@ -92,7 +95,10 @@ struct Task {
 // "image", "table", "text". Null when there is no such task.
 const Task* find_task(std::string_view name);
 std::span<const Task* const> tasks();
-// The task whose encoder.json ("task": "image") lies in the folder.
+inline constexpr int64_t kEncoderVersion = 1;
+// encoder.json of a folder: {"task": "image", "version": 1, ...}. `task` empty: any. kParse, kUnsupported.
+Result<Json> read_encoder_json(const Path& folder, std::string_view task);
+// The task whose encoder.json lies in the folder.
 Result<std::unique_ptr<InputEncoder>> load_encoder(const Path& model_folder);
 
 }  // namespace volant
