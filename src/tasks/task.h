@@ -52,6 +52,8 @@ class InputEncoder {
   virtual Result<EncodedInput> encode(const Json& input) const = 0;
   // Features of one input; 0: it gives tokens.
   virtual int64_t n_features() const = 0;
+  // Ids that it gives are below; 0: it gives features.
+  virtual int64_t n_vocab() const = 0;
   // [channels, height, width] of an image, [F] of anything else.
   virtual std::vector<int64_t> shape() const = 0;
   // The field of the input that feature or token `i` came from: "age", "pixel 3,14", a word. For
