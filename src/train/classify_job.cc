@@ -10,19 +10,7 @@ Result<ClassifyJob> parse_classify_job(const Json& json) {
   static const std::array<std::string, 1> kKeys = {"class_weights"};
   ClassifyJob job;
   TRY(check_keys(json.as_object(), kKeys, " in 'classify'"));
-  const Json* weights = json_find(json, "class_weights");
-  if (weights == nullptr) return job;
-  if (weights->is_string() && weights->as_string() == "balanced") {
-    job.balanced = true;
-    return job;
-  }
-  if (!weights->is_object())
-    return fail(ErrorCode::kInvalidArgument, "'class_weights': expected \"balanced\" or {{label: weight}}");
-  for (const auto& field : weights->as_object()) {
-    double weight = 0;
-    TRY(read_number(*weights, field.key(), 0, 1e6, weight));
-    job.class_weights[std::string(field.key())] = weight;
-  }
+  job.class_weights = TRY(parse_class_weights(json));
   return job;
 }
 

@@ -1,16 +1,15 @@
 // Settings of "classify" and "embed" (train/objectives/classify.h, embed.h).
 #pragma once
 #include <cstdint>
-#include <map>
 #include <string>
 
 #include "base/json.h"
+#include "train/class_weights.h"
 
 namespace volant {
 
 struct ClassifyJob {
-  bool balanced = false;  // "class_weights": "balanced", so that each class counts alike
-  std::map<std::string, double> class_weights;  // by label; a label that is not named counts 1
+  ClassWeights class_weights;
 };
 Result<ClassifyJob> parse_classify_job(const Json& json);
 

@@ -1,11 +1,11 @@
 #include "train/objectives/classify.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
+#include "train/figures.h"
 #include "train/interval.h"
-#include "train/objectives/label_loss.h"
+#include "train/losses.h"
 #include "train/objectives/label_rows.h"
 #include "train/objectives/language.h"
 #include "train/row_order.h"
@@ -41,7 +41,7 @@ class ClassifyObjective final : public Objective {
       : job_(context.job), tokenizer_(*context.tokenizer), labels_(context.config.labels) {}
   Result<std::vector<LabelExample>> read(const Path& file, const ModelConfig& config) const;
   static uint64_t n_labels(const std::vector<LabelExample>& examples);
-  void weigh();
+  Status weigh();
   // Examples of the next step: about tokens_per_step; a step ends with the epoch.
   std::vector<const LabelExample*> next_examples();
   // Batches of at most micro_batch_tokens rows, and the labels of the rows that they read out.
@@ -52,7 +52,8 @@ class ClassifyObjective final : public Objective {
   const Tokenizer& tokenizer_;
   std::vector<std::string> labels_;
   std::vector<LabelExample> train_, validation_;
-  LabelLoss loss_;
+  const LossKind& cross_entropy_ = *find_loss("cross_entropy");
+  LossSettings loss_;
   std::optional<RowOrder> order_;
 };
 
@@ -68,10 +69,7 @@ Result<std::unique_ptr<Objective>> ClassifyObjective::make(const ObjectiveContex
   objective->train_ = TRY(objective->read(job.train_rows, context.config));
   if (!job.validation_rows.empty())
     objective->validation_ = TRY(objective->read(job.validation_rows, context.config));
-  for (const auto& [label, weight] : job.classify.class_weights)
-    if (std::find(objective->labels_.begin(), objective->labels_.end(), label) == objective->labels_.end())
-      return fail(ErrorCode::kInvalidArgument, "'class_weights': there is no label '{}'", label);
-  objective->weigh();
+  TRY(objective->weigh());
   objective->order_.emplace(objective->train_.size(), job.seed);
   return std::unique_ptr<Objective>(std::move(objective));
 }
@@ -98,22 +96,13 @@ uint64_t ClassifyObjective::n_labels(const std::vector<LabelExample>& examples) 
   return n;
 }
 
-// "balanced": n / (classes * n of the class), so that their sums over the set are equal.
-void ClassifyObjective::weigh() {
+Status ClassifyObjective::weigh() {
   loss_.label_smoothing = job_.label_smoothing;
-  const ClassifyJob& how = job_.classify;
-  if (!how.balanced && how.class_weights.empty()) return;
-  loss_.class_weights.assign(labels_.size(), 1);
-  for (size_t c = 0; c < labels_.size(); ++c)
-    if (const auto found = how.class_weights.find(labels_[c]); found != how.class_weights.end())
-      loss_.class_weights[c] = found->second;
-  if (!how.balanced) return;
-  std::vector<double> count(labels_.size());
+  std::vector<double> counts(labels_.size());
   for (const LabelExample& example : train_)
-    for (const int32_t label : example.labels) count[static_cast<size_t>(label)] += 1;
-  const double all = std::accumulate(count.begin(), count.end(), 0.0);
-  for (size_t c = 0; c < count.size(); ++c)
-    if (count[c] > 0) loss_.class_weights[c] = all / (static_cast<double>(count.size()) * count[c]);
+    for (const int32_t label : example.labels) counts[static_cast<size_t>(label)] += 1;
+  loss_.class_weights = TRY(weights_of_classes(job_.classify.class_weights, labels_, counts));
+  return {};
 }
 
 std::vector<const LabelExample*> ClassifyObjective::next_examples() {
@@ -172,7 +161,7 @@ Result<StepLoss> ClassifyObjective::step(TorchModel& model) {
       const std::vector<int32_t> best = best_labels(scores, labels_.size());
       for (size_t i = 0; i < best.size(); ++i) right += best[i] == wanted[i] ? 1 : 0;
       n += static_cast<double>(best.size());
-      return label_loss(loss_, scores, wanted, gradient);
+      return cross_entropy_.sum(loss_, scores, {.labels = wanted}, gradient);
     };
     result.loss += TRY(model.output_loss_and_gradient(batch.view(), loss, static_cast<float>(1 / weight)));
     result.flops += 3 * model.config().row_flops(false) * static_cast<double>(batch.n_rows());
@@ -196,7 +185,7 @@ Result<Evaluation> ClassifyObjective::evaluate(TorchModel& model) {
     batch.pad();
     const std::vector<float> scores = TRY(model.output(batch.view()));
     std::vector<float> ignored(scores.size());
-    loss += label_loss(loss_, scores, labels, ignored);
+    loss += cross_entropy_.sum(loss_, scores, {.labels = labels}, ignored);
     for (const int32_t label : labels) weight += loss_.weight(label);
     const std::vector<int32_t> best = best_labels(scores, labels_.size());
     wanted.insert(wanted.end(), labels.begin(), labels.end());

@@ -1,54 +1,14 @@
-// Losses of classifiers and embeddings against their formulas in plain loops, gradients against differences.
-#include "train/objectives/label_loss.h"
+// The loss of embeddings against its formula in plain loops, its gradient against differences.
+#include "train/objectives/contrastive_loss.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "base/random.h"
-#include "train/objectives/contrastive_loss.h"
 
 namespace volant {
 namespace {
-
-// torch.nn.CrossEntropyLoss(label_smoothing=0.1) gives these for one row (1, 2, 3), class 0: by hand.
-TEST(LabelLoss, IsCrossEntropyWithSmoothingAndWeights) {
-  const std::vector<float> scores{1, 2, 3, 0, 0, 0};
-  const std::vector<int32_t> labels{0, 2};
-  std::vector<float> gradient(6);
-  const double log_z = std::log(std::exp(1.0) + std::exp(2.0) + std::exp(3.0));
-  EXPECT_NEAR(label_loss({}, scores, labels, gradient), (log_z - 1) + std::log(3.0), 1e-9);
-  const LabelLoss how{0.1, {2, 1, 0.5}};
-  const double smooth = 0.9 * (log_z - 1) + 0.1 / 3 * (3 * log_z - 6);
-  EXPECT_NEAR(label_loss(how, scores, labels, gradient), 2 * smooth + 0.5 * std::log(3.0), 1e-9);
-}
-
-TEST(LabelLoss, GradientMatchesDifferences) {
-  Random random(3);
-  const LabelLoss how{0.2, {0.5, 1, 3, 1}};
-  std::vector<float> scores(12), gradient(12), ignored(12);
-  for (float& x : scores) x = static_cast<float>(random.normal());
-  const std::vector<int32_t> labels{3, 2, 0};
-  label_loss(how, scores, labels, gradient);
-  for (size_t i = 0; i < scores.size(); ++i) {
-    const float at = scores[i];
-    scores[i] = at + 1e-3F;
-    const double above = label_loss(how, scores, labels, ignored);
-    scores[i] = at - 1e-3F;
-    const double below = label_loss(how, scores, labels, ignored);
-    scores[i] = at;
-    EXPECT_NEAR(static_cast<double>(gradient[i]), (above - below) / 2e-3, 1e-3);
-  }
-}
-
-TEST(LabelLoss, MacroF1OfThreeClassesByHand) {
-  const std::vector<int32_t> labels{0, 0, 0, 1, 1, 2}, guesses{0, 0, 1, 1, 0, 2};
-  std::vector<uint32_t> rows(6);
-  std::iota(rows.begin(), rows.end(), 0U);
-  EXPECT_NEAR(macro_f1(labels, guesses, 4, rows), (4.0 / 6 + 2.0 / 4 + 1) / 3, 1e-12);
-  EXPECT_EQ(best_labels(std::vector<float>{1, 3, 2, 5, 4, 3}, 3), (std::vector<int32_t>{1, 0}));
-}
 
 // Mean of -log softmax of cosines, in plain loops.
 double info_nce(size_t n_dims, double temperature, const std::vector<double>& a,
