@@ -70,7 +70,7 @@ Status add_chat_template(const Path& path, const std::string& source) {
 
 }  // namespace
 
-Status write_hf_model(const Checkpoint& model, DType to, const Path& folder) {
+Status write_hf_weights(const Checkpoint& model, DType to, const Path& folder) {
   const OutputType type = TRY(output_type(to));
   const RopeConfig* rope = model.config().rope();
   if (rope != nullptr && !rope->freq_factors.empty()) {
@@ -81,12 +81,16 @@ Status write_hf_model(const Checkpoint& model, DType to, const Path& folder) {
   Json config = model.config().to_json();
   config.as_object()["torch_dtype"] = type.torch;
   TRY(write_file_atomic(folder / "config.json", dump_json_pretty(config)));
+  return write_weights(model, to, type.safetensors, folder / "model.safetensors");
+}
+
+Status write_hf_model(const Checkpoint& model, DType to, const Path& folder) {
+  TRY(write_hf_weights(model, to, folder));
   const std::unique_ptr<Tokenizer> tokenizer = TRY(model.tokenizer());
   TRY(tokenizer->save(folder));
   if (model.has_chat_template())
     TRY(add_chat_template(folder / "tokenizer_config.json", model.chat_template()));
-  TRY(write_generation_config(model, *tokenizer, folder / "generation_config.json"));
-  return write_weights(model, to, type.safetensors, folder / "model.safetensors");
+  return write_generation_config(model, *tokenizer, folder / "generation_config.json");
 }
 
 }  // namespace volant

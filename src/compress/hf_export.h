@@ -6,4 +6,6 @@
 namespace volant {
 // Every tensor becomes `to` (f32, f16, bf16). The folder must not exist.
 Status write_hf_model(const Checkpoint& model, DType to, const Path& folder);
+// config.json and model.safetensors alone: of models without a tokenizer.
+Status write_hf_weights(const Checkpoint& model, DType to, const Path& folder);
 }  // namespace volant

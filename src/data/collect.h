@@ -20,7 +20,8 @@ struct CollectSource {
   std::string kind = "text";         // text | markdown | html | csv | jsonl
   std::vector<std::string> paths;    // globs; relative ones start at the base folder
   std::vector<std::string> exclude;  // shell patterns, against the file name and the whole path
-  std::string separator;  // text: a line that holds only this ends a record, empty: a file is a record;
+  std::string separator;  // text: a line that holds only this ends a record, empty: a file is a record,
+                          // "\n": blank lines end a record;
                           // markdown: "#" starts a record at each heading
   std::string text_field = "text";  // csv, jsonl: column or field ("a.b" is nested, "title,text" joins by
                                     // line ends); csv without header: "#2" is the second column

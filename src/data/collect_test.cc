@@ -57,6 +57,18 @@ TEST(Collect, CutsTextAtSeparatorLines) {
   EXPECT_EQ(got.report.sources[0].rows_empty, 1U);
 }
 
+TEST(Collect, CutsTextAtBlankLines) {
+  const ScratchDir dir;
+  put(dir / "in/play", "ROMEO:\nAy me!\n\n\n  \nJULIET:\nAy.\r\n\r\n");
+  CollectSource source = source_of("text", "in/*");
+  source.separator = "\n";
+  const Collected got = collected(source, dir.path(), dir / "out.jsonl");
+  ASSERT_EQ(got.rows.size(), 2U);
+  EXPECT_EQ(got.text(0), "ROMEO:\nAy me!\n");
+  EXPECT_EQ(got.text(1), "JULIET:\nAy.\r\n");
+  EXPECT_EQ(got.report.sources[0].rows_empty, 0U);
+}
+
 TEST(Collect, ReadsAFileOnceWhateverItsNames) {
   const ScratchDir dir;
   put(dir / "in/b.txt", "the text");

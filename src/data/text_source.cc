@@ -36,6 +36,8 @@ Status read_text_source(const CollectSource& source, const CollectOptions& optio
                         CollectSink& sink) {
   const std::string text = TRY(read_decoded(path, source.charset, options.max_file_bytes, sink));
   if (source.separator.empty()) return sink.add_text(text, 1);
+  const bool at_blank_lines = source.separator == "\n";
+  const std::string_view separator = at_blank_lines ? std::string_view() : source.separator;
   uint64_t record = 1;
   size_t record_begin = 0;
   for (size_t begin = 0; begin <= text.size();) {
@@ -43,11 +45,13 @@ Status read_text_source(const CollectSource& source, const CollectOptions& optio
     std::string_view line = std::string_view(text).substr(begin, end - begin);
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
     const bool last = end == text.size();
-    if (line == source.separator || last) {
-      const size_t record_end = line == source.separator ? begin : end;
+    if (line == separator || last) {
+      const size_t record_end = line == separator ? begin : end;
       const std::string_view body = std::string_view(text).substr(record_begin, record_end - record_begin);
-      // What follows the last separator is no record unless something is there.
-      if (!last || body.find_first_not_of(" \t\r\n") != std::string_view::npos)
+      // What follows the last separator is no record unless something is there, nor is what several blank
+      // lines enclose.
+      const bool may_be_empty = !last && !at_blank_lines;
+      if (may_be_empty || body.find_first_not_of(" \t\r\n") != std::string_view::npos)
         TRY(sink.add_text(body, record++));
       record_begin = std::min(end + 1, text.size());
     }

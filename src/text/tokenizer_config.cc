@@ -1,5 +1,7 @@
 #include "text/tokenizer_config.h"
 
+#include <array>
+
 #include <charconv>
 
 namespace volant {
@@ -83,6 +85,16 @@ Result<TokenizerConfig> load_tokenizer_config(const Path& folder) {
   if (!added) return std::move(added).error().at((folder / "tokenizer_config.json").string());
   config.added = std::move(*added);
   return config;
+}
+
+Status copy_tokenizer_files(const Path& from, const Path& to) {
+  static constexpr std::array kNames = {
+      "tokenizer.model", "tokenizer.json",    "tokenizer_config.json", "vocab.json",             "vocab.txt",
+      "merges.txt",      "added_tokens.json", "chat_template.jinja",   "special_tokens_map.json"};
+  std::error_code error;
+  for (const char* name : kNames)
+    if (std::filesystem::exists(from / name, error)) TRY(copy_all(from / name, to / name));
+  return {};
 }
 
 }  // namespace volant

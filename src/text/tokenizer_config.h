@@ -23,4 +23,8 @@ struct TokenizerConfig {
 // A folder without these files gives an empty configuration; a file that is no JSON object is kParse.
 Result<TokenizerConfig> load_tokenizer_config(const Path& folder);
 
+// Copies what of a model's folder belongs to its tokenizer: vocabulary, settings, chat template. Files that are
+// not there are left out.
+Status copy_tokenizer_files(const Path& from, const Path& to);
+
 }  // namespace volant

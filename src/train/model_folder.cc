@@ -18,11 +18,6 @@
 namespace volant {
 namespace {
 
-// What stands beside the weights and belongs to the tokenizer.
-constexpr std::array kTokenizerFiles = {
-    "tokenizer.model", "tokenizer.json",    "tokenizer_config.json", "vocab.json",
-    "merges.txt",      "added_tokens.json", "chat_template.jinja",   "special_tokens_map.json"};
-
 void fill_normal(std::span<float> values, double deviation, Random& random) {
   for (float& value : values) value = static_cast<float>(random.normal() * deviation);
 }
@@ -124,8 +119,7 @@ Status write_weights(const Path& file, const TorchModel& model, const std::strin
 }
 
 Status write_tokenizer(const Path& to, const TrainJob& job, const Tokenizer& tokenizer) {
-  for (const char* name : kTokenizerFiles)
-    if (std::filesystem::exists(job.tokenizer / name)) TRY(copy_all(job.tokenizer / name, to / name));
+  TRY(copy_tokenizer_files(job.tokenizer, to));
   if (!std::filesystem::exists(to / "tokenizer.model") && !std::filesystem::exists(to / "tokenizer.json"))
     TRY(tokenizer.save(to));
   const TokenizerConfig config = TRY(load_tokenizer_config(to));
