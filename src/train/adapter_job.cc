@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "data/job_words.h"
 #include "train/job_fields.h"
 
 namespace volant {
@@ -55,11 +56,10 @@ Result<std::vector<std::string>> read_names(const Json& json, std::string_view k
 Status read_adapter_fields(const Json& json, AdapterJob& job) {
   static const std::array<std::string, 6> kKeys = {"alpha", "base_bits", "dropout",
                                                    "kind",  "r",         "target_modules"};
-  static const std::array<std::string, 3> kKinds = {"lora", "rslora", "dora"};
   TRY(check_keys(json.as_object(), kKeys, " in 'adapter'"));
   AdapterSpec spec;
   std::string kind = "lora";
-  TRY(read_word(json, "kind", kKinds, kind));
+  TRY(read_word(json, "kind", job_words("adapter.kind"), kind));
   spec.kind = kind == "dora"     ? AdapterSpec::Kind::kDora
               : kind == "rslora" ? AdapterSpec::Kind::kRsLora
                                  : AdapterSpec::Kind::kLora;

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "data/job_words.h"
 #include "train/job_fields.h"
 
 namespace volant {
@@ -16,12 +17,11 @@ Result<ClassifyJob> parse_classify_job(const Json& json) {
 
 Result<EmbedJob> parse_embed_job(const Json& json) {
   static const std::array<std::string, 3> kKeys = {"batch_size", "pooling", "temperature"};
-  static const std::array<std::string, 3> kPooling = {"mean", "cls", "last"};
   EmbedJob job;
   TRY(check_keys(json.as_object(), kKeys, " in 'embed'"));
   TRY(read_int(json, "batch_size", 2, 1 << 16, job.batch_size));
   TRY(read_number(json, "temperature", 1e-4, 100, job.temperature));
-  TRY(read_word(json, "pooling", kPooling, job.pooling));
+  TRY(read_word(json, "pooling", job_words("embed.pooling"), job.pooling));
   return job;
 }
 

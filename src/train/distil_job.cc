@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "data/job_words.h"
 #include "train/job_fields.h"
 
 namespace volant {
@@ -9,14 +10,13 @@ namespace volant {
 Result<DistilJob> parse_distil_job(const Json& json, const Path& folder) {
   static const std::array<std::string, 6> kKeys = {"alpha",   "from",        "max_new_tokens",
                                                    "teacher", "temperature", "top_k"};
-  static const std::array<std::string, 2> kFrom = {"logits", "sequences"};
   if (!json.is_object()) return fail(ErrorCode::kInvalidArgument, "expected an object 'distil'");
   TRY(check_keys(json.as_object(), kKeys, " in 'distil'"));
   DistilJob job;
   TRY(read_path(json, "teacher", folder, job.teacher));
   if (job.teacher.empty())
     return fail(ErrorCode::kInvalidArgument, "'distil': expected 'teacher', a model folder");
-  TRY(read_word(json, "from", kFrom, job.from));
+  TRY(read_word(json, "from", job_words("distil.from"), job.from));
   TRY(read_number(json, "temperature", 0.01, 100, job.temperature));
   TRY(read_number(json, "alpha", 0, 1, job.alpha));
   TRY(read_int(json, "top_k", 0, 1 << 22, job.top_k));

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "data/job_words.h"
 #include "train/job_fields.h"
 #include "train/objectives/reward.h"
 
@@ -20,7 +21,7 @@ Result<GrpoJob> parse_grpo_job(const Json& json) {
   TRY(read_number(json, "clip", 1e-6, 1e6, job.clip));
   TRY(read_number(json, "beta", 0, 1e6, job.beta));
   TRY(read_int(json, "evaluate_prompts", 1, 1 << 20, job.evaluate_prompts));
-  TRY(read_word(json, "reward", reward_names(), job.reward));
+  TRY(read_word(json, "reward", job_words("grpo.reward"), job.reward));
   job.pattern = TRY(json_string_or(json, "pattern", ""));
   TRY(Reward::make(job.reward, job.pattern));
   return job;

@@ -2,34 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <span>
-#include <vector>
 
 #include "base/digest.h"
+#include "data/job_words.h"
 #include "train/job_fields.h"
-#include "train/optimizer.h"
-#include "train/schedule.h"
 
 namespace volant {
 namespace {
-
-struct ObjectiveName {
-  std::string_view name;
-  TrainJob::Objective objective;
-};
-constexpr std::array kObjectives = {ObjectiveName{"pretrain", TrainJob::Objective::kPretrain},
-                                    ObjectiveName{"sft", TrainJob::Objective::kSft},
-                                    ObjectiveName{"preference", TrainJob::Objective::kPreference},
-                                    ObjectiveName{"grpo", TrainJob::Objective::kGrpo},
-                                    ObjectiveName{"classify", TrainJob::Objective::kClassify},
-                                    ObjectiveName{"embed", TrainJob::Objective::kEmbed},
-                                    ObjectiveName{"reward_model", TrainJob::Objective::kRewardModel}};
-
-std::vector<std::string> objective_names() {
-  std::vector<std::string> names;
-  for (const ObjectiveName& each : kObjectives) names.emplace_back(each.name);
-  return names;
-}
 
 Status read_model(const Json& json, const Path& folder, TrainJob& job) {
   static const std::array<std::string, 3> kKeys = {"config", "init_from", "size"};
@@ -148,8 +127,8 @@ Status read_objectives(const Json& json, const Path& folder, TrainJob& job) {
 }
 
 Status read_optimizer(const Json& json, TrainJob& job) {
-  TRY(read_word(json, "optimizer", optimizer_names(), job.optimizer));
-  TRY(read_word(json, "schedule", schedule_names(), job.schedule));
+  TRY(read_word(json, "optimizer", job_words("optimizer"), job.optimizer));
+  TRY(read_word(json, "schedule", job_words("schedule"), job.schedule));
   if (job.optimizer == "muon") job.momentum = 0.95;
   TRY(read_number(json, "momentum", 0, 0.99999, job.momentum));
   job.nesterov = TRY(json_bool_or(json, "nesterov", job.nesterov));
@@ -171,7 +150,7 @@ Status read_optimizer(const Json& json, TrainJob& job) {
 }  // namespace
 
 std::string TrainJob::objective_name() const {
-  return std::string(std::ranges::find(kObjectives, objective, &ObjectiveName::objective)->name);
+  return job_words("objective").at(static_cast<size_t>(objective));
 }
 
 std::string TrainJob::digest() const {
@@ -181,71 +160,18 @@ std::string TrainJob::digest() const {
 }
 
 Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
-  // In alphabetical order.
-  static const std::vector<std::string> kKeys = {"adapter",
-                                                 "average_last",
-                                                 "beta1",
-                                                 "beta2",
-                                                 "budget_seconds",
-                                                 "checkpoint_every",
-                                                 "classify",
-                                                 "data",
-                                                 "distil",
-                                                 "dtype",
-                                                 "ema_decay",
-                                                 "embed",
-                                                 "epochs",
-                                                 "eps",
-                                                 "evaluate_every",
-                                                 "evaluate_tokens",
-                                                 "finish_with",
-                                                 "freeze",
-                                                 "grad_clip",
-                                                 "grpo",
-                                                 "label_smoothing",
-                                                 "lr",
-                                                 "max_memory_gb",
-                                                 "max_seconds",
-                                                 "max_seq_len",
-                                                 "micro_batch_tokens",
-                                                 "min_lr_ratio",
-                                                 "model",
-                                                 "momentum",
-                                                 "n_threads",
-                                                 "neftune_alpha",
-                                                 "nesterov",
-                                                 "objective",
-                                                 "optimizer",
-                                                 "patience",
-                                                 "plateau_factor",
-                                                 "plateau_patience",
-                                                 "preference",
-                                                 "save_dtype",
-                                                 "schedule",
-                                                 "seed",
-                                                 "step_every",
-                                                 "step_gamma",
-                                                 "steps",
-                                                 "tokenizer",
-                                                 "tokens_per_step",
-                                                 "train_only",
-                                                 "warmup_steps",
-                                                 "weight_decay",
-                                                 "z_loss"};
-  static const std::array<std::string, 3> kFinish = {"best", "last", "average"};
-  static const std::array<std::string, 3> kTypes = {"auto", "bf16", "f32"},
-                                          kSaveTypes = {"f32", "bf16", "f16"};
   if (!json.is_object()) return fail(ErrorCode::kParse, "expected a JSON object");
   TrainJob job;
   job.source = json.as_object();
   job.folder = folder;
-  TRY(check_keys(job.source, kKeys, ""));
+  TRY(check_keys(job.source, job_keys(), ""));
   std::string objective = "pretrain";
-  TRY(read_word(json, "objective", objective_names(), objective));
-  job.objective = std::ranges::find(kObjectives, objective, &ObjectiveName::name)->objective;
-  TRY(read_word(json, "dtype", kTypes, job.dtype));
-  TRY(read_word(json, "save_dtype", kSaveTypes, job.save_dtype));
-  TRY(read_word(json, "finish_with", kFinish, job.finish_with));
+  TRY(read_word(json, "objective", job_words("objective"), objective));
+  job.objective = static_cast<TrainJob::Objective>(std::ranges::find(job_words("objective"), objective) -
+                                                   job_words("objective").begin());
+  TRY(read_word(json, "dtype", job_words("dtype"), job.dtype));
+  TRY(read_word(json, "save_dtype", job_words("save_dtype"), job.save_dtype));
+  TRY(read_word(json, "finish_with", job_words("finish_with"), job.finish_with));
   TRY(read_optimizer(json, job));
   TRY(read_model(json, folder, job));
   TRY(read_data(json, folder, job));

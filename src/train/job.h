@@ -16,6 +16,7 @@
 namespace volant {
 
 struct TrainJob {
+  // In the order of job_words("objective").
   enum class Objective { kPretrain, kSft, kPreference, kGrpo, kClassify, kEmbed, kRewardModel };
   Objective objective = Objective::kPretrain;
 
@@ -52,7 +53,7 @@ struct TrainJob {
   double max_seconds = 0;  // 0: no limit; else the schedule ends by then however slow the machine is
   double lr = 1e-3, min_lr_ratio = 0.1;
   int64_t warmup_steps = 20;
-  std::string optimizer = "adamw", schedule = "cosine";  // names in train/optimizer.h and train/schedule.h
+  std::string optimizer = "adamw", schedule = "cosine";  // train/optimizer.h, train/schedule.h
   double momentum = 0.9;                                 // of sgd; of muon, 0.95 where nothing is said
   bool nesterov = false;
   int64_t step_every = 1000, plateau_patience = 2;  // of the schedules "step" and "plateau"

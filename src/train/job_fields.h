@@ -1,25 +1,11 @@
-// Reading the fields of job.json and of the objects inside it: unknown keys, ranges and words are refused by
-// name. A field that is missing keeps the value it had.
+// Reading the fields of job.json: those of base/json_fields.h, and paths.
 #pragma once
-#include <span>
-#include <string>
-#include <string_view>
-
-#include "base/json.h"
+#include "base/json_fields.h"
 #include "io/file.h"
 
 namespace volant {
 
-// `inside` follows the key in the message: " in 'model'".
-Status check_keys(const JsonObject& object, std::span<const std::string> known, std::string_view inside);
-// The field `key`, which must be an object.
-Result<const Json*> object_of(const Json& json, std::string_view key);
-Status in_range(std::string_view key, double value, double low, double high);
-Status read_int(const Json& json, std::string_view key, int64_t low, int64_t high, int64_t& value);
-Status read_number(const Json& json, std::string_view key, double low, double high, double& value);
-Status read_word(const Json& json, std::string_view key, std::span<const std::string> words,
-                 std::string& value);
-// Relative to `folder`.
+// Relative to `folder`. A field that is missing or empty leaves `path` as it was.
 Status read_path(const Json& json, std::string_view key, const Path& folder, Path& path);
 
 }  // namespace volant

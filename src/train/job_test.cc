@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "data/job_words.h"
 #include "train/schedule.h"
 
 namespace volant {
@@ -52,9 +53,10 @@ TEST(TrainJob, WrongValuesSayWhatWasExpected) {
   EXPECT_EQ(message("lr", -1), "'lr': expected 0 to 10, got -1");
   EXPECT_NE(message("lr", "high"), "accepted");
   EXPECT_EQ(message("steps", 0), "'steps': expected 1 to 1099511627776, got 0");
-  EXPECT_EQ(message("dtype", "fp8"), "'dtype': expected one of auto, bf16, f32, got 'fp8'");
+  EXPECT_EQ(message("dtype", "int4"), "'dtype': expected one of auto, bf16, f32, got 'int4'");
   EXPECT_THAT(message("objective", "guess"),
               AllOf(StartsWith("'objective': expected one of pretrain, sft,"), EndsWith("got 'guess'")));
+  EXPECT_THAT(message("schedule", "cosin"), EndsWith("got 'cosin', did you mean 'cosine'?"));
   EXPECT_EQ(message("objective", "sft"), "'data': expected 'train_rows' for this objective");
   EXPECT_NE(message("model", JsonObject{}), "accepted");
   EXPECT_NE(message("model", JsonObject{{"init_from", "a"}, {"config", JsonObject{{"x", 1}}}}), "accepted");
@@ -75,6 +77,20 @@ TEST(TrainJob, SettingsOfAnotherObjectiveAreRefused) {
   EXPECT_EQ(parse(json).error().message, "unknown key 'group_sise' in 'grpo', did you mean 'group_size'?");
   json.as_object()["grpo"] = JsonObject{{"reward", "regex"}, {"pattern", "("}};
   EXPECT_FALSE(parse(json));
+}
+
+TEST(TrainJob, EveryObjectiveAndLossIsReadUnderItsName) {
+  for (const std::string& name : job_words("objective")) {
+    Json json = small_job();
+    json.as_object()["objective"] = name;
+    json.as_object()["data"] = JsonObject{{"train_shard", "train"}, {"train_rows", "rows"}};
+    EXPECT_EQ(parse(json).value().objective_name(), name);
+  }
+  using Objective = TrainJob::Objective;
+  EXPECT_EQ(job_words("objective").at(static_cast<size_t>(Objective::kRewardModel)), "reward_model");
+  EXPECT_EQ(job_words("objective").at(static_cast<size_t>(Objective::kGrpo)), "grpo");
+  for (const std::string& name : job_words("preference.loss"))
+    EXPECT_EQ(parse_preference_job(JsonObject{{"loss", name}}).value().loss_name(), name);
 }
 
 TEST(TrainJob, EitherStepsOrEpochs) {

@@ -1,5 +1,7 @@
 #include "train/objective.h"
 
+#include "base/digest.h"
+#include "io/mapped_file.h"
 #include "train/objectives/classify.h"
 #include "train/objectives/embed.h"
 #include "train/objectives/grpo.h"
@@ -8,21 +10,42 @@
 #include "train/objectives/reward_model.h"
 #include "train/objectives/source_target.h"
 #include "train/teacher_data.h"
+#include "train/train_state.h"
 
 namespace volant {
 
 namespace {
 
+// What the run's own data are made from: other settings, or other prompts, make other data.
+Result<std::string> origin_of_made_data(const TrainJob& job) {
+  JsonObject origin{{"seed", job.seed}};
+  for (const char* key : {"data", "distil"})
+    if (const Json* given = json_find(job.source, key)) origin[key] = *given;
+  if (!job.prompt_rows.empty()) {
+    const MappedFile prompts = TRY(MappedFile::open(job.prompt_rows));
+    const auto bytes = prompts.bytes();
+    origin["prompts"] = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+  return dump_json_pretty(origin);
+}
+
 // What a run makes itself before it learns from it, once.
 Status make_data(const TrainJob& job, const Tokenizer* tokenizer) {
-  const auto made = [](const Path& file) { return std::filesystem::exists(file); };
+  if (!job.toy_arithmetic && !job.sampled && job.prompt_rows.empty()) return {};
+  const Path origin_file = job.folder / "made_from.json";
+  const std::string origin = TRY(origin_of_made_data(job));
+  const auto before = read_file(origin_file);
+  const bool begun = std::filesystem::exists(TrainFiles{job.folder}.events());
+  const auto made = [keep = begun || (before && *before == origin)](const Path& file) {
+    return keep && std::filesystem::exists(file);
+  };
   if (job.toy_arithmetic && !made(job.train_rows))
     TRY(write_toy_arithmetic(*job.toy_arithmetic, job.train_rows, job.validation_rows));
   if (job.sampled && tokenizer != nullptr && !made(Path(job.train_shard.string() + ".bin")))
     TRY(write_sampled_corpus(*job.sampled, *tokenizer, job.n_threads, job.train_shard, job.validation_shard));
   if (!job.prompt_rows.empty() && !made(job.train_rows))
     TRY(write_teacher_rows(*job.distil, job.seed, job.n_threads, job.prompt_rows, job.train_rows));
-  return {};
+  return write_file_atomic(origin_file, origin);
 }
 
 }  // namespace

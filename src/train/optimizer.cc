@@ -6,11 +6,6 @@
 
 namespace volant {
 
-const std::vector<std::string>& optimizer_names() {
-  static const std::vector<std::string> kNames = {"adamw", "adam", "lion", "sgd", "adafactor", "muon"};
-  return kNames;
-}
-
 std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model) {
   if (job.optimizer == "lion") return make_lion(job, model);
   if (job.optimizer == "sgd") return make_sgd(job, model);

@@ -25,7 +25,7 @@ class Optimizer {
   virtual std::vector<Slot> slots() = 0;
 };
 
-// By job.optimizer:
+// By job.optimizer, one of job_words("optimizer"):
 //   adamw      Loshchilov and Hutter 2019
 //   adam       Kingma and Ba 2015; weight decay is added to the gradient
 //   lion       Chen et al. 2023
@@ -33,8 +33,6 @@ class Optimizer {
 //   adafactor  Shazeer and Stern 2018: second moments of a matrix as one row and one column
 //   muon       Jordan et al. 2024: momentum of matrices orthogonalised by Newton-Schulz; AdamW for the others
 std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model);
-// The names above.
-const std::vector<std::string>& optimizer_names();
 
 // Norm of all gradients. The same for any number of threads.
 double gradient_norm(const TorchModel& model);

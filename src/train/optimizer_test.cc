@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/random.h"
+#include "data/job_words.h"
 #include "support/scratch_dir.h"
 #include "train/weight_average.h"
 
@@ -255,7 +256,7 @@ TEST(Optimizer, MuonMakesTheMomentumOfMatricesOrthogonal) {
 }
 
 TEST(Optimizer, LossFallsOnAToySetWithEach) {
-  for (const std::string& name : optimizer_names()) {
+  for (const std::string& name : job_words("optimizer")) {
     SCOPED_TRACE(name);
     for (const bool bf16 : {false, true}) {
       if (bf16 && name != "adamw") continue;

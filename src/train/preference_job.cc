@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "data/job_words.h"
 #include "train/job_fields.h"
 
 namespace volant {
@@ -36,10 +37,8 @@ std::string PreferenceJob::loss_name() const {
 
 Result<PreferenceJob> parse_preference_job(const Json& json) {
   PreferenceJob preference;
-  std::vector<std::string> names;
-  for (const LossName& each : losses()) names.emplace_back(each.name);
   std::string name = "dpo";
-  TRY(read_word(json, "loss", names, name));
+  TRY(read_word(json, "loss", job_words("preference.loss"), name));
   const LossName& loss = *std::ranges::find(losses(), name, &LossName::name);
   std::vector<std::string> known = loss.own_fields;
   known.insert(known.end(), {"loss", "beta"});

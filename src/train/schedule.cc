@@ -21,12 +21,6 @@ double one_cycle(double progress) {
 
 }  // namespace
 
-const std::vector<std::string>& schedule_names() {
-  static const std::vector<std::string> kNames = {"cosine", "linear",    "constant",
-                                                  "step",   "one_cycle", "plateau"};
-  return kNames;
-}
-
 double train_progress(const TrainJob& job, int64_t step, double elapsed_seconds) {
   const double by_steps = static_cast<double>(step) / static_cast<double>(job.steps);
   const double by_time = job.max_seconds > 0 ? elapsed_seconds / job.max_seconds : 0;

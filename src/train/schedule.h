@@ -1,12 +1,6 @@
-// The learning rate over a job: a linear warm-up, then one of the shapes below, down to min_lr_ratio.
-#pragma once
-#include <string>
-#include <vector>
-
-#include "train/job.h"
-
-namespace volant {
-
+// The learning rate over a job: a linear warm-up, then one of job_words("schedule"), down to
+// min_lr_ratio:
+//
 // cosine      half a cosine down (the default)
 // linear      a straight line down
 // constant    stays
@@ -15,7 +9,10 @@ namespace volant {
 //             the warm-up is its own
 // plateau     stays, times plateau_factor whenever plateau_patience evaluations in a row brought nothing
 // better
-const std::vector<std::string>& schedule_names();
+#pragma once
+#include "train/job.h"
+
+namespace volant {
 
 // How much of the job is done, 0 to 1: by steps or, with max_seconds, by time, whichever is further.
 double train_progress(const TrainJob& job, int64_t step, double elapsed_seconds);

@@ -94,7 +94,8 @@ Result<Trainer> Trainer::open(const Path& job_file, bool plan_only) {
 
 Status Trainer::make_model() {
   tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
-  if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);  // for now
+  // The smallest, for the vocabulary and the pilot alone: choose_size_for() takes its place.
+  if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);
   ModelConfig config = TRY(starting_config(job_, *tokenizer_));
   objective_ = TRY(make_objective({job_, tokenizer_.get(), config}));
   bf16_ = trains_in_bf16(job_);
@@ -128,9 +129,9 @@ Status Trainer::make_model() {
   return {};
 }
 
-// The choice of an earlier start stays.
+// The choice of a run that has begun stays.
 Status Trainer::choose_size_for(ModelConfig& config) {
-  if (std::filesystem::exists(files_.size())) {
+  if (std::filesystem::exists(files_.size()) && std::filesystem::exists(files_.events())) {
     size_ = TRY(SizeChoice::from_json(TRY(parse_json(TRY(read_file(files_.size()))))));
   } else {
     JsonObject base = config.to_json().as_object();

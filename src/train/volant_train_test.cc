@@ -1,6 +1,7 @@
 // The real program, started as a child: a whole run, stopped, killed with SIGKILL and started again.
 #include <gtest/gtest.h>
 
+#include "data/job_words.h"
 #include "data/token_shard.h"
 #include "io/safetensors.h"
 #include "models/adapter.h"
@@ -139,7 +140,7 @@ TEST_F(VolantTrain, KilledBeforeTheFirstStepItStartsAgain) {
 }
 
 TEST_F(VolantTrain, EveryOptimizerAndAverageGoesOnBitForBit) {
-  for (const std::string& name : optimizer_names()) {
+  for (const std::string& name : job_words("optimizer")) {
     SCOPED_TRACE(name);
     JsonObject some = job();
     some["optimizer"] = name;

@@ -2,9 +2,12 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 
-#include "base/nearest.h"
+#include "base/json_fields.h"
+#include "data/job_words.h"
 #include "data/pack.h"
+#include "io/lock_file.h"
 #include "models/checkpoint.h"
 #include "wheel/toml_json.h"
 #include "wheel/toml_library.h"
@@ -20,8 +23,7 @@ const std::vector<std::string> kSourceKeys = {"path", "weight", "epochs", "forma
 const std::vector<std::string> kTrainerDataKeys = {"sampled", "toy_arithmetic", "train_shard",
                                                    "validation_shard"};
 // Objectives whose rows have fields of their own and are handed on as they are.
-constexpr std::array kOwnRows = {"classify", "classify_tokens", "embed", "grpo"};
-constexpr std::array kPreferenceLosses = {"dpo", "ipo", "kto", "orpo", "simpo"};
+constexpr std::array kOwnRows = {"classify", "embed", "grpo"};
 
 bool is_path_key(std::string_view key) {
   return key == "init_from" || key == "tokenizer" || key == "path" || key == "teacher" || key == "train" ||
@@ -45,16 +47,6 @@ Status resolve(Json& value, std::string_view key, const Path& folder) {
   return {};
 }
 
-Status check_known(const JsonObject& object, const std::vector<std::string>& known, const char* where) {
-  for (const auto& field : object) {
-    const std::string key(field.key());
-    if (std::find(known.begin(), known.end(), key) == known.end())
-      return fail(ErrorCode::kInvalidArgument, "unknown key '{}' in {}{}", key, where,
-                  did_you_mean(key, known));
-  }
-  return {};
-}
-
 Result<std::vector<TrainingSource>> sources_of(const Json& data, const char* key) {
   std::vector<TrainingSource> sources;
   const Json* list = json_find(data, key);
@@ -67,7 +59,7 @@ Result<std::vector<TrainingSource>> sources_of(const Json& data, const char* key
     } else {
       if (!item.is_object())
         return fail(ErrorCode::kInvalidArgument, "data.{}: expected files or tables", key);
-      TRY(check_known(item.as_object(), kSourceKeys, "a source of [data]"));
+      TRY(check_keys(item.as_object(), kSourceKeys, " in a source of [data]"));
       source.path = TRY(json_string(item, "path"));
       source.weight = TRY(json_number_or(item, "weight", 0));
       source.epochs = TRY(json_number_or(item, "epochs", 1));
@@ -86,12 +78,12 @@ Result<JsonObject> write_data(const Json& recipe, const std::string& tokenizer, 
     return fail(ErrorCode::kInvalidArgument, "expected [data] with train = [files]");
   const auto of_trainer = [&](const std::string& key) { return data->as_object().contains(key); };
   if (std::ranges::any_of(kTrainerDataKeys, of_trainer)) {
-    TRY(check_known(data->as_object(), kTrainerDataKeys, "[data] that the trainer makes"));
+    TRY(check_keys(data->as_object(), kTrainerDataKeys, " in [data] that the trainer makes"));
     if (objective.empty())
       return fail(ErrorCode::kInvalidArgument, "expected an 'objective' with data that the trainer makes");
     return data->as_object();
   }
-  TRY(check_known(data->as_object(), kDataKeys, "[data]"));
+  TRY(check_keys(data->as_object(), kDataKeys, " in [data]"));
   const std::vector<TrainingSource> train = TRY(sources_of(*data, "train")),
                                     held_out = TRY(sources_of(*data, "validation"));
   if (train.empty()) return fail(ErrorCode::kInvalidArgument, "expected [data] with train = [files]");
@@ -129,6 +121,44 @@ JsonObject job_model(const JsonObject& model) {
   return job;
 }
 
+bool is_preference_loss(const std::string& objective) {
+  return std::ranges::find(job_words("preference.loss"), objective) != job_words("preference.loss").end();
+}
+
+// A recipe names a loss on preferences as the objective that it is.
+void name_objective(const std::string& objective, JsonObject& job) {
+  job["objective"] = is_preference_loss(objective) ? "preference" : objective;
+  if (!is_preference_loss(objective)) return;
+  const Json* named = json_find(job, "preference");
+  JsonObject preference = named != nullptr && named->is_object() ? named->as_object() : JsonObject();
+  preference["loss"] = objective;
+  job["preference"] = std::move(preference);
+}
+
+// What the recipe says besides the data, its words checked; the objective is as it was named.
+Result<JsonObject> job_without_data(const JsonObject& recipe) {
+  JsonObject job = recipe;
+  for (const char* key : {"data", "name", "out", "train"}) job.erase(key);
+  if (const Json* train = json_find(recipe, "train"); train != nullptr) {
+    if (!train->is_object()) return fail(ErrorCode::kInvalidArgument, "expected a table [train]");
+    for (const auto& field : train->as_object()) job[field.key()] = field.value();
+  }
+  const Json* model = json_find(job, "model");
+  if (model == nullptr || !model->is_object())
+    return fail(ErrorCode::kInvalidArgument, "expected [model] with init_from = \"FOLDER\", or its fields");
+  JsonObject named = job;
+  if (json_find(job, "objective") != nullptr) {
+    std::vector<std::string> objectives = job_words("objective");
+    const auto& losses = job_words("preference.loss");
+    objectives.insert(objectives.end(), losses.begin(), losses.end());
+    std::string objective;
+    TRY(read_word(Json(job), "objective", objectives, objective));
+    name_objective(objective, named);
+  }
+  TRY(check_job_words(Json(named)));
+  return job;
+}
+
 }  // namespace
 
 Result<JsonObject> load_recipe(const Path& file) {
@@ -140,41 +170,30 @@ Result<JsonObject> load_recipe(const Path& file) {
   return std::move(recipe.as_object());
 }
 
-Result<Path> write_recipe_job(const JsonObject& given, const Path& out_folder) {
-  const Path out = std::filesystem::absolute(out_folder).lexically_normal(), file = out / "job.json";
+bool run_has_begun(const Path& out) {
   std::error_code error;
-  if (std::filesystem::exists(file, error))
+  return std::filesystem::exists(out / "events.jsonl", error);
+}
+
+Result<Path> write_recipe_job(const JsonObject& recipe, const Path& out_folder) {
+  const Path out = std::filesystem::absolute(out_folder).lexically_normal(), file = out / "job.json";
+  if (run_has_begun(out))
     return fail(ErrorCode::kAlreadyExists,
                 "expected a new folder; to go on with this run: volant train --job {}", file.string())
         .at(out.string());
-  const Json recipe(given);
-  const Json* model = json_find(recipe, "model");
-  if (model == nullptr || !model->is_object())
-    return fail(ErrorCode::kInvalidArgument, "expected [model] with init_from = \"FOLDER\", or its fields");
-  JsonObject job;
-  for (const auto& field : given) {
-    const std::string key(field.key());
-    if (key == "data" || key == "model" || key == "name" || key == "out" || key == "train") continue;
-    job[key] = field.value();
-  }
-  if (const Json* train = json_find(recipe, "train"); train != nullptr && train->is_object())
-    for (const auto& field : train->as_object()) job[field.key()] = field.value();
-  const std::string init_from = TRY(json_string_or(*model, "init_from", ""));
-  if (!init_from.empty()) (void)TRY(Checkpoint::open(init_from));  // before anything is written
-  const std::string tokenizer = TRY(json_string_or(recipe, "tokenizer", init_from));
-  std::string objective = TRY(json_string_or(recipe, "objective", ""));
+  JsonObject job = TRY(job_without_data(recipe));
+  const Json model = *json_find(job, "model");
+  const std::string init_from = TRY(json_string_or(model, "init_from", ""));
+  if (!init_from.empty()) (void)TRY(Checkpoint::open(init_from));
+  const std::string tokenizer = TRY(json_string_or(Json(job), "tokenizer", init_from));
   const auto seed = static_cast<uint64_t>(TRY(json_int_or(Json(job), "seed", 1)));
-  job["data"] = TRY(write_data(recipe, tokenizer, seed, out / "data", objective));
-  if (std::ranges::find(kPreferenceLosses, objective) != kPreferenceLosses.end()) {
-    JsonObject preference;
-    if (const auto* named = job.if_contains("preference"); named != nullptr && named->is_object())
-      preference = named->as_object();
-    preference["loss"] = objective;
-    job["preference"] = std::move(preference);
-    objective = "preference";
-  }
-  job["objective"] = objective;
-  job["model"] = job_model(model->as_object());
+  std::string objective = TRY(json_string_or(Json(job), "objective", ""));
+  std::optional<LockFile> lock;
+  std::error_code error;
+  if (std::filesystem::exists(file, error)) lock.emplace(TRY(LockFile::acquire(out / "train.lock")));
+  job["data"] = TRY(write_data(Json(recipe), tokenizer, seed, out / "data", objective));
+  name_objective(objective, job);
+  job["model"] = job_model(model.as_object());
   if (!tokenizer.empty()) job["tokenizer"] = tokenizer;
   TRY(write_file_atomic(file, dump_json_pretty(job)));
   return file;

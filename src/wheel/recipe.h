@@ -25,8 +25,13 @@ namespace volant {
 
 // The recipe as JSON, paths absolute, variables put in. kParse names file and line of malformed TOML.
 Result<JsonObject> load_recipe(const Path& file);
-// Writes data and job.json into the new folder `out` and gives the path of job.json; kAlreadyExists when
-// there is a job already. Unknown keys are refused by name, those of the job itself by the trainer.
+// Whether a trainer has begun the run in the folder `out`: it is gone on with by its job.json, not begun
+// anew.
+bool run_has_begun(const Path& out);
+// Writes data and job.json into the folder `out` and gives the path of job.json, over a job that no trainer
+// has begun; kAlreadyExists for a run that has begun, kConflict while a trainer prepares it. Unknown keys and
+// words
+// ("optimiser", "adamv") are refused by name before anything is written, numbers by the trainer.
 Result<Path> write_recipe_job(const JsonObject& recipe, const Path& out);
 
 }  // namespace volant

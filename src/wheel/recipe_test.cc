@@ -120,8 +120,46 @@ TEST_F(RecipeJob, DataThatTheTrainerMakesIsHandedOn) {
 TEST_F(RecipeJob, ARunThatIsThereIsNotOverwritten) {
   write(dir_ / "story.txt", "Once upon a time");
   const Path job = job_of("train = [\"story.txt\"]\n").value();
+  write(job.parent_path() / "events.jsonl", "{}\n");
   n_runs_ = 0;
   EXPECT_EQ(job_of("train = [\"story.txt\"]\n").error().code, ErrorCode::kAlreadyExists);
+}
+
+TEST_F(RecipeJob, AJobThatNoTrainerHasBegunIsWrittenAnew) {
+  write(dir_ / "story.txt", "Once upon a time");
+  write(dir_ / "other.txt", "Twice");
+  (void)job_of("train = [\"story.txt\"]\nvalidation = [\"other.txt\"]\n").value();
+  n_runs_ = 0;
+  const Json job = read(job_of("train = [\"other.txt\"]\n", "sft").value());
+  EXPECT_EQ(job.at("objective").as_string(), "sft");
+  EXPECT_FALSE(job.at("data").as_object().contains("validation_shard"));
+  const auto rows = read_jsonl(std::string(job.at("data").at("train_rows").as_string())).value();
+  EXPECT_EQ(rows.at(0).at("text").as_string(), "Twice");
+}
+
+TEST_F(RecipeJob, AMistypedWordOrKeyIsRefusedBeforeAnythingIsWritten) {
+  write(dir_ / "story.txt", "Once upon a time");
+  const std::string data = "train = [\"story.txt\"]\n";
+  EXPECT_EQ(
+      job_of(data, "dop").error().message,
+      "'objective': expected one of pretrain, sft, preference, grpo, classify, embed, reward_model, dpo, "
+      "ipo, kto, orpo, simpo, got 'dop', did you mean 'dpo'?");
+  EXPECT_THAT(job_of(data + "[adapter]\nkind = \"lroa\"\n").error().message,
+              HasSubstr("did you mean 'lora'"));
+  EXPECT_THAT(job_of(data + "[grpo]\nreward = \"regexp\"\n").error().message,
+              HasSubstr("'grpo.reward': expected one of"));
+  EXPECT_EQ(job_of(data + "[prefrence]\nbeta = 1\n").error().message,
+            "unknown key 'prefrence', did you mean 'preference'?");
+  for (int run = 0; run < n_runs_; ++run)
+    EXPECT_FALSE(std::filesystem::exists(dir_ / ("run" + std::to_string(run)))) << run;
+}
+
+TEST_F(RecipeJob, TheObjectiveMayStandInTheTableOfTheJob) {
+  const JsonObject recipe{{"model", JsonObject{{"init_from", model_.string()}}},
+                          {"data", JsonObject{{"toy_arithmetic", JsonObject{}}}},
+                          {"train", JsonObject{{"objective", "grpo"}}}};
+  const Json job = read(write_recipe_job(recipe, dir_ / "run").value());
+  EXPECT_EQ(job.at("objective").as_string(), "grpo");
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "data/job_words.h"
+
 namespace volant {
 namespace {
 
@@ -29,8 +31,6 @@ std::string_view last_match(const Regex& pattern, std::string_view text) {
 
 }  // namespace
 
-std::vector<std::string> reward_names() { return {"exact_match", "arithmetic", "regex"}; }
-
 std::optional<double> last_number(std::string_view text) {
   size_t end = text.size();
   while (end > 0 && !is_digit(text[end - 1])) --end;
@@ -52,7 +52,7 @@ std::optional<double> last_number(std::string_view text) {
 }
 
 Result<Reward> Reward::make(std::string_view name, const std::string& pattern) {
-  const std::vector<std::string> names = reward_names();
+  const std::vector<std::string>& names = job_words("grpo.reward");
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) return fail(ErrorCode::kInvalidArgument, "unknown reward '{}'", name);
   const auto kind = static_cast<Kind>(found - names.begin());

@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "text/regex.h"
 
@@ -22,13 +21,16 @@ class Reward {
   double of(std::string_view answer, std::string_view expected) const;
 
  private:
-  enum class Kind { kExactMatch, kArithmetic, kRegex };
+  enum class Kind {  // in the order of job_words("grpo.reward")
+    kExactMatch,
+    kArithmetic,
+    kRegex
+  };
   Reward(Kind kind, std::optional<Regex> pattern) : kind_(kind), pattern_(std::move(pattern)) {}
   Kind kind_;
   std::optional<Regex> pattern_;
 };
 
-std::vector<std::string> reward_names();
 // The last number in a text: digits with an optional sign, thousands separated by commas, a decimal point.
 std::optional<double> last_number(std::string_view text);
 
