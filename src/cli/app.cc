@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/nearest.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "cli/usage_error.h"
 
 namespace volant::cli {
 namespace {
@@ -43,51 +43,6 @@ constexpr const char* kExamples =
     "5 the environment refused (disk, port, permission), 6 refused by a gate, 130 stopped, 70 a defect of "
     "Volant.";
 
-// The command that the user was in when parsing failed: the deepest subcommand that was recognised.
-CLI::App* deepest_parsed(CLI::App* app) {
-  for (CLI::App* sub : app->get_subcommands()) {
-    if (sub->parsed()) return deepest_parsed(sub);
-  }
-  return app;
-}
-
-std::string path_of(const CLI::App* app) {
-  return app->get_parent() == nullptr ? app->get_name() : path_of(app->get_parent()) + " " + app->get_name();
-}
-
-std::vector<std::string> known_words(CLI::App* app, bool flags) {
-  std::vector<std::string> words;
-  if (flags) {
-    for (const CLI::Option* option : app->get_options()) {
-      for (const auto& name : option->get_lnames()) words.push_back("--" + name);
-    }
-  } else {
-    for (const CLI::App* sub : app->get_subcommands({})) words.push_back(sub->get_name());
-  }
-  return words;
-}
-
-// What CLI11 could not place, with the nearest word that the command knows.
-int report_usage_error(CLI::App& root, const CLI::ParseError& error) {
-  CLI::App* app = deepest_parsed(&root);
-  std::string message = error.what();
-  const std::vector<std::string> extras = app->remaining();
-  const std::vector<std::string> all_extras = extras.empty() ? root.remaining(true) : extras;
-  if (!all_extras.empty()) {
-    std::string word = all_extras.front();
-    word = word.substr(0, word.find('='));
-    const bool is_flag = word.starts_with("-");
-    const bool is_command = !is_flag && !app->get_subcommands({}).empty();
-    message = fmt::format("unknown {} '{}'{}",
-                          is_flag      ? "flag"
-                          : is_command ? "command"
-                                       : "argument",
-                          word, did_you_mean(word, known_words(app, is_flag)));
-  }
-  std::fprintf(stderr, "volant: %s\nTry '%s --help'.\n", message.c_str(), path_of(app).c_str());
-  return kExitUsage;
-}
-
 int run_command(int argc, const char* const* argv) {
   CLI::App root{kAbout, "volant"};
   root.footer(kExamples);
@@ -96,6 +51,7 @@ int run_command(int argc, const char* const* argv) {
   root.get_formatter()->column_width(34);
   Action action;
   for (const AddCommand add : kCommands) add(root, action);
+  refuse_negative_counts(root);
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -109,7 +65,9 @@ int run_command(int argc, const char* const* argv) {
       std::fputs(root.help().c_str(), stderr);
       return kExitUsage;
     }
-    return report_usage_error(root, error);
+    const UsageError wrong = usage_error(root, error);
+    std::fprintf(stderr, "volant: %s\nTry '%s --help'.\n", wrong.message.c_str(), wrong.command.c_str());
+    return kExitUsage;
   }
   if (root.get_subcommand("completion")->parsed()) return print_completion(root);
   const Result<int> status = action();

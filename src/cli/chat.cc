@@ -200,8 +200,8 @@ void add_chat(CLI::App& root, Action& action) {
       ->capture_default_str();
   CLI::Option* prompt = command->add_option("--prompt", flags->prompt,
                                             "Answer this and leave; default: a conversation, line by line");
-  command->add_option("--system", flags->system, "System message");
-  command->add_flag("--raw", flags->raw, "No chat template: go on with the text itself");
+  CLI::Option* system = command->add_option("--system", flags->system, "System message");
+  command->add_flag("--raw", flags->raw, "No chat template: go on with the text itself")->excludes(system);
   command->add_option("--max-tokens", flags->max_tokens, "Tokens of an answer, at most")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
@@ -214,7 +214,9 @@ void add_chat(CLI::App& root, Action& action) {
   CLI::Option* seed = command->add_option("--seed", flags->seed, "The same seed gives the same answer");
   command->add_option("--stop", flags->stop, "A text that ends the answer; may be given several times");
   command->add_option("--n-ctx", flags->n_ctx, "Tokens of prompt and answer together; 0: the model's own");
-  command->add_option("--threads", flags->n_threads, "0: all cores")->capture_default_str();
+  command->add_option("--threads", flags->n_threads, "0: all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   command->add_flag("--json", flags->json, "Print JSON: text, ids, finish_reason, usage, tokens_per_second");
   command->footer(
       "Examples:\n"

@@ -172,6 +172,7 @@ Result<int> prepare_files(PrepareFlags flags) {
     return fail(ErrorCode::kAlreadyExists, "expected a new or empty folder; choose another --out")
         .at(flags.out);
   }
+  TRY(check_prepare_options(flags.prepare));
   const Path collected = partial_path(out).string() + ".jsonl.zst";
   const CollectReport collect_report =
       TRY(collect({.sources = {flags.source}}, collected, std::filesystem::current_path()));

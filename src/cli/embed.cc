@@ -60,7 +60,9 @@ void add_embed(CLI::App& root, Action& action) {
   command->add_option("--max-tokens", flags->max_tokens, "Longer texts are cut; 0: the model's own limit")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
-  command->add_option("--threads", flags->n_threads, "0: all cores")->capture_default_str();
+  command->add_option("--threads", flags->n_threads, "0: all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   command->footer(
       "Prints one line of JSON for each text: text, tokens, truncated, embedding.\n"
       "Examples:\n"

@@ -7,12 +7,18 @@
 #include "cli/default_workspace.h"
 #include "cli/eval_tools.h"
 #include "cli/print.h"
+#include "cli/usage_error.h"
 #include "eval/documents.h"
 #include "eval/robustness/run_robustness.h"
 #include "registry/resolve.h"
 
 namespace volant::cli {
 namespace {
+
+// Of questions alone, and of texts alone.
+const std::vector<std::string> kSuiteFlags = {"--shots",   "--examples", "--chat",         "--max-tokens",
+                                              "--samples", "--perturb",  "--perturb-rate", "--unsafe-code"},
+                               kDataFlags = {"--separator", "--text-field", "--prompt", "--sample-tokens"};
 
 struct EvalFlags {
   std::string workspace = default_workspace(), model, data, html, suite, examples;
@@ -97,12 +103,14 @@ Result<int> eval_documents(const EvalFlags& flags) {
   return 0;
 }
 
-Result<int> eval(const EvalFlags& flags) {
+Result<int> eval(const CLI::App& command, const EvalFlags& flags) {
   if (flags.model.empty())
     return fail(ErrorCode::kInvalidArgument, "expected --model: what is to be evaluated");
   if (flags.data.empty() == flags.suite.empty())
     return fail(ErrorCode::kInvalidArgument,
                 "expected --data (texts to foresee) or --suite (questions to answer), one of the two");
+  TRY(flags.suite.empty() ? refuse_flags(command, kSuiteFlags, "--data")
+                          : refuse_flags(command, kDataFlags, "--suite"));
   return flags.suite.empty() ? eval_documents(flags) : eval_suite(flags);
 }
 
@@ -179,7 +187,7 @@ void add_eval(CLI::App& root, Action& action) {
   command->add_flag("--json", flags->json, "Print JSON");
   add_eval_tools(*command, action);
   command->callback([command, flags, &action] {
-    if (command->get_subcommands().empty()) action = [flags] { return eval(*flags); };
+    if (command->get_subcommands().empty()) action = [command, flags] { return eval(*command, *flags); };
   });
 }
 

@@ -158,6 +158,8 @@ Result<int> report(const ReportFlags& flags) {
     progress.update(++n);
   }
   progress.finish();
+  if (fertility.by_language().empty())
+    return fail(ErrorCode::kInvalidArgument, "expected text, the files hold none").at("--data");
   const Json result = tokenizer_report(tokenizer->algorithm(), fertility, tokenizer->n_vocab());
   if (flags.json) {
     print_json(result);
@@ -226,7 +228,9 @@ void add_train_command(CLI::App& tokenizer, Action& action) {
   command
       ->add_option("--character-coverage", options.character_coverage, "Share of characters with own tokens")
       ->capture_default_str();
-  command->add_option("--max-bytes", options.max_bytes, "Text that is read, at most")->capture_default_str();
+  command->add_option("--max-bytes", options.max_bytes, "Text that is read, at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--seed", options.seed, "Which texts are read when there are more")
       ->capture_default_str();
   command->add_flag("--json", flags->json, "Print JSON");

@@ -3,8 +3,10 @@
 #include <csignal>
 #include <memory>
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/print.h"
+#include "cli/usage_error.h"
 #include "io/process.h"
 #include "wheel/recipe.h"
 #include "wheel/trainer.h"
@@ -62,15 +64,34 @@ JsonObject recipe_of(const Flags& flags) {
   return recipe;
 }
 
+// Of the named recipe: a run that has begun goes on.
+Result<Path> job_of_recipe(const Flags& flags) {
+  const JsonObject recipe = TRY(load_recipe(flags.recipe));
+  Path out = flags.out;
+  if (out.empty()) out = Path(flags.recipe).parent_path() / "runs" / Path(flags.recipe).stem();
+  if (!flags.out.empty() || !run_has_begun(out)) {
+    auto written = write_recipe_job(recipe, out);
+    if (!written) return std::move(written).error().at(flags.recipe);
+    return written;
+  }
+  const Path job = out / "job.json";
+  std::error_code error;
+  if (std::filesystem::last_write_time(flags.recipe, error) > std::filesystem::last_write_time(job, error))
+    log_warning("{} was changed after its run in {} began, which goes on as it began; --out begins anew",
+                flags.recipe, out.string());
+  return job;
+}
+
 // The job to run: the one named, the recipe's, or that of the flags.
-Result<Path> job_of(const Flags& flags) {
-  if (!flags.job.empty()) return Path(flags.job);
+Result<Path> job_of(const CLI::App& command, const Flags& flags) {
+  if (!flags.job.empty()) {
+    TRY(refuse_flags_but(command, {"--job", "--plan", "--json"}, "--job, which says everything"));
+    return Path(flags.job);
+  }
   if (!flags.recipe.empty()) {
-    const JsonObject recipe = TRY(load_recipe(flags.recipe));
-    Path out = flags.out;
-    if (out.empty()) out = Path(flags.recipe).parent_path() / "runs" / Path(flags.recipe).stem();
-    if (std::filesystem::exists(out / "job.json") && flags.out.empty()) return out / "job.json";
-    return write_recipe_job(recipe, out);
+    TRY(refuse_flags_but(command, {"recipe", "--out", "--plan", "--json"},
+                         "a recipe, which says everything"));
+    return job_of_recipe(flags);
   }
   const bool anew = !flags.size.empty() && !flags.tokenizer.empty();
   if ((flags.model.empty() && !anew) || flags.data.empty() || flags.out.empty())
@@ -81,8 +102,8 @@ Result<Path> job_of(const Flags& flags) {
   return write_recipe_job(recipe_of(flags), flags.out);
 }
 
-Result<int> train(const Flags& flags) {
-  const Path job = TRY(job_of(flags));
+Result<int> train(const CLI::App& command, const Flags& flags) {
+  const Path job = TRY(job_of(command, flags));
 
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the trainer too: we wait for its checkpoint
   Process child = TRY(start_trainer(job, flags.plan));
@@ -111,11 +132,17 @@ void add_train(CLI::App& root, Action& action) {
                   "A recipe (TOML); its run goes to runs/NAME beside it, or to --out");
   app->add_option("--job", flags->job,
                   "A job.json; its folder takes the results. Goes on where it was stopped");
-  app->add_option("--model", flags->model, "Hugging Face folder to start from");
-  app->add_option("--size", flags->size, "auto: a new model, as large and as long as data and --budget allow")
-      ->check(CLI::IsMember({"auto"}));
-  app->add_option("--budget", flags->budget_seconds, "Time for --size auto: 600, 10m, 2h")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}));
+  CLI::Option* model = app->add_option("--model", flags->model, "Hugging Face folder to start from");
+  CLI::Option* size = app->add_option("--size", flags->size,
+                                      "auto: a new model, as large and as long as data and --budget allow")
+                          ->check(CLI::IsMember({"auto"}))
+                          ->excludes(model);
+  CLI::Option* budget =
+      app->add_option("--budget", flags->budget_seconds, "Time for --size auto: 600, 10m, 2h")
+          ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}))
+          ->check(CLI::PositiveNumber)
+          ->needs(size);
+  size->needs(budget);
   app->add_option("--tokenizer", flags->tokenizer, "Folder with the tokenizer of a new model");
   app->add_option(
       "--data", flags->data,
@@ -123,29 +150,50 @@ void add_train(CLI::App& root, Action& action) {
       "conversations, prompt/chosen/rejected (.gz, .zst too)");
   app->add_option("--objective", flags->objective,
                   "pretrain, sft, dpo, ipo, kto, orpo, simpo...; default: what the rows are for");
-  app->add_option("--validation", flags->validation, "The same, held out: decides which weights are kept");
+  CLI::Option* validation = app->add_option("--validation", flags->validation,
+                                            "The same, held out: decides which weights are kept");
   app->add_option("--validation-share", flags->validation_share, "Or this share of the rows")
-      ->check(CLI::Range(0.0, 0.5));
+      ->check(CLI::Range(0.0, 0.5))
+      ->excludes(validation);
   app->add_option("--out", flags->out, "New folder for job, events, checkpoints and the finished model");
-  app->add_option("--epochs", flags->epochs, "Passes over the data")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app->add_option("--steps", flags->steps, "Steps instead of passes")->check(CLI::PositiveNumber);
+  CLI::Option* epochs = app->add_option("--epochs", flags->epochs, "Passes over the data")
+                            ->capture_default_str()
+                            ->check(CLI::PositiveNumber)
+                            ->excludes(budget);
+  app->add_option("--steps", flags->steps, "Steps instead of passes")
+      ->check(CLI::PositiveNumber)
+      ->excludes(epochs)
+      ->excludes(budget);
   app->add_option("--max-minutes", flags->max_minutes, "Ends the schedule by then; 0: no limit")
-      ->capture_default_str();
-  app->add_option("--lr", flags->lr, "Highest learning rate")->capture_default_str();
-  app->add_option("--weight-decay", flags->weight_decay, "Of AdamW, on matrices")->capture_default_str();
-  app->add_option("--tokens-per-step", flags->tokens_per_step, "Tokens of one step")->capture_default_str();
-  app->add_option("--max-seq-len", flags->max_seq_len, "Longest piece of a text")->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e7));
+  app->add_option("--lr", flags->lr, "Highest learning rate")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 10.0));
+  app->add_option("--weight-decay", flags->weight_decay, "Of AdamW, on matrices")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 10.0));
+  app->add_option("--tokens-per-step", flags->tokens_per_step, "Tokens of one step")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 26));
+  app->add_option("--max-seq-len", flags->max_seq_len, "Longest piece of a text")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1 << 17));
   app->add_option("--evaluate-every", flags->evaluate_every, "Steps between evaluations")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
   app->add_option("--patience", flags->patience, "Evaluations without progress before the end; 0: never")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
   app->add_option("--dtype", flags->dtype, "Arithmetic: auto, bf16, f32")->capture_default_str();
   app->add_option("--save-dtype", flags->save_dtype, "Of the finished model: f32, bf16, f16")
       ->capture_default_str();
-  app->add_option("--seed", flags->seed, "Of order and start")->capture_default_str();
-  app->add_option("--threads", flags->threads, "0: one for each core")->capture_default_str();
+  app->add_option("--seed", flags->seed, "Of order and start")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
+  app->add_option("--threads", flags->threads, "0: one for each core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   app->add_flag("--plan", flags->plan, "Say what it would do (data, memory, time) and train nothing");
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
@@ -156,7 +204,7 @@ void add_train(CLI::App& root, Action& action) {
       "  volant train --size auto --budget 10m --tokenizer models/chat --data stories.txt --out runs/new\n"
       "  volant train recipe.toml\n"
       "  volant train --job runs/answers/job.json");
-  app->callback([&action, flags] { action = [flags] { return train(*flags); }; });
+  app->callback([app, &action, flags] { action = [app, flags] { return train(*app, *flags); }; });
 }
 
 }  // namespace volant::cli

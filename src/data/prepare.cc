@@ -29,33 +29,6 @@ namespace {
 
 constexpr uint64_t kMinMaxChars = 100;
 
-Status check_options(const PrepareOptions& o) {
-  const auto share = [](double s) { return s >= 0 && s < 1; };
-  if (!share(o.validation_share) || !share(o.test_share) || o.validation_share + o.test_share >= 1) {
-    return fail(ErrorCode::kInvalidArgument,
-                "expected validation_share and test_share of 0 or more, together below 1, got {} and {}",
-                o.validation_share, o.test_share);
-  }
-  if (o.max_chars < std::max(o.min_chars, kMinMaxChars)) {
-    return fail(ErrorCode::kInvalidArgument,
-                "expected max_chars of at least {} and at least min_chars ({}), got {}", kMinMaxChars,
-                o.min_chars, o.max_chars);
-  }
-  if (o.min_quality < 0 || o.min_quality > 1) {
-    return fail(ErrorCode::kInvalidArgument, "expected min_quality from 0 to 1, got {}", o.min_quality);
-  }
-  const std::span<const std::string> rules = quality_rules();
-  for (const std::string& rule : o.skip_rules) {
-    if (std::find(rules.begin(), rules.end(), rule) != rules.end()) continue;
-    std::string known;
-    for (const std::string& name : rules) known += (known.empty() ? "" : ", ") + name;
-    return fail(ErrorCode::kInvalidArgument, "expected skip_rules to name quality rules ({}), got \"{}\"",
-                known, rule);
-  }
-  TRY(normalization_of(o.normalize));
-  return {};
-}
-
 Error cancelled() {
   return fail(ErrorCode::kCancelled, "stopped before the data was prepared; run it again to start over");
 }
@@ -377,9 +350,46 @@ struct Workplace {
 
 }  // namespace
 
+bool is_language_code(std::string_view code) {
+  return code.size() >= 2 && code.size() <= 3 &&
+         std::all_of(code.begin(), code.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+Status check_prepare_options(const PrepareOptions& o) {
+  const auto share = [](double s) { return s >= 0 && s < 1; };
+  if (!share(o.validation_share) || !share(o.test_share) || o.validation_share + o.test_share >= 1) {
+    return fail(ErrorCode::kInvalidArgument,
+                "expected validation_share and test_share of 0 or more, together below 1, got {} and {}",
+                o.validation_share, o.test_share);
+  }
+  if (o.max_chars < std::max(o.min_chars, kMinMaxChars)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "expected max_chars of at least {} and at least min_chars ({}), got {}", kMinMaxChars,
+                o.min_chars, o.max_chars);
+  }
+  for (const std::string& code : o.languages) {
+    if (!is_language_code(code))
+      return fail(ErrorCode::kInvalidArgument, "languages: expected codes as \"en\" or \"zh\", got \"{}\"",
+                  code);
+  }
+  if (o.min_quality < 0 || o.min_quality > 1) {
+    return fail(ErrorCode::kInvalidArgument, "expected min_quality from 0 to 1, got {}", o.min_quality);
+  }
+  const std::span<const std::string> rules = quality_rules();
+  for (const std::string& rule : o.skip_rules) {
+    if (std::find(rules.begin(), rules.end(), rule) != rules.end()) continue;
+    std::string known;
+    for (const std::string& name : rules) known += (known.empty() ? "" : ", ") + name;
+    return fail(ErrorCode::kInvalidArgument, "expected skip_rules to name quality rules ({}), got \"{}\"",
+                known, rule);
+  }
+  TRY(normalization_of(o.normalize));
+  return {};
+}
+
 Result<PrepareReport> prepare(const PrepareOptions& options, const std::vector<Path>& rows_paths,
                               const Path& out_folder) {
-  TRY(check_options(options));
+  TRY(check_prepare_options(options));
   const double started = steady_seconds();
   Workplace place{out_folder, false};
   if (!std::filesystem::exists(out_folder)) place = {partial_path(out_folder), true};

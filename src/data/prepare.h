@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -58,6 +59,10 @@ struct PrepareReport {
   Json to_json() const;
 };
 
+// "en", "yue": two or three small letters.
+bool is_language_code(std::string_view code);
+// What prepare() refuses before it reads anything.
+Status check_prepare_options(const PrepareOptions& options);
 // Reads collected rows from `rows_paths` and writes train.jsonl.zst, validation.jsonl.zst, test.jsonl.zst and
 // report.json into `out_folder` (created; the folder appears whole or not at all when it is new).
 // kInvalidArgument for options out of range, kParse when no row is left in the training split (the message

@@ -51,6 +51,9 @@ Result<TextFiles> TextFiles::open(const std::vector<std::string>& names) {
       continue;
     }
     const std::vector<Path> found = TRY(glob(name));
+    if (found.empty() && std::filesystem::is_directory(name, ignored))
+      return fail(ErrorCode::kNotFound, "expected files, got a folder: name those in it, as 'FOLDER/*.txt'")
+          .at(name);
     if (found.empty()) return fail(ErrorCode::kNotFound, "no such file").at(name);
     state->files.insert(state->files.end(), found.begin(), found.end());
   }

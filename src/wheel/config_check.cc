@@ -4,6 +4,7 @@
 
 #include "base/nearest.h"
 #include "compress/format.h"
+#include "data/prepare.h"
 
 namespace volant {
 namespace {
@@ -36,11 +37,6 @@ std::optional<ConfigConflict> check_model(const ModelSection& model, bool quanti
                     model.hidden_size, model.intermediate_size, kQuantBlock));
   }
   return std::nullopt;
-}
-
-bool is_language_code(const std::string& code) {
-  return code.size() >= 2 && code.size() <= 3 &&
-         std::all_of(code.begin(), code.end(), [](char c) { return c >= 'a' && c <= 'z'; });
 }
 
 }  // namespace

@@ -25,7 +25,10 @@ bool is_text_file(const Path& path) { return path.extension() == ".txt" || path.
 Result<std::vector<JsonObject>> read_rows(const TrainingSource& source, bool canonical) {
   std::vector<JsonObject> rows;
   if (is_text_file(source.path)) {
-    rows.push_back({{"text", TRY(read_file(source.path))}});
+    std::string text = TRY(read_file(source.path));
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos)
+      return fail(ErrorCode::kInvalidArgument, "expected text, the file holds none").at(source.path.string());
+    rows.push_back({{"text", std::move(text)}});
     return rows;
   }
   const auto keep = [&](JsonObject row, const std::string& place) -> Status {
@@ -65,6 +68,8 @@ Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sour
   for (const TrainingSource& source : sources) {
     std::vector<JsonObject>& kept = rows.emplace_back();
     std::vector<JsonObject> all = TRY(read_rows(source, canonical));
+    if (all.empty())
+      return fail(ErrorCode::kInvalidArgument, "expected rows, the file holds none").at(source.path.string());
     for (JsonObject& row : all) {
       ++kinds[kind_of(row)];
       (is_held_out(row, validation_share) ? held_out : kept).push_back(std::move(row));
