@@ -8,7 +8,7 @@ std::span<const ModelFamily* const> model_families() {
   static constexpr std::array kFamilies = {
       &kBertFamily,    &kGemma2Family,  &kGemma3Family,   &kGpt2Family,     &kLlamaFamily,
       &kMistralFamily, &kMixtralFamily, &kQwen2MoeFamily, &kQwen3MoeFamily, &kPhi3Family,
-      &kQwen2Family,   &kQwen3Family,   &kT5Family};
+      &kQwen2Family,   &kQwen3Family,   &kT5Family,       &kNetworkFamily};
   return kFamilies;
 }
 

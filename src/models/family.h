@@ -51,6 +51,8 @@ struct ModelFamily {
   bool has_learned_positions = false;
   // What the configuration leaves open and the tensors of a folder tell; null: nothing.
   void (*look_at_tensors)(ModelConfig& config, const std::function<bool(const std::string&)>& has) = nullptr;
+  // Whether the sizes of attention say something of it. Of others read_json has checked all sizes.
+  bool is_transformer = true;
 };
 
 // Whether `architecture` is a decoder of this family with a head for labels in place of the next token
@@ -62,7 +64,8 @@ std::span<const ModelFamily* const> model_families();
 
 // One for each family, in <family>.cc.
 extern const ModelFamily kBertFamily, kGemma2Family, kGemma3Family, kGpt2Family, kLlamaFamily, kMistralFamily,
-    kMixtralFamily, kPhi3Family, kQwen2Family, kQwen2MoeFamily, kQwen3MoeFamily, kQwen3Family, kT5Family;
+    kMixtralFamily, kNetworkFamily, kPhi3Family, kQwen2Family, kQwen2MoeFamily, kQwen3MoeFamily, kQwen3Family,
+    kT5Family;
 
 // Limits and fields that every family shares, for <family>.cc.
 Status check_range(const char* name, int64_t value, int64_t most);

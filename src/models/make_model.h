@@ -10,6 +10,7 @@
 #include "models/mistral.h"
 #include "models/mixtral.h"
 #include "models/model.h"
+#include "models/network.h"
 #include "models/phi3.h"
 #include "models/qwen2.h"
 #include "models/qwen3.h"
@@ -31,6 +32,7 @@ struct MakeModel {
   Made operator()(const LlamaFields&) const { return std::make_unique<Llama<O>>(config); }
   Made operator()(const MistralFields&) const { return std::make_unique<Mistral<O>>(config); }
   Made operator()(const MixtralFields&) const { return std::make_unique<Mixtral<O>>(config); }
+  Made operator()(const NetworkFields&) const { return std::make_unique<Network<O>>(config); }
   Made operator()(const Phi3Fields&) const { return std::make_unique<Phi3<O>>(config); }
   Made operator()(const Qwen2Fields&) const { return std::make_unique<Qwen2<O>>(config); }
   Made operator()(const Qwen3Fields&) const { return std::make_unique<Qwen3<O>>(config); }

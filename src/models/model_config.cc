@@ -14,6 +14,7 @@ constexpr int64_t kMaxHeadDim = 256, kMaxContext = 1 << 22;
 constexpr size_t kMaxLabels = 1 << 16;
 
 Status check(const ModelConfig& c) {
+  if (!c.family->is_transformer) return {};
   TRY(check_range("vocab_size", c.vocab_size, kMaxVocab));
   TRY(check_range("hidden_size", c.hidden_size, kMaxWidth));
   TRY(check_range("intermediate_size", c.intermediate_size, kMaxWidth));
@@ -111,7 +112,8 @@ void write_labels(const std::vector<std::string>& labels, JsonObject& json) {
 }
 
 ModelOutput output_of(const std::string& architecture) {
-  if (architecture.ends_with("Classification")) return ModelOutput::kLabels;
+  if (architecture.ends_with("Classification") || architecture.ends_with("ForPrediction"))
+    return ModelOutput::kLabels;
   return architecture.ends_with("Model") && !architecture.ends_with("LMHeadModel") ? ModelOutput::kHidden
                                                                                    : ModelOutput::kNextToken;
 }
@@ -222,6 +224,7 @@ Json ModelConfig::to_json() const {
 }
 
 RowsRead ModelConfig::rows_read() const {
+  if (std::holds_alternative<NetworkFields>(own)) return RowsRead::kFirst;
   if (!architecture.ends_with("ForSequenceClassification")) return RowsRead::kAny;
   return has_label_head(*family, architecture) ? RowsRead::kLast : RowsRead::kFirst;
 }
@@ -237,13 +240,15 @@ int64_t ModelConfig::n_cache_layers() const {
   return t5 != nullptr ? 2 * t5->num_decoder_layers : num_hidden_layers;
 }
 
+int64_t ModelConfig::n_outputs() const {
+  const auto* network = std::get_if<NetworkFields>(&own);
+  return network != nullptr ? network->n_outputs(labels.size()) : static_cast<int64_t>(labels.size());
+}
+
 int64_t ModelConfig::n_parameters() const {
   int64_t sum = 0;
-  for (const TensorSpec& spec : tensor_specs(*this)) {
-    int64_t n = 1;
-    for (const int64_t size : spec.shape) n *= size;
-    sum += n;
-  }
+  for (const TensorSpec& spec : tensor_specs(*this))
+    if (spec.role != TensorRole::kStatistic) sum += spec.count();
   return sum;
 }
 
@@ -254,8 +259,7 @@ double ModelConfig::row_flops(bool read_out) const {
                               output == ModelOutput::kNextToken && spec.shape[0] == vocab_size;
     const bool counts =
         spec.role == TensorRole::kMatrix || (read_out && (spec.role == TensorRole::kHead || is_tied_head));
-    if (counts)
-      flops += 2.0 * spec.active * static_cast<double>(spec.shape[0]) * static_cast<double>(spec.shape[1]);
+    if (counts) flops += 2.0 * spec.active * static_cast<double>(spec.count());
   }
   return flops;
 }

@@ -15,6 +15,7 @@
 #include "models/llama_fields.h"
 #include "models/mistral_fields.h"
 #include "models/mixtral_fields.h"
+#include "models/network_fields.h"
 #include "models/phi3_fields.h"
 #include "models/qwen2_fields.h"
 #include "models/qwen3_fields.h"
@@ -52,7 +53,8 @@ struct ModelConfig {
   std::vector<int64_t> eos_token_ids;
 
   std::variant<LlamaFields, BertFields, Gemma2Fields, Gemma3Fields, Gpt2Fields, MistralFields, MixtralFields,
-               Phi3Fields, Qwen2Fields, Qwen3Fields, Qwen2MoeFields, Qwen3MoeFields, T5Fields>
+               Phi3Fields, Qwen2Fields, Qwen3Fields, Qwen2MoeFields, Qwen3MoeFields, T5Fields,
+               NetworkFields>
       own;  // of the family
 
   // kUnsupported names an architecture or option that is not done here; it is never ignored.
@@ -62,7 +64,8 @@ struct ModelConfig {
   const RopeConfig* rope() const;
   // config.json of a Hugging Face folder.
   Json to_json() const;
-  // Labels of a whole sequence stand at its first row (BERT) or its last one (decoders).
+  // Labels of a whole sequence stand at its first row (BERT) or its last one (decoders). Networks give the
+  // same for every row of a sequence.
   RowsRead rows_read() const;
   // Whether it writes from a source that an encoder of its own reads (T5), and the id that its text starts
   // with.
@@ -70,6 +73,9 @@ struct ModelConfig {
   int32_t start_token_id() const;
   // Layers of keys and values that a cache holds for one sequence.
   int64_t n_cache_layers() const;
+  // Numbers of kLabels for one input: one for each label, except in networks that give a single one.
+  int64_t n_outputs() const;
+  // Without statistics, as PyTorch counts.
   int64_t n_parameters() const;
   // Floating point operations of a forward pass over one row, without attention to other rows; `read_out`:
   // whether the row goes through the head.

@@ -9,10 +9,11 @@
 namespace volant {
 
 enum class TensorRole {
-  kMatrix,     // [out, in], meets every row of a batch
+  kMatrix,     // [out, in], meets every row of a batch; of a convolution [out, in, k, k]
   kHead,       // [n_vocab or n_label, in], meets the rows that are read out
   kEmbedding,  // [n, D], rows are looked up
   kVector,     // norms and biases
+  kStatistic,  // of the rows trained on (batch norm): passes that train update it, no optimiser does
 };
 
 enum class TensorInit {
@@ -20,6 +21,7 @@ enum class TensorInit {
   kIntoResidual,  // the same over sqrt(2 * layers): what adds to the residual stream
   kOne,
   kZero,
+  kUniform,  // within `bound` of zero: PyTorch's start of layers
 };
 
 struct TensorSpec {
@@ -28,7 +30,9 @@ struct TensorSpec {
   TensorRole role = TensorRole::kMatrix;
   TensorInit init = TensorInit::kNormal;
   bool transposed = false;  // Hugging Face's file holds [in, out] (GPT-2's Conv1D); `shape` is [out, in]
-  double active = 1;        // share of the rows that meet a matrix: below 1 for an expert
+  // How often a row meets a matrix: below 1 for an expert, above 1 for a convolution with many positions.
+  double active = 1;
+  double bound = 0;  // of kUniform
 
   int64_t count() const {
     int64_t n = 1;

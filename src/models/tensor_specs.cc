@@ -31,6 +31,14 @@ struct NamesOnly {
   Act add(const Act&, const Act&) { return {}; }
   Act take_rows(const Act&, std::span<const int32_t>) { return {}; }
   Act take_columns(const Act&, int64_t, int64_t) { return {}; }
+  Act features(const Batch&) { return {}; }
+  Act conv2d(const Act&, const Weight&, const Weight&, const ConvSpec&) { return {}; }
+  Act pool2d(const Act&, const PoolSpec&) { return {}; }
+  Act batch_norm(const Act&, const BatchNorm<Weight>&) { return {}; }
+  Act dropout(const Act&, float) { return {}; }
+  Act recurrent(const Act&, const Weight&, const Weight&, const Batch&, const RecurrentSpec&) { return {}; }
+  Act pool_rows(const Act&, const Batch&, RowPool) { return {}; }
+  Act join_columns(const Act&, const Act&) { return {}; }
 };
 
 }  // namespace

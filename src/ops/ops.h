@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "ops/batch.h"
+#include "ops/picture.h"
+#include "ops/recurrent.h"
 #include "ops/relative_bias.h"
 #include "ops/routing.h"
 
@@ -52,7 +54,9 @@ concept Ops = requires(O& ops, const typename O::Act& x, const typename O::Weigh
                        float number, int64_t column, Gelu kind, std::span<const int32_t> ids,
                        const RopeSpec& rope, const AttentionSpec& attention,
                        const RelativeBias<typename O::Weight>& bias, const RouteSpec& route,
-                       const typename O::Routing& routing, std::span<const typename O::Act> parts) {
+                       const typename O::Routing& routing, std::span<const typename O::Act> parts,
+                       const ConvSpec& conv, const PoolSpec& pool, const BatchNorm<typename O::Weight>& norm,
+                       const RecurrentSpec& recurrent, RowPool row_pool) {
   { ops.embed(w, ids) } -> std::same_as<typename O::Act>;   // rows of w[n_vocab, D] -> [T, D]
   { ops.linear(x, w) } -> std::same_as<typename O::Act>;    // x[T, in] w[out, in]^T -> [T, out]
   { ops.add_bias(x, w) } -> std::same_as<typename O::Act>;  // x[T, D] + w[D] in every row
@@ -83,6 +87,22 @@ concept Ops = requires(O& ops, const typename O::Act& x, const typename O::Weigh
   { ops.take_rows(x, ids) } -> std::same_as<typename O::Act>;  // rows of x
   // columns begin .. begin + count - 1 of x
   { ops.take_columns(x, column, column) } -> std::same_as<typename O::Act>;
+
+  // Of networks. Rows of numbers as batch.features has them -> [T, F]
+  { ops.features(batch) } -> std::same_as<typename O::Act>;
+  // x[T, C*H*W], w[C', C*k*k] (or [C', C, k, k]), b[C'] -> [T, C'*H'*W']
+  { ops.conv2d(x, w, w, conv) } -> std::same_as<typename O::Act>;
+  { ops.pool2d(x, pool) } -> std::same_as<typename O::Act>;
+  // By the statistics of the batch in passes that train (which updates the kept ones), by the kept ones
+  // anywhere else, and where a batch has one number for each channel.
+  { ops.batch_norm(x, norm) } -> std::same_as<typename O::Act>;
+  // In passes that train: each number is 0 with probability `number`, else x / (1 - number). x elsewhere.
+  { ops.dropout(x, number) } -> std::same_as<typename O::Act>;
+  // The gates' part from the input [T, gates * units], w[gates * units, units], b[gates * units] -> h
+  // [T, units], along each sequence of the batch by itself.
+  { ops.recurrent(x, w, w, batch, recurrent) } -> std::same_as<typename O::Act>;
+  { ops.pool_rows(x, batch, row_pool) } -> std::same_as<typename O::Act>;  // [T, D] -> [S, D]
+  { ops.join_columns(x, x) } -> std::same_as<typename O::Act>;             // [T, A] and [T, B] -> [T, A + B]
 };
 
 }  // namespace volant

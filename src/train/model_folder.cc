@@ -55,6 +55,9 @@ void fill_random(const ModelConfig& config, uint64_t seed, TorchModel& model) {
       case TensorInit::kIntoResidual:
         fill_normal(numbers, into_residual, random);
         break;
+      case TensorInit::kUniform:
+        for (float& x : numbers) x = static_cast<float>((2 * random.uniform() - 1) * spec.bound);
+        break;
     }
     model.write(i, numbers);
   }

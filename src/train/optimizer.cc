@@ -32,7 +32,7 @@ void add_slots(const char* name, const TorchModel& model, Moments& moments,
                std::vector<Optimizer::Slot>& slots) {
   for (size_t i = 0; i < moments.size(); ++i) {
     if (moments[i].empty()) continue;
-    slots.push_back({std::string(name) + "." + model.parameters()[i].spec.name, moments[i]});
+    slots.push_back({std::string(name) + "." + model.kept()[i].spec.name, moments[i]});
   }
 }
 

@@ -59,7 +59,7 @@ Result<TrainState> TrainState::from_json(const Json& json) {
 Status save_checkpoint(const Path& file, const TorchModel& model, const std::vector<Optimizer::Slot>& slots,
                        const TrainState& state, const std::string& job_digest) {
   std::map<std::string, SafetensorsEntry> tensors;
-  for (const auto& p : model.parameters()) tensors[p.spec.name] = {"F32", p.spec.shape, bytes_of(p.values)};
+  for (const auto& p : model.kept()) tensors[p.spec.name] = {"F32", p.spec.shape, bytes_of(p.values)};
   for (const Optimizer::Slot& slot : slots)
     tensors[kSlot + slot.name] = {"F32", {static_cast<int64_t>(slot.values.size())}, bytes_of(slot.values)};
   TRY(make_dirs(file.parent_path()));
@@ -79,7 +79,7 @@ Result<TrainState> load_checkpoint(const Path& path, TorchModel& model,
       return fail(ErrorCode::kConflict,
                   "this checkpoint belongs to another job.json; put the old job back, or remove the folder "
                   "'checkpoints' to start anew");
-    for (const auto& p : model.parameters()) TRY(read_numbers(file, p.spec.name, p.spec.shape, p.values));
+    for (const auto& p : model.kept()) TRY(read_numbers(file, p.spec.name, p.spec.shape, p.values));
     for (const Optimizer::Slot& slot : slots)
       TRY(read_numbers(file, kSlot + slot.name, {static_cast<int64_t>(slot.values.size())}, slot.values));
     model.weights_changed();

@@ -22,14 +22,14 @@ Result<std::vector<Path>> files_of(const Path& folder) {
 }  // namespace
 
 MovingAverage::MovingAverage(const TorchModel& model, double decay) : decay_(decay) {
-  for (const auto& p : model.parameters()) average_.emplace_back(p.values.begin(), p.values.end());
+  for (const auto& p : model.kept()) average_.emplace_back(p.values.begin(), p.values.end());
 }
 
 void MovingAverage::update(const TorchModel& model, int64_t step) {
   const double n = static_cast<double>(step);
   const auto keep = static_cast<float>(std::min(decay_, (1 + n) / (10 + n)));
   for (size_t i = 0; i < average_.size(); ++i) {
-    const std::span<const float> values = model.parameters()[i].values;
+    const std::span<const float> values = model.kept()[i].values;
     std::vector<float>& average = average_[i];
     for (size_t j = 0; j < average.size(); ++j) average[j] = keep * average[j] + (1 - keep) * values[j];
   }
@@ -37,7 +37,7 @@ void MovingAverage::update(const TorchModel& model, int64_t step) {
 
 void MovingAverage::swap(TorchModel& model) {
   for (size_t i = 0; i < average_.size(); ++i)
-    std::swap_ranges(average_[i].begin(), average_[i].end(), model.parameters()[i].values.begin());
+    std::swap_ranges(average_[i].begin(), average_[i].end(), model.kept()[i].values.begin());
   model.weights_changed();
 }
 
@@ -50,8 +50,7 @@ std::vector<Optimizer::Slot> MovingAverage::slots(const TorchModel& model) {
 Status keep_recent(const Path& folder, int64_t n, const TorchModel& model, int64_t step) {
   TRY(make_dirs(folder));
   std::map<std::string, SafetensorsEntry> tensors;
-  for (const auto& p : model.parameters())
-    tensors[p.spec.name] = {"F32", p.spec.shape, std::as_bytes(p.values)};
+  for (const auto& p : model.kept()) tensors[p.spec.name] = {"F32", p.spec.shape, std::as_bytes(p.values)};
   TRY(write_safetensors(folder / fmt::format("step-{:012}.safetensors", step), tensors));
   const std::vector<Path> files = TRY(files_of(folder));
   for (size_t i = 0; std::cmp_less(i + static_cast<size_t>(n), files.size()); ++i)
@@ -63,11 +62,11 @@ Result<int64_t> average_recent(const Path& folder, TorchModel& model) {
   const std::vector<Path> files = TRY(files_of(folder));
   if (files.empty()) return 0;
   std::vector<std::vector<double>> sums;
-  for (const auto& p : model.parameters()) sums.emplace_back(p.values.size());
+  for (const auto& p : model.kept()) sums.emplace_back(p.values.size());
   for (const Path& path : files) {
     const SafetensorsFile file = TRY(SafetensorsFile::open(path));
     for (size_t i = 0; i < sums.size(); ++i) {
-      const auto& spec = model.parameters()[i].spec;
+      const auto& spec = model.kept()[i].spec;
       const auto found = file.tensors().find(spec.name);
       if (found == file.tensors().end() || found->second.dtype != "F32" || found->second.shape != spec.shape)
         return fail(ErrorCode::kParse, "expected a tensor '{}' as in this model", spec.name)
@@ -80,7 +79,7 @@ Result<int64_t> average_recent(const Path& folder, TorchModel& model) {
   const double share = 1 / static_cast<double>(files.size());
   for (size_t i = 0; i < sums.size(); ++i)
     for (size_t j = 0; j < sums[i].size(); ++j)
-      model.parameters()[i].values[j] = static_cast<float>(sums[i][j] * share);
+      model.kept()[i].values[j] = static_cast<float>(sums[i][j] * share);
   model.weights_changed();
   return static_cast<int64_t>(files.size());
 }

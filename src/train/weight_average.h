@@ -1,4 +1,4 @@
-// Averages of the weights over time, which often generalise better than the last ones: an exponential moving
+// Averages of the weights (and of batch norm's statistics) over time, which often generalise better than the last ones: an exponential moving
 // average kept beside them, and the mean of the last checkpoints.
 #pragma once
 #include "train/optimizer.h"

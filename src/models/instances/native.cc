@@ -64,6 +64,9 @@ Status NativeModel::State::fill(const TensorSource& source) {
       TensorView view = TRY(source(spec));
       if (view.shape != spec.shape)
         return fail(ErrorCode::kInvalidArgument, "expected {} numbers in another shape", view.count());
+      if (view.shape.size() > 2) {  // of a convolution: a row for each output
+        view.shape = {spec.shape[0], spec.count() / spec.shape[0]};
+      }
       std::vector<std::byte> converted;
       if (dtype && view.shape.size() == 2) view = TRY(convert(view, *dtype, converted));
       weight = TRY(NativeWeight::load(view, threads));

@@ -57,7 +57,7 @@ struct TorchModel::State {
   std::optional<AdapterSpec> adapter;
   std::vector<TensorSpec> tensors;
   std::vector<TorchOps::Weight> weights;  // of the tensors
-  std::vector<Parameter> parameters;
+  std::vector<Parameter> parameters, kept;
 
   void add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
                   TorchOps::Weight& weight);
@@ -103,7 +103,10 @@ Result<std::set<std::string>> adapted_names(const ModelConfig& config, const Tor
 }
 
 bool is_trained(const TensorSpec& spec, const TorchOptions& options) {
-  return !options.adapter && (!options.trains || options.trains(spec));
+  return spec.role != TensorRole::kStatistic && !options.adapter && (!options.trains || options.trains(spec));
+}
+bool follows_batches(const TensorSpec& spec, const TorchOptions& options) {
+  return spec.role == TensorRole::kStatistic && !options.adapter && (!options.trains || options.trains(spec));
 }
 
 std::span<float> numbers_of(TorchParameter& w) { return {w.values(), static_cast<size_t>(w.count())}; }
@@ -134,11 +137,12 @@ void TorchModel::State::add_adapter(const TensorSpec& spec, TorchParameter& weig
 
 void TorchModel::State::add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
                                    TorchOps::Weight& weight) {
-  const bool trained = !adapter && (!options.trains || options.trains(spec));
+  const bool trained = is_trained(spec, options);
   weight =
       make_parameter(spec.shape, trained, trained ? DType::kF32 : kept_dtype(spec, options.frozen_dtype));
   tensors.push_back(spec);
   weights.push_back(weight);
+  weight->follows = follows_batches(spec, options);
   if (trained) add_parameter(spec, *weight);
   if (adapted) add_adapter(spec, *weight);
 }
@@ -176,12 +180,17 @@ Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOpti
     state->model->visit([&](const TensorSpec& spec, TorchOps::Weight& weight) {
       state->add_weight(spec, options, adapted.contains(spec.name), weight);
     });
+    state->kept = state->parameters;
+    for (size_t i = 0; i < state->tensors.size(); ++i)
+      if (TorchParameter& w = *state->weights[i]; w.follows)
+        state->kept.push_back({state->tensors[i], numbers_of(w), {}});
     return TorchModel(std::move(state));
   });
 }
 
 const ModelConfig& TorchModel::config() const { return state_->config; }
 std::span<const TorchModel::Parameter> TorchModel::parameters() const { return state_->parameters; }
+std::span<const TorchModel::Parameter> TorchModel::kept() const { return state_->kept; }
 std::span<const TensorSpec> TorchModel::tensors() const { return state_->tensors; }
 
 void TorchModel::write(size_t i, std::span<const float> numbers) { state_->weights[i]->write(numbers); }
@@ -357,6 +366,28 @@ Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const Ou
     for (float& g : gradient) g *= scale;
     torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
     return value;
+  });
+}
+
+Result<std::vector<float>> TorchModel::feature_gradient(const Batch& batch, const OutputLoss& loss) {
+  TRY(state_->check(batch));
+  if (batch.features.empty())
+    return fail(ErrorCode::kInvalidArgument, "{} reads token ids: there is no gradient by numbers",
+                config().architecture);
+  return guarded([&] {
+    // The pass adds to the weights' gradients too, which are to stay as they are.
+    std::vector<std::vector<float>> before;
+    for (const Parameter& p : state_->parameters) before.emplace_back(p.gradient.begin(), p.gradient.end());
+    TorchOps ops(state_->bf16, /*record=*/true);
+    ops.learn_features();
+    const TorchOps::Act output = state_->model->output(ops, batch);
+    const std::vector<float> numbers = TorchOps::numbers(output);
+    std::vector<float> gradient(numbers.size());
+    loss(numbers, gradient);
+    torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
+    for (size_t i = 0; i < before.size(); ++i)
+      std::copy(before[i].begin(), before[i].end(), state_->parameters[i].gradient.begin());
+    return ops.feature_gradient();
   });
 }
 

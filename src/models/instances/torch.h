@@ -71,6 +71,10 @@ class TorchModel {
   const ModelConfig& config() const;
   // What is trained: tensors of the model, or the factors of adapters by PEFT's names.
   std::span<const Parameter> parameters() const;
+  // What a checkpoint of training keeps: the parameters in that order, then the statistics (batch norm's
+  // means and variances), which passes that train update by themselves and which have no gradients. Those of
+  // frozen layers stay as they are and are not among them.
+  std::span<const Parameter> kept() const;
   // Every tensor of the model, trained or not, without adapters.
   std::span<const TensorSpec> tensors() const;
   // Writes tensor number `i` of those.
@@ -121,6 +125,9 @@ class TorchModel {
   // it.
   Result<std::vector<float>> output(const Batch& batch) const;
   Result<double> output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale);
+  // The gradient of a loss on the outputs by batch.features, [T, F], without dropout and with batch norm's
+  // statistics; gradients of weights stay as they are. kInvalidArgument when the model reads tokens.
+  Result<std::vector<float>> feature_gradient(const Batch& batch, const OutputLoss& loss);
 
  private:
   struct State;

@@ -10,22 +10,10 @@
 namespace volant {
 namespace {
 
-// The least work worth a piece of its own for another thread: waking and waiting cost about a microsecond.
-constexpr int64_t kGrainProducts = 64 * 1024;  // multiply-adds
-constexpr int64_t kGrainNumbers = 8 * 1024;    // of cheap operations on activations
-constexpr int64_t kPanelStep = 2;              // panels that a tile of many rows takes at once
-constexpr int64_t kAttentionRows = 16;         // rows of a sequence in one task
-
-int64_t grain_for(int64_t least, int64_t per_item) {
-  return std::max<int64_t>(1, least / std::max<int64_t>(1, per_item));
-}
+constexpr int64_t kPanelStep = 2;       // panels that a tile of many rows takes at once
+constexpr int64_t kAttentionRows = 16;  // rows of a sequence in one task
 
 }  // namespace
-
-template <class F>
-void NativeOps::for_rows(const Act& x, int64_t cost, const F& f) {
-  threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, cost * x.columns()), f);
-}
 
 NativeOps::Act NativeOps::embed(const Weight& w, std::span<const int32_t> ids) {
   Act out = make(static_cast<int64_t>(ids.size()), w.n_in());

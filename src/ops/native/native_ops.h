@@ -2,6 +2,7 @@
 // weights stay in the number type of the file. Row for row the result does not depend on what else is in the
 // batch. One forward pass at a time.
 #pragma once
+#include <algorithm>
 #include <functional>
 #include <span>
 #include <vector>
@@ -66,6 +67,15 @@ class NativeOps {
   Act add(const Act& a, const Act& b);
   Act take_rows(const Act& x, std::span<const int32_t> rows);
   Act take_columns(const Act& x, int64_t begin, int64_t count);
+  Act features(const Batch& batch);
+  Act conv2d(const Act& x, const Weight& w, const Weight& b, const ConvSpec& spec);
+  Act pool2d(const Act& x, const PoolSpec& spec);
+  Act batch_norm(const Act& x, const BatchNorm<Weight>& norm);
+  Act dropout(const Act& x, float p);
+  Act recurrent(const Act& gates, const Weight& w, const Weight& b, const Batch& batch,
+                const RecurrentSpec& spec);
+  Act pool_rows(const Act& x, const Batch& batch, RowPool how);
+  Act join_columns(const Act& x, const Act& y);
 
   // Sees the weight and the rows of each product that follows, before it: for calibration. Empty: nobody.
   using InputObserver = std::function<void(const NativeWeight& w, const NativeAct& x)>;
@@ -78,6 +88,13 @@ class NativeOps {
   size_t activation_bytes() const { return pool_.bytes(); }
 
  private:
+  // The least work worth a piece of its own for another thread: waking and waiting cost about a microsecond.
+  static constexpr int64_t kGrainProducts = 64 * 1024;  // multiply-adds
+  static constexpr int64_t kGrainNumbers = 8 * 1024;    // of cheap operations on activations
+  static int64_t grain_for(int64_t least, int64_t per_item) {
+    return std::max<int64_t>(1, least / std::max<int64_t>(1, per_item));
+  }
+
   // The rows of an activation as a weight's kernel wants them; kept for the next weight that wants the same.
   struct Prepared {
     uint64_t id = 0;
@@ -112,7 +129,9 @@ class NativeOps {
   void prepare(const Act& x, const Weight& w, MatmulArgs& args);
   // f(begin, end) for runs of rows of x; `cost` numbers' worth of work for each number.
   template <class F>
-  void for_rows(const Act& x, int64_t cost, const F& f);
+  void for_rows(const Act& x, int64_t cost, const F& f) {
+    threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, cost * x.columns()), f);
+  }
   const RopeTable& rope_table(const RopeSpec& spec, int64_t n_pos);
   // Writes the batch's keys and values to the cache, or to a buffer of its own, and lists the work.
   BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch,

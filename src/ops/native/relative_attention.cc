@@ -119,7 +119,11 @@ NativeOps::Act NativeOps::cross_attention(const Act& q, const Act& k, const Act&
 
 NativeOps::Act NativeOps::relu(const Act& x) {
   Act out = make(x.rows(), x.columns());
-  for (int64_t i = 0; i < x.rows() * x.columns(); ++i) out.row(0)[i] = std::max(0.0F, x.row(0)[i]);
+  for_rows(x, 1, [&](int64_t begin, int64_t end) {
+    const float* from = x.row(begin);
+    float* to = out.row(begin);
+    for (int64_t i = 0; i < (end - begin) * x.columns(); ++i) to[i] = from[i] > 0 ? from[i] : 0.0F;
+  });
   return out;
 }
 

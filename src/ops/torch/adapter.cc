@@ -1,12 +1,12 @@
 #include "ops/torch/adapter.h"
 
-#include <ATen/ops/empty.h>
-
 #include <bit>
 #include <cmath>
 #include <utility>
 
 #include "ops/torch/autograd.h"
+#include "ops/torch/dropout.h"
+#include "ops/torch/rows.h"
 
 namespace volant {
 namespace torch_ops {
@@ -14,19 +14,6 @@ namespace {
 
 using at::Tensor;
 using Weight = std::shared_ptr<TorchParameter>;
-
-bool is_bf16(const Tensor& x) { return x.scalar_type() == at::kBFloat16; }
-In in(const Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
-Out out(Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
-Tensor empty(int64_t rows, int64_t columns, bool bf16) {
-  return at::empty({rows, columns}, bf16 ? at::kBFloat16 : at::kFloat);
-}
-Tensor converted(const Tensor& x, bool bf16) {
-  if (is_bf16(x) == bf16) return x;
-  Tensor y = empty(x.size(0), x.size(1), bf16);
-  kernels().convert(in(x), x.numel(), out(y));
-  return y;
-}
 
 // Inline twins of tensor/dtype.h for the loops below; what they round is always finite.
 float number(float x) { return x; }
@@ -45,30 +32,6 @@ void typed(const Tensor& x, F&& f) {
   } else {
     f(static_cast<float*>(x.data_ptr()));
   }
-}
-
-// SplitMix64 (Steele et al. 2014) of a counter: any number of the stream without those before it.
-uint64_t random_bits(uint64_t seed, uint64_t index) {
-  uint64_t z = seed + (index + 1) * 0x9E3779B97F4A7C15ULL;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
-}
-
-// to = x * mask / (1 - p); the mask follows from the seed and the place alone, so that the backward pass
-// makes it again. `to` may be x.
-void drop(const Tensor& x, float p, uint64_t seed, Tensor& to) {
-  const auto limit = static_cast<uint64_t>(static_cast<double>(p) * 0x1p32);
-  const float keep = 1 / (1 - p);
-  const int64_t n = x.numel();
-  typed(x, [&](auto* from) {
-    auto* y = static_cast<decltype(from)>(to.data_ptr());
-#pragma omp parallel for
-    for (int64_t i = 0; i < n; ++i) {
-      const bool stays = (random_bits(seed, static_cast<uint64_t>(i)) >> 32) >= limit;
-      set(y[i], stays ? number(from[i]) * keep : 0.0F);
-    }
-  });
 }
 
 void multiply(Tensor& x, float by) {

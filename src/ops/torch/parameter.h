@@ -18,6 +18,7 @@ struct TorchParameter {
   at::Tensor master;                              // f32, contiguous; undefined when kept in fewer bits
   at::Tensor grad;                                // the same shape; undefined when frozen
   DType dtype = DType::kF32;                      // of what is kept
+  bool follows = false;                           // a statistic that passes that train update
   std::vector<std::byte> blocks;                  // rows of that type, unless f32
   std::optional<torch_ops::PackedWeight> packed;  // two dimensions
   std::unique_ptr<TorchAdapter> adapter;          // of a frozen matrix

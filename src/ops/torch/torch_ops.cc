@@ -1,6 +1,5 @@
 #include "ops/torch/torch_ops.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
@@ -13,37 +12,31 @@
 #include "ops/torch/adapter.h"
 #include "ops/torch/autograd.h"
 #include "ops/torch/kernels.h"
+#include "ops/torch/rows.h"
 
 namespace volant {
 namespace {
 
 using at::Tensor;
+using torch_ops::converted;
+using torch_ops::empty;
 using torch_ops::In;
+using torch_ops::in;
+using torch_ops::is_bf16;
 using torch_ops::kernels;
+using torch_ops::learns;
 using torch_ops::Out;
+using torch_ops::out;
+using torch_ops::type_of;
 using torch_ops::with_backward;
 using Gradients = std::vector<Tensor>;
 
 inline constexpr int64_t kLossChunk = 256;  // rows of logits at a time: 8 MB for 8,192 words, stays in cache
 
-at::ScalarType type_of(bool bf16) { return bf16 ? at::kBFloat16 : at::kFloat; }
-bool is_bf16(const Tensor& x) { return x.scalar_type() == at::kBFloat16; }
-In in(const Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
-Out out(Tensor& x) { return {x.data_ptr(), is_bf16(x)}; }
-Tensor empty(int64_t rows, int64_t columns, bool bf16) { return at::empty({rows, columns}, type_of(bf16)); }
-
 // `x` from row `first` on.
 In rows_from(const Tensor& x, int64_t first) {
   const int64_t number_bytes = is_bf16(x) ? 2 : 4;
   return {static_cast<const char*>(x.data_ptr()) + first * x.size(1) * number_bytes, is_bf16(x)};
-}
-
-// The same numbers as f32 or bf16, outside the graph.
-Tensor converted(const Tensor& x, bool bf16) {
-  if (is_bf16(x) == bf16) return x;
-  Tensor y = at::empty(x.sizes(), type_of(bf16));
-  kernels().convert(in(x), x.numel(), out(y));
-  return y;
 }
 
 // cos and sin of every position up to the largest in the batch: [positions, what is turned], cos first.
@@ -74,11 +67,6 @@ torch_ops::HeadRows head_rows(const LmHead<TorchOps::Weight>& head, const Tensor
           .rows = rows,
           .n_vocab = logits.size(1),
           .grad = grad};
-}
-
-// Whether the backward pass has anything to do below these.
-bool learns(std::initializer_list<Tensor> inputs) {
-  return std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });
 }
 
 std::vector<int32_t> copy_of(std::span<const int32_t> ids) { return {ids.begin(), ids.end()}; }
@@ -146,8 +134,7 @@ TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
 }
 
 TorchOps::Act TorchOps::linear(const Act& x, const Weight& w) {
-  const uint64_t seed = seed_ == 0 ? 0 : seed_ + ++n_random_ * 0x9E3779B97F4A7C15ULL;
-  return {torch_ops::linear(x.x, w, {.bf16 = bf16_, .record = record_, .dropout_seed = seed})};
+  return {torch_ops::linear(x.x, w, {.bf16 = bf16_, .record = record_, .dropout_seed = draw()})};
 }
 
 TorchOps::Act TorchOps::add_bias(const Act& x, const Weight& b) {

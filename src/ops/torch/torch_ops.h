@@ -40,8 +40,13 @@ class TorchOps {
 
   // A trained weight of zeros.
   static Weight make_weight(const std::vector<int64_t>& shape);
-  // What is random in the passes that follow (dropout) comes from `seed`; 0: nothing is.
+  // The passes that follow train: what is random in them (dropout) comes from `seed`, and batch norm goes by
+  // the batch. 0: they do not.
   void set_seed(uint64_t seed) { seed_ = seed; }
+  // Keeps what features() gave for the gradient of a batch's numbers.
+  void learn_features() { learns_features_ = true; }
+  // That gradient after the backward pass; empty when nothing read the features.
+  std::vector<float> feature_gradient() const;
   // Activations from f32 numbers, that gradients can be asked of: for tests.
   static Act make_act(std::span<const float> values, int64_t rows, bool needs_grad);
 
@@ -73,6 +78,15 @@ class TorchOps {
   Act add(const Act& x, const Act& y);
   Act take_rows(const Act& x, std::span<const int32_t> ids);
   Act take_columns(const Act& x, int64_t begin, int64_t count);
+  Act features(const Batch& batch);
+  Act conv2d(const Act& x, const Weight& w, const Weight& b, const ConvSpec& spec);
+  Act pool2d(const Act& x, const PoolSpec& spec);
+  Act batch_norm(const Act& x, const BatchNorm<Weight>& norm);
+  Act dropout(const Act& x, float p);
+  Act recurrent(const Act& gates, const Weight& w, const Weight& b, const Batch& batch,
+                const RecurrentSpec& spec);
+  Act pool_rows(const Act& x, const Batch& batch, RowPool how);
+  Act join_columns(const Act& x, const Act& y);
 
   struct Loss {
     double sum = 0;   // over rows: weight * -log softmax(logits of the head)[target]
@@ -105,8 +119,13 @@ class TorchOps {
   // Calls `f` chunk by chunk, never with all logits at once. What it gives is undefined when not recording.
   at::Tensor through_head(const Act& x, const LmHead<Weight>& head, const OnLogits& f);
   void add_noise(at::Tensor& embedded) const;
+  bool trains() const { return record_ && seed_ != 0; }
+  // The seed of the next operation that draws; 0 in passes that do not train.
+  uint64_t draw() { return seed_ == 0 ? 0 : seed_ + ++n_random_ * 0x9E3779B97F4A7C15ULL; }
 
   bool bf16_, record_;
+  bool learns_features_ = false;
+  at::Tensor features_;
   Regularisers regularisers_;
   const int32_t* noisy_tokens_ = nullptr;  // the ids whose embeddings get noise
   std::span<const int32_t> noisy_begin_;
