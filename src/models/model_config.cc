@@ -47,6 +47,8 @@ Status read_architecture(const Json& json, ModelConfig& config) {
     if (!list->is_array() || list->as_array().size() != 1 || !list->as_array()[0].is_string())
       return fail(ErrorCode::kParse, "'architectures' must be a list of one name");
     config.architecture = std::string(list->as_array()[0].as_string());
+  } else if (!model_type.empty()) {
+    config.architecture.clear();
   }
   for (const ModelFamily* family : model_families()) {
     const auto& names = family->architectures;
