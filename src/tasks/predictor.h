@@ -44,6 +44,7 @@ class Predictor {
  private:
   Predictor(std::unique_ptr<NativeModel> model, std::unique_ptr<InputEncoder> encoder)
       : model_(std::move(model)), encoder_(std::move(encoder)) {}
+  Status check(const EncodedInput& input) const;
   std::unique_ptr<NativeModel> model_;
   std::unique_ptr<InputEncoder> encoder_;
   PredictorOptions options_;

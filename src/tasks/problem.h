@@ -23,4 +23,14 @@ int64_t n_outputs(const ModelConfig& config);
 // Softmax, or [1 - p, p] of a sigmoid. Of classes and two classes.
 std::vector<double> probabilities_of(Problem problem, std::span<const float> outputs);
 
+// The output of a regression in the unit of the training data.
+double number_of(const ModelConfig& config, float output);
+
+// Mean and deviation of the targets to learn from, for config.json's target_mean and target_deviation. The
+// deviation of a constant is 1.
+struct TargetScale {
+  double mean = 0, deviation = 1;
+};
+TargetScale target_scale(std::span<const double> targets);
+
 }  // namespace volant

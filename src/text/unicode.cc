@@ -187,23 +187,43 @@ uint64_t count_code_points(std::string_view utf8) {
   return n;
 }
 
-std::vector<std::string> split_words(std::string_view utf8) {
-  std::vector<std::string> words;
+namespace {
+// Calls piece(text, is_word) for what stands between ICU's word breaks.
+template <class Piece>
+void each_word_break(std::string_view utf8, const Piece& piece) {
   if (utf8.size() > kMaxIcuBytes) utf8 = utf8.substr(0, kMaxIcuBytes);
   UErrorCode status = U_ZERO_ERROR;
   thread_local std::unique_ptr<icu::BreakIterator> breaks(
       icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
-  if (U_FAILURE(status) || breaks == nullptr) return words;
+  if (U_FAILURE(status) || breaks == nullptr) return;
   std::unique_ptr<UText, TextCloser> text(
       utext_openUTF8(nullptr, utf8.data(), static_cast<int64_t>(utf8.size()), &status));
   breaks->setText(text.get(), status);
-  if (U_FAILURE(status)) return words;
+  if (U_FAILURE(status)) return;
   int32_t begin = breaks->first();
-  for (int32_t end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next()) {
-    if (breaks->getRuleStatus() == UBRK_WORD_NONE) continue;
-    words.emplace_back(utf8.substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
-  }
+  for (int32_t end = breaks->next(); end != icu::BreakIterator::DONE; begin = end, end = breaks->next())
+    piece(utf8.substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+          breaks->getRuleStatus() != UBRK_WORD_NONE);
+}
+}  // namespace
+
+std::vector<std::string> split_words(std::string_view utf8) {
+  std::vector<std::string> words;
+  each_word_break(utf8, [&](std::string_view piece, bool is_word) {
+    if (is_word) words.emplace_back(piece);
+  });
   return words;
+}
+
+std::string separate_words(std::string_view utf8) {
+  std::string out;
+  each_word_break(utf8, [&](std::string_view piece, bool) {
+    size_t at = 0;
+    if (is_white_space(next_code_point(piece, at))) return;
+    if (!out.empty()) out += ' ';
+    out += piece;
+  });
+  return out;
 }
 
 std::vector<size_t> grapheme_ends(std::string_view utf8) {

@@ -18,6 +18,9 @@ std::string from_code_points(std::u32string_view code_points);
 uint64_t count_code_points(std::string_view utf8);
 // Words as ICU's word break finds them (Chinese by dictionary); no blanks or punctuation.
 std::vector<std::string> split_words(std::string_view utf8);
+// The text with one blank between neighbouring words and marks of punctuation, as ICU finds them; nothing
+// else is left of its white space.
+std::string separate_words(std::string_view utf8);
 bool is_han(char32_t code_point);
 bool is_letter(char32_t code_point);
 bool is_number(char32_t code_point);           // general category N

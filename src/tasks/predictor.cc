@@ -1,0 +1,171 @@
+#include "tasks/predictor.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/check_batch.h"
+
+namespace volant {
+namespace {
+
+constexpr const char* kPredictorFile = "predictor.json";
+
+Result<double> load_threshold(const Path& folder) {
+  const Path path = folder / kPredictorFile;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return 0.5;
+  const auto read = [&]() -> Result<double> {
+    const Json json = TRY(parse_json(TRY(read_file(path))));
+    if (json.is_object())
+      for (const auto& entry : json.get_object())
+        if (entry.key() != "threshold")
+          return fail(ErrorCode::kParse, "unknown key '{}', expected 'threshold'",
+                      std::string_view(entry.key()));
+    const double threshold = TRY(json_number(json, "threshold"));
+    if (!(threshold >= 0 && threshold <= 1))
+      return fail(ErrorCode::kParse, "expected 'threshold' from 0 to 1, got {}", threshold);
+    return threshold;
+  };
+  Result<double> threshold = read();
+  if (!threshold) return std::move(threshold).error().at(path.string());
+  return threshold;
+}
+
+Error of_input(size_t i, Error error) { return std::move(error).at(fmt::format("input {}", i)); }
+
+// Inputs flat, as a pass wants them.
+struct Flat {
+  std::vector<int32_t> tokens = {}, types = {}, pos = {}, begins = {0}, rows = {};
+  std::vector<float> features = {};
+  int64_t n_columns = 0;
+
+  void add(const EncodedInput& input, RowsRead read, bool typed) {
+    const auto begin = static_cast<int32_t>(pos.size());
+    const auto n = static_cast<int32_t>(input.features.empty() ? std::ssize(input.tokens) : 1);
+    features.insert(features.end(), input.features.begin(), input.features.end());
+    n_columns = std::ssize(input.features);
+    tokens.insert(tokens.end(), input.tokens.begin(), input.tokens.end());
+    if (typed) {
+      types.insert(types.end(), input.types.begin(), input.types.end());
+      types.resize(tokens.size());
+    }
+    for (int32_t i = 0; i < n; ++i) pos.push_back(i);
+    begins.push_back(begin + n);
+    rows.push_back(read == RowsRead::kFirst ? begin : begin + n - 1);
+  }
+  Batch view() const {
+    return {.tokens = tokens,
+            .pos = pos,
+            .seq_begin = begins,
+            .kv_slot = {},
+            .out_rows = rows,
+            .token_types = types,
+            .features = features,
+            .feature_columns = n_columns};
+  }
+};
+
+int64_t n_rows(const EncodedInput& input) { return input.features.empty() ? std::ssize(input.tokens) : 1; }
+
+}  // namespace
+
+Result<std::unique_ptr<Predictor>> Predictor::load(const Path& folder, const PredictorOptions& options) {
+  if (options.batch_rows < 1)
+    return fail(ErrorCode::kInvalidArgument, "expected batches of at least 1 row, got {}",
+                options.batch_rows);
+  const Checkpoint checkpoint = TRY(Checkpoint::open(folder));
+  const ModelConfig& config = checkpoint.config();
+  if (config.output != ModelOutput::kLabels)
+    return fail(ErrorCode::kUnsupported,
+                "{} predicts no labels or numbers: expected a classifier or a network", config.architecture)
+        .at(folder.string());
+  std::unique_ptr<InputEncoder> encoder = TRY(load_encoder(folder));
+  std::unique_ptr<NativeModel> model =
+      TRY(NativeModel::load(checkpoint, {.n_threads = options.n_threads, .n_slot = 0, .n_ctx = 0}));
+  std::unique_ptr<Predictor> predictor(new Predictor(std::move(model), std::move(encoder)));
+  predictor->options_ = options;
+  predictor->threshold_ = TRY(load_threshold(folder));
+  return predictor;
+}
+
+Problem Predictor::problem() const { return problem_of(config()); }
+const std::vector<std::string>& Predictor::labels() const { return config().labels; }
+const ModelConfig& Predictor::config() const { return model_->config(); }
+
+Result<std::vector<Prediction>> Predictor::predict(std::span<const Json> inputs) {
+  std::vector<EncodedInput> encoded;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Result<EncodedInput> one = encoder_->encode(inputs[i]);
+    if (!one) return of_input(i, std::move(one).error());
+    encoded.push_back(std::move(*one));
+  }
+  return predict_encoded(encoded);
+}
+
+Result<std::vector<Prediction>> Predictor::predict_encoded(std::span<const EncodedInput> inputs) {
+  const std::vector<float> numbers = TRY(outputs(inputs));
+  const auto width = static_cast<size_t>(n_outputs(config()));
+  std::vector<Prediction> out(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::span<const float> own = std::span(numbers).subspan(i * width, width);
+    for (const float x : own)
+      if (!std::isfinite(x))
+        return of_input(i, fail(ErrorCode::kInternal, "the model gives no finite numbers"));
+    out[i].probabilities = probabilities_of(problem(), own);
+    const std::vector<double>& p = out[i].probabilities;
+    if (problem() == Problem::kNumber)
+      out[i].value = number_of(config(), own[0]);
+    else if (p.size() == 2)
+      out[i].best = p[1] >= threshold_ ? 1 : 0;
+    else
+      out[i].best = static_cast<int32_t>(std::max_element(p.begin(), p.end()) - p.begin());
+  }
+  return out;
+}
+
+Status Predictor::check(const EncodedInput& input) const {
+  const bool is_tokens = config().vocab_size > 0;
+  if (!is_tokens) {
+    const int64_t wanted = encoder_->n_features();
+    if (std::ssize(input.features) != wanted || !input.tokens.empty())
+      return fail(ErrorCode::kInvalidArgument, "expected {} features, got {}", wanted, input.features.size());
+    return {};
+  }
+  if (input.tokens.empty() || !input.features.empty())
+    return fail(ErrorCode::kInvalidArgument, "expected tokens, got {} and {} features", input.tokens.size(),
+                input.features.size());
+  if (std::ssize(input.tokens) > config().max_position_embeddings)
+    return fail(ErrorCode::kInvalidArgument, "expected at most {} tokens, got {}",
+                config().max_position_embeddings, input.tokens.size());
+  if (!input.types.empty() && input.types.size() != input.tokens.size())
+    return fail(ErrorCode::kInvalidArgument, "expected {} token types, got {}", input.tokens.size(),
+                input.types.size());
+  return {};
+}
+
+Result<std::vector<float>> Predictor::outputs(std::span<const EncodedInput> inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (Status status = check(inputs[i]); !status) return of_input(i, std::move(status).error());
+  const std::lock_guard lock(mutex_);
+  std::vector<float> out;
+  for (size_t begin = 0; begin < inputs.size();) {
+    size_t end = begin;
+    for (int64_t rows = 0; end < inputs.size(); ++end) {
+      rows += n_rows(inputs[end]);
+      if (end > begin && rows > options_.batch_rows) break;
+    }
+    const std::span<const EncodedInput> some = inputs.subspan(begin, end - begin);
+    const bool typed =
+        std::any_of(some.begin(), some.end(), [](const EncodedInput& input) { return !input.types.empty(); });
+    Flat flat;
+    for (const EncodedInput& input : some) flat.add(input, config().rows_read(), typed);
+    const Batch batch = flat.view();
+    TRY(check_batch(config(), batch));
+    const std::span<const float> numbers = model_->output(batch);
+    out.insert(out.end(), numbers.begin(), numbers.end());
+    begin = end;
+  }
+  return out;
+}
+
+}  // namespace volant

@@ -1,0 +1,58 @@
+#include "tasks/problem.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace volant {
+
+const char* problem_name(Problem problem) {
+  switch (problem) {
+    case Problem::kClasses:
+      return "single_label_classification";
+    case Problem::kBinary:
+      return "binary_classification";
+    case Problem::kNumber:
+      return "regression";
+  }
+  return "";
+}
+
+Problem problem_of(const ModelConfig&) { return Problem::kClasses; }
+
+int64_t n_outputs(const ModelConfig& config) {
+  return problem_of(config) == Problem::kClasses ? std::ssize(config.labels) : 1;
+}
+
+double number_of(const ModelConfig&, float output) { return static_cast<double>(output); }
+
+TargetScale target_scale(std::span<const double> targets) {
+  TargetScale scale;
+  if (targets.empty()) return scale;
+  const auto n = static_cast<double>(targets.size());
+  for (const double x : targets) scale.mean += x / n;
+  double squares = 0;
+  for (const double x : targets) squares += (x - scale.mean) * (x - scale.mean);
+  const double deviation = std::sqrt(squares / n);
+  if (deviation > 1e-12 * std::abs(scale.mean)) scale.deviation = deviation;
+  return scale;
+}
+
+std::vector<double> probabilities_of(Problem problem, std::span<const float> outputs) {
+  if (problem == Problem::kNumber || outputs.empty()) return {};
+  if (problem == Problem::kBinary) {
+    const auto x = static_cast<double>(outputs[0]);
+    // Of two large numbers of one sign neither is lost: 1 - p is computed as p of -x.
+    const auto sigmoid = [](double z) {
+      return z >= 0 ? 1 / (1 + std::exp(-z)) : std::exp(z) / (1 + std::exp(z));
+    };
+    return {sigmoid(-x), sigmoid(x)};
+  }
+  std::vector<double> out(outputs.begin(), outputs.end());
+  const double most = *std::max_element(out.begin(), out.end());
+  double sum = 0;
+  for (double& x : out) sum += x = std::exp(x - most);
+  for (double& x : out) x /= sum;
+  return out;
+}
+
+}  // namespace volant
