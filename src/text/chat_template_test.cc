@@ -185,6 +185,20 @@ TEST(ChatTemplate, LimitsStopHostileTemplates) {
   EXPECT_TRUE(render(nested).starts_with("ERROR"));
 }
 
+TEST(ChatTemplate, ValuesThatHoldThemselvesOrNestWithoutEndAreRefused) {
+  constexpr const char* kCycle = "ERROR line 1: a namespace within a namespace is not supported";
+  EXPECT_EQ(render("{% set ns = namespace(n=1) %}{% set ns.n = ns %}"), kCycle);
+  EXPECT_EQ(render("{% set ns = namespace() %}{% set ns.n = [{'a': ns}] %}"), kCycle);
+  EXPECT_EQ(render("{% set ns = namespace(n=namespace()) %}"), kCycle);
+  EXPECT_EQ(render("{% set ns = namespace() %}{% set l = [ns] %}{% set ns.n = l %}"), kCycle);
+  EXPECT_EQ(render("{% set ns = namespace(x=1) %}{% set l = [ns, ns.x] %}{{ l[0].x + l[1] }}"), "2");
+  for (const char* grow : {"[ns.x]", "{'a': ns.x}", "(ns.x,)", "[[ns.x]] | batch(1) | list"})
+    EXPECT_EQ(render(std::string("{% set ns = namespace(x=1) %}{% for i in range(90000) %}{% set ns.x = ") +
+                     grow + " %}{% endfor %}"),
+              "ERROR line 1: a value nests too deep")
+        << grow;
+}
+
 TEST(ChatTemplate, MarksWhatTheAssistantSaysForTheMask) {
   const auto chat = ChatTemplate::parse(
       "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"

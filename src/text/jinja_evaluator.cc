@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t kMaxSteps = 1'000'000;  // expressions and statements run
 constexpr int64_t kMaxWork = 1LL << 30;   // bytes and items looked at
 constexpr size_t kMaxOutputBytes = 64U << 20;
-constexpr int kMaxDepth = 400;  // of statements, expressions and macros within each other
+constexpr int kMaxNesting = 200;  // of lists and dictionaries within each other
+constexpr int kMaxDepth = 400;    // of statements, expressions and macros within each other
 
 enum class Flow { kOn, kBreak, kContinue };
 
@@ -195,8 +196,7 @@ class Evaluator {
     if (target.names() == nullptr)
       return fail(ErrorCode::kInvalidArgument, "'{}' is no namespace, so '{}.{}' cannot be set", s.names[0],
                   s.names[0], s.name);
-    put(target.names()->values, Value::of(s.name), value);
-    return {};
+    return set_name(*target.names(), Value::of(s.name), value);
   }
 
   Status run_for(const Statement& s, std::string& out, Flow& outer) {
@@ -289,6 +289,7 @@ class Evaluator {
     const Level level(depth_);
     TRY(charge(1));
     Result<Value> value = eval_inner(e);
+    if (value && value->nesting() > kMaxNesting) value = fail(ErrorCode::kLimit, "a value nests too deep");
     if (!value) return at_line(std::move(value).error(), e.line);
     return value;
   }

@@ -43,9 +43,9 @@ Result<Dict> entries(const char* name, const Arguments& arguments) {
 Result<Value> dict(const Arguments& arguments) { return Value::of(TRY(entries("dict", arguments))); }
 
 Result<Value> make_namespace(const Arguments& arguments) {
-  auto space = std::make_shared<Namespace>();
-  space->values = TRY(entries("namespace", arguments));
-  return Value(Value::Data(std::move(space)));
+  auto names = std::make_shared<Namespace>();
+  for (const auto& [key, value] : TRY(entries("namespace", arguments))) TRY(set_name(*names, key, value));
+  return Value::of(std::move(names));
 }
 
 Result<Value> raise_exception(const Arguments& arguments) {

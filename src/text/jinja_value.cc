@@ -192,6 +192,32 @@ double Value::as_double() const {
   return static_cast<double>(as_int());
 }
 
+void Value::take_in(const Value& part) {
+  nesting_ = std::max(nesting_, part.nesting_ + 1);
+  holds_names_ = holds_names_ || part.holds_names_;
+}
+
+Value Value::of(List list) {
+  Value made(Data(std::make_shared<const List>(std::move(list))));
+  for (const Value& item : *made.list()) made.take_in(item);
+  return made;
+}
+
+Value Value::of(Dict dict) {
+  Value made(Data(std::make_shared<const Dict>(std::move(dict))));
+  for (const auto& [key, value] : *made.dict()) {
+    made.take_in(key);
+    made.take_in(value);
+  }
+  return made;
+}
+
+Value Value::of(std::shared_ptr<Namespace> names) {
+  Value made(Data(std::move(names)));
+  made.holds_names_ = true;
+  return made;
+}
+
 Value Value::from_json(const Json& json) {
   switch (json.kind()) {
     case boost::json::kind::null:
@@ -287,6 +313,13 @@ void put(Dict& dict, Value key, Value value) {
     }
   }
   dict.emplace_back(std::move(key), std::move(value));
+}
+
+Status set_name(Namespace& names, Value key, Value value) {
+  if (value.holds_names())
+    return fail(ErrorCode::kUnsupported, "a namespace within a namespace is not supported");
+  put(names.values, std::move(key), std::move(value));
+  return {};
 }
 
 Result<bool> less(const Value& a, const Value& b) {

@@ -43,14 +43,15 @@ class Value {
   static Value of(int64_t value) { return Value(Data(value)); }
   static Value of(double value) { return Value(Data(value)); }
   static Value of(std::string value) { return Value(Data(std::move(value))); }
-  static Value of(List list) { return Value(Data(std::make_shared<const List>(std::move(list)))); }
+  static Value of(List list);
   // A list that prints with round brackets.
   static Value tuple(List list) {
     Value value = of(std::move(list));
     value.is_tuple_ = true;
     return value;
   }
-  static Value of(Dict dict) { return Value(Data(std::make_shared<const Dict>(std::move(dict)))); }
+  static Value of(Dict dict);
+  static Value of(std::shared_ptr<Namespace> names);
   static Value from_json(const Json& json);
 
   template <class T>
@@ -70,6 +71,11 @@ class Value {
   int64_t as_int() const;
   double as_double() const;
 
+  // How deep lists and dictionaries are within each other: 0 for a value that is neither.
+  int nesting() const { return nesting_; }
+  // A namespace, or a list or dictionary with one in it. In a namespace such a value could hold itself.
+  bool holds_names() const { return holds_names_; }
+
   bool truth() const;
   // As Python's type(x).__name__.
   std::string type_name() const;
@@ -80,8 +86,10 @@ class Value {
   friend bool operator==(const Value& a, const Value& b);
 
  private:
+  void take_in(const Value& part);
   Data data_;
-  bool is_tuple_ = false;
+  bool is_tuple_ = false, holds_names_ = false;
+  int nesting_ = 0;
 };
 
 struct Namespace {
@@ -91,6 +99,8 @@ struct Namespace {
 // The entry `key`; nullptr when there is none.
 const Value* find(const Dict& dict, const Value& key);
 void put(Dict& dict, Value key, Value value);
+// The same in a namespace; kUnsupported for a value that holds one.
+Status set_name(Namespace& names, Value key, Value value);
 // Less than, for numbers, texts and lists; kInvalidArgument for others.
 Result<bool> less(const Value& a, const Value& b);
 // As json.dumps(ensure_ascii=False): `indent` < 0 for one line.
