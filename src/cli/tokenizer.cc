@@ -1,34 +1,17 @@
-// `volant tokenizer`: text to ids and back, learn a vocabulary, and see how well one fits.
-#include "text/tokenizer.h"
-
-#include <charconv>
-#include <cstdio>
-#include <iostream>
-#include <iterator>
+// `volant tokenizer`: learn a vocabulary, see how well one fits; text to ids and back is tokenizer_encode.cc.
 #include <memory>
 
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/default_workspace.h"
 #include "cli/print.h"
-#include "registry/resolve.h"
+#include "cli/tokenizer_encode.h"
 #include "text/fertility.h"
 #include "text/text_files.h"
 #include "text/tokenizer_trainer.h"
 
 namespace volant::cli {
 namespace {
-
-struct EncodeFlags {
-  std::string model, workspace = default_workspace(), text, file;
-  bool has_text = false, no_special = false, plain = false, tokens = false, json = false;
-};
-
-struct DecodeFlags {
-  std::string model, workspace = default_workspace();
-  std::vector<std::string> ids;
-  bool keep_special = false, json = false;
-};
 
 struct TrainFlags {
   std::vector<std::string> data;
@@ -42,77 +25,6 @@ struct ReportFlags {
   std::vector<std::string> data;
   bool json = false;
 };
-
-Result<std::unique_ptr<Tokenizer>> open_model(const std::string& model, const std::string& workspace) {
-  return open_tokenizer(TRY(resolve_model(workspace, model)));
-}
-
-std::string read_standard_input() {
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-}
-
-Result<int> encode(const EncodeFlags& flags) {
-  const auto tokenizer = TRY(open_model(flags.model, flags.workspace));
-  const std::string text = flags.has_text       ? flags.text
-                           : flags.file.empty() ? read_standard_input()
-                                                : TRY(read_file(flags.file));
-  const auto ids = tokenizer->encode(text, {.add_special = !flags.no_special, .parse_special = !flags.plain});
-  if (flags.json) {
-    JsonObject out{{"ids", JsonArray(ids.begin(), ids.end())}};
-    if (flags.tokens) {
-      JsonArray tokens;
-      for (const int32_t id : ids) tokens.emplace_back(tokenizer->token_text(id));
-      out["tokens"] = std::move(tokens);
-    }
-    print_json(out);
-    return 0;
-  }
-  std::string line;
-  for (const int32_t id : ids) {
-    if (flags.tokens) {
-      print_line(fmt::format("{:>7}  {}", id, tokenizer->token_text(id)));
-    } else {
-      line += (line.empty() ? "" : " ") + std::to_string(id);
-    }
-  }
-  if (!flags.tokens) print_line(line);
-  return 0;
-}
-
-// "1 2 3", "1,2,3", "[1, 2, 3]", over one or more arguments.
-Result<std::vector<int32_t>> parse_ids(const std::vector<std::string>& arguments) {
-  std::vector<int32_t> ids;
-  for (const std::string& argument : arguments) {
-    for (size_t pos = 0; (pos = argument.find_first_not_of(" ,[]\t\n", pos)) != std::string::npos;) {
-      const size_t end = std::min(argument.find_first_of(" ,[]\t\n", pos), argument.size());
-      int32_t id = 0;
-      const auto [stop, bad] = std::from_chars(argument.data() + pos, argument.data() + end, id);
-      if (bad != std::errc() || stop != argument.data() + end)
-        return fail(ErrorCode::kInvalidArgument, "expected ids, got '{}'", argument.substr(pos, end - pos))
-            .at("--ids");
-      ids.push_back(id);
-      pos = end;
-    }
-  }
-  return ids;
-}
-
-Result<int> decode(const DecodeFlags& flags) {
-  const auto tokenizer = TRY(open_model(flags.model, flags.workspace));
-  const std::vector<int32_t> ids =
-      TRY(parse_ids(flags.ids.empty() ? std::vector{read_standard_input()} : flags.ids));
-  for (const int32_t id : ids)
-    if (id < 0 || id >= tokenizer->n_vocab())
-      return fail(ErrorCode::kInvalidArgument, "expected ids from 0 to {}, got {}", tokenizer->n_vocab() - 1,
-                  id)
-          .at("--ids");
-  const std::string text = tokenizer->decode(ids, !flags.keep_special);
-  if (flags.json)
-    print_json(JsonObject{{"text", text}});
-  else
-    print_line(text);
-  return 0;
-}
 
 Result<int> train(const TrainFlags& flags) {
   TextFiles files = TRY(TextFiles::open(flags.data));
@@ -148,7 +60,7 @@ void print_figures(Table& table, const std::string& name, const Json& figures) {
 }
 
 Result<int> report(const ReportFlags& flags) {
-  const auto tokenizer = TRY(open_model(flags.model, flags.workspace));
+  const auto tokenizer = TRY(open_model_tokenizer(flags.model, flags.workspace));
   TextFiles files = TRY(TextFiles::open(flags.data));
   Fertility fertility(*tokenizer);
   Progress progress("Counting tokens", 0, "texts");
@@ -172,45 +84,6 @@ Result<int> report(const ReportFlags& flags) {
   print_figures(table, "all", result.at("all"));
   table.print();
   return 0;
-}
-
-void add_model_options(CLI::App& command, std::string& model, std::string& workspace) {
-  command
-      .add_option("--model", model,
-                  "Model folder, .gguf file, or a version of the workspace (v3, production)")
-      ->required();
-  command.add_option("--workspace", workspace, "Folder with volant.toml, for versions")
-      ->capture_default_str();
-}
-
-void add_encode(CLI::App& tokenizer, Action& action) {
-  const auto flags = std::make_shared<EncodeFlags>();
-  CLI::App* command = tokenizer.add_subcommand("encode", "Text to token ids");
-  add_model_options(*command, flags->model, flags->workspace);
-  CLI::Option* text = command->add_option("--text", flags->text, "The text; default: standard input");
-  command->add_option("--file", flags->file, "A file with the text, as it is")->excludes(text);
-  command->add_flag("--no-special", flags->no_special, "Add no begin or end token");
-  command->add_flag("--plain", flags->plain, "Read <|im_end|> and the like as plain text, as from a user");
-  command->add_flag("--tokens", flags->tokens, "Show each token's text");
-  command->add_flag("--json", flags->json, "Print {\"ids\": [...]}");
-  command->footer(
-      "Examples:\n  volant tokenizer encode --model models/stories15M --text \"Once upon a time\" --json\n"
-      "  volant tokenizer encode --model model.gguf --tokens < story.txt");
-  command->callback([flags, text, &action] {
-    flags->has_text = text->count() > 0;
-    action = [flags] { return encode(*flags); };
-  });
-}
-
-void add_decode(CLI::App& tokenizer, Action& action) {
-  const auto flags = std::make_shared<DecodeFlags>();
-  CLI::App* command = tokenizer.add_subcommand("decode", "Token ids to text");
-  add_model_options(*command, flags->model, flags->workspace);
-  command->add_option("--ids", flags->ids, "The ids, with blanks or commas; default: standard input");
-  command->add_flag("--keep-special", flags->keep_special, "Show special tokens too");
-  command->add_flag("--json", flags->json, "Print {\"text\": ...}");
-  command->footer("Examples:\n  volant tokenizer decode --model models/stories15M --ids 1,9038,2501,263,931");
-  command->callback([flags, &action] { action = [flags] { return decode(*flags); }; });
 }
 
 void add_train_command(CLI::App& tokenizer, Action& action) {
@@ -244,7 +117,7 @@ void add_report(CLI::App& tokenizer, Action& action) {
   const auto flags = std::make_shared<ReportFlags>();
   CLI::App* command =
       tokenizer.add_subcommand("report", "Tokens for a character and a word of each language, beside bytes");
-  add_model_options(*command, flags->model, flags->workspace);
+  add_tokenizer_options(*command, flags->model, flags->workspace);
   command->add_option("--data", flags->data, "Text files, .jsonl, .jsonl.zst; shell patterns in quotes")
       ->required();
   command->add_flag("--json", flags->json, "Print JSON");
@@ -262,8 +135,8 @@ void add_tokenizer(CLI::App& root, Action& action) {
       "  volant tokenizer encode --model models/stories15M --text \"Once upon a time\"\n"
       "  volant tokenizer train --data 'texts/*.txt' --vocab-size 8192 --out my-tokenizer\n"
       "  volant tokenizer report --model my-tokenizer --data rows.jsonl.zst");
-  add_encode(*tokenizer, action);
-  add_decode(*tokenizer, action);
+  add_tokenizer_encode(*tokenizer, action);
+  add_tokenizer_decode(*tokenizer, action);
   add_train_command(*tokenizer, action);
   add_report(*tokenizer, action);
 }
