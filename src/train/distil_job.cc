@@ -28,7 +28,7 @@ Result<DistilJob> parse_distil_job(const Json& json, const Path& folder) {
 }
 
 Result<SampledCorpus> parse_sampled_corpus(const Json& json, const Path& folder) {
-  static const std::array<std::string, 6> kKeys = {"max_tokens",   "model", "n_train",
+  static const std::array<std::string, 7> kKeys = {"max_tokens",   "model", "n_test",     "n_train",
                                                    "n_validation", "seed",  "temperature"};
   if (!json.is_object()) return fail(ErrorCode::kInvalidArgument, "expected an object 'sampled'");
   TRY(check_keys(json.as_object(), kKeys, " in 'sampled'"));
@@ -38,6 +38,7 @@ Result<SampledCorpus> parse_sampled_corpus(const Json& json, const Path& folder)
     return fail(ErrorCode::kInvalidArgument, "'sampled': expected 'model', a model folder");
   TRY(read_int(json, "n_train", 1, 1 << 22, how.n_train));
   TRY(read_int(json, "n_validation", 0, 1 << 20, how.n_validation));
+  TRY(read_int(json, "n_test", 0, 1 << 20, how.n_test));
   TRY(read_int(json, "max_tokens", 2, 1 << 17, how.max_tokens));
   TRY(read_number(json, "temperature", 0.01, 100, how.temperature));
   TRY(read_int(json, "seed", 0, INT64_MAX / 2, how.seed));

@@ -23,8 +23,8 @@ Result<DistilJob> parse_distil_job(const Json& json, const Path& folder);
 // "sampled" in "data": a corpus from a model's own start token.
 struct SampledCorpus {
   Path model;
-  int64_t n_train = 1000, n_validation = 100;  // documents
-  int64_t max_tokens = 256;                    // of each, with the first
+  int64_t n_train = 1000, n_validation = 100, n_test = 0;  // documents
+  int64_t max_tokens = 256;                                // of each, with the first
   double temperature = 1;
   int64_t seed = 1;
 };

@@ -36,32 +36,40 @@ Status read_model(const Json& json, const Path& folder, TrainJob& job) {
 }
 
 Status read_data(const Json& json, const Path& folder, TrainJob& job) {
-  static const std::array<std::string, 6> kKeys = {"sampled",    "train_shard",     "validation_shard",
-                                                   "train_rows", "validation_rows", "toy_arithmetic"};
+  static const std::array<std::string, 8> kKeys = {"sampled",         "train_shard",   "validation_shard",
+                                                   "test_shard",      "train_rows",    "test_rows",
+                                                   "validation_rows", "toy_arithmetic"};
   const Json& data = *TRY(object_of(json, "data"));
   TRY(check_keys(data.as_object(), kKeys, " in 'data'"));
   TRY(read_path(data, "train_shard", folder, job.train_shard));
   TRY(read_path(data, "validation_shard", folder, job.validation_shard));
   TRY(read_path(data, "train_rows", folder, job.train_rows));
   TRY(read_path(data, "validation_rows", folder, job.validation_rows));
+  TRY(read_path(data, "test_shard", folder, job.test_shard));
+  TRY(read_path(data, "test_rows", folder, job.test_rows));
   if (const Json* toy = json_find(data, "toy_arithmetic"); toy != nullptr) {
-    if (!job.train_rows.empty() || !job.validation_rows.empty())
+    if (!job.train_rows.empty() || !job.validation_rows.empty() || !job.test_rows.empty())
       return fail(ErrorCode::kInvalidArgument, "'data': expected either 'toy_arithmetic' or rows, got both");
     job.toy_arithmetic = TRY(parse_toy_arithmetic(*toy));
     job.train_rows = folder / "toy_train.jsonl";
     job.validation_rows = folder / "toy_validation.jsonl";
+    if (job.toy_arithmetic->n_test > 0) job.test_rows = folder / "toy_test.jsonl";
   }
   if (const Json* sampled = json_find(data, "sampled"); sampled != nullptr) {
-    if (!job.train_shard.empty() || !job.validation_shard.empty())
+    if (!job.train_shard.empty() || !job.validation_shard.empty() || !job.test_shard.empty())
       return fail(ErrorCode::kInvalidArgument, "'data': expected either 'sampled' or shards, got both");
     job.sampled = TRY(parse_sampled_corpus(*sampled, folder));
     job.train_shard = folder / "sampled_train";
     if (job.sampled->n_validation > 0) job.validation_shard = folder / "sampled_validation";
+    if (job.sampled->n_test > 0) job.test_shard = folder / "sampled_test";
   }
   const bool pretrain = job.objective == TrainJob::Objective::kPretrain;
   if ((pretrain ? job.train_shard : job.train_rows).empty())
     return fail(ErrorCode::kInvalidArgument, "'data': expected '{}' for this objective",
                 pretrain ? "train_shard" : "train_rows");
+  if ((pretrain ? job.test_shard : job.test_rows).empty() && job.has_test())
+    return fail(ErrorCode::kInvalidArgument, "'data': expected '{}' for this objective",
+                pretrain ? "test_shard" : "test_rows");
   return {};
 }
 

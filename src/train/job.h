@@ -28,6 +28,7 @@ struct TrainJob {
 
   // Pretraining reads token shards, everything else rows; validation may be absent.
   Path train_shard, validation_shard, train_rows, validation_rows;
+  Path test_shard, test_rows;  // looked at before the first step and after the last alone; may be absent
 
   // Rows made here in place of files: train_rows and validation_rows are then in the run's folder.
   std::optional<ToyArithmetic> toy_arithmetic;
@@ -72,6 +73,7 @@ struct TrainJob {
   JsonObject source;  // as it was read
   Path folder;        // where it lies: that of the run
 
+  bool has_test() const { return !test_shard.empty() || !test_rows.empty(); }
   // "sft"
   std::string objective_name() const;
   // What a checkpoint must agree with to go on from it.

@@ -40,9 +40,10 @@ Status make_data(const TrainJob& job, const Tokenizer* tokenizer) {
     return keep && std::filesystem::exists(file);
   };
   if (job.toy_arithmetic && !made(job.train_rows))
-    TRY(write_toy_arithmetic(*job.toy_arithmetic, job.train_rows, job.validation_rows));
+    TRY(write_toy_arithmetic(*job.toy_arithmetic, job.train_rows, job.validation_rows, job.test_rows));
   if (job.sampled && tokenizer != nullptr && !made(Path(job.train_shard.string() + ".bin")))
-    TRY(write_sampled_corpus(*job.sampled, *tokenizer, job.n_threads, job.train_shard, job.validation_shard));
+    TRY(write_sampled_corpus(*job.sampled, *tokenizer, job.n_threads, job.train_shard, job.validation_shard,
+                             job.test_shard));
   if (!job.prompt_rows.empty() && !made(job.train_rows))
     TRY(write_teacher_rows(*job.distil, job.seed, job.n_threads, job.prompt_rows, job.train_rows));
   return write_file_atomic(origin_file, origin);

@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "models/instances/torch.h"
@@ -18,10 +19,20 @@ struct StepLoss {
   JsonObject metrics;  // besides the loss, for the event: {"accuracy": 0.71, "margin": 0.2}
 };
 
+// A figure that is the weighted mean of a number for each row: rows that two models have seen can be compared
+// in pairs.
+struct RowFigure {
+  std::string name;
+  std::vector<double> values;  // one for each row
+  bool higher_is_better = false;
+};
+
 struct Evaluation {
   double loss = 0;           // what "best" is judged by: lower is better
   double bits_per_byte = 0;  // of language models; 0: none
-  JsonObject metrics;        // each a number, or {"value":, "ci95": [low, high]}
+  JsonObject metrics = {};   // each a number, or {"value":, "ci95": [low, high]}
+  std::vector<RowFigure> by_row = {};
+  std::vector<double> row_weights = {};  // of the rows of by_row; empty: all 1
 };
 
 class Objective {

@@ -43,23 +43,27 @@ Status check_same_vocabulary(const Tokenizer& student, const Tokenizer& teacher)
 }
 
 Status write_sampled_corpus(const SampledCorpus& how, const Tokenizer& tokenizer, int n_threads,
-                            const Path& train_shard, const Path& validation_shard) {
+                            const Path& train_shard, const Path& validation_shard, const Path& test_shard) {
   Rollouts rollouts = TRY(Rollouts::open(how.model, n_threads, how.max_tokens));
   TRY(check_same_vocabulary(tokenizer, rollouts.engine().tokenizer()));
   if (!tokenizer.bos_id())
     return fail(ErrorCode::kInvalidArgument, "expected a model that starts documents with a bos token")
         .at(how.model.string());
   std::vector<RolloutRequest> requests;
-  for (int64_t i = 0; i < how.n_train + how.n_validation; ++i)
+  for (int64_t i = 0; i < how.n_train + how.n_validation + how.n_test; ++i)
     requests.push_back({{*tokenizer.bos_id()}, hash64(fmt::format("{} {}", how.seed, i))});
   const std::vector<Rollout> told = TRY(all_answers(rollouts, requests, how.max_tokens - 1, how.temperature));
-  std::vector<std::vector<int32_t>> train, validation;
+  std::vector<std::vector<int32_t>> train, validation, test;
   for (size_t i = 0; i < told.size(); ++i) {
     std::vector<int32_t> document = requests[i].prompt;
     document.insert(document.end(), told[i].ids.begin(), told[i].ids.end());
-    (std::cmp_less(i, how.n_validation) ? validation : train).push_back(std::move(document));
+    auto& part = std::cmp_less(i, how.n_validation)                 ? validation
+                 : std::cmp_less(i, how.n_validation + how.n_train) ? train
+                                                                    : test;
+    part.push_back(std::move(document));
   }
   if (how.n_validation > 0) TRY(write_token_shard(validation_shard, validation, tokenizer.n_vocab()));
+  if (how.n_test > 0) TRY(write_token_shard(test_shard, test, tokenizer.n_vocab()));
   return write_token_shard(train_shard, train, tokenizer.n_vocab());
 }
 

@@ -6,10 +6,11 @@
 
 namespace volant {
 
-// Writes two token shards: each document starts with the model's bos and ends with the id that ended it.
-// kInvalidArgument when the model has no bos, or when it has another vocabulary than `tokenizer`.
+// Writes token shards, those of validation and test when they have documents: each document starts with the
+// model's bos and ends with the id that ended it. kInvalidArgument when the model has no bos, or when it has
+// another vocabulary than `tokenizer`.
 Status write_sampled_corpus(const SampledCorpus& how, const Tokenizer& tokenizer, int n_threads,
-                            const Path& train_shard, const Path& validation_shard);
+                            const Path& train_shard, const Path& validation_shard, const Path& test_shard);
 
 // The rows of `from` (messages whose last turn, when the assistant's, is left out; or "prompt") with the
 // teacher's answers as last turn, as JSON Lines. Answers that did not end are left out.

@@ -28,13 +28,15 @@ std::vector<Problem> all_problems(const ToyArithmetic& how) {
 }  // namespace
 
 Result<ToyArithmetic> parse_toy_arithmetic(const Json& json) {
-  static const std::array<std::string, 5> kKeys = {"max", "n_train", "n_validation", "operations", "seed"};
+  static const std::array<std::string, 6> kKeys = {"max",          "n_test",     "n_train",
+                                                   "n_validation", "operations", "seed"};
   if (!json.is_object()) return fail(ErrorCode::kInvalidArgument, "expected an object 'toy_arithmetic'");
   TRY(check_keys(json.as_object(), kKeys, " in 'toy_arithmetic'"));
   ToyArithmetic how;
   TRY(read_int(json, "max", 1, 999, how.max));
   TRY(read_int(json, "n_train", 1, 1 << 20, how.n_train));
   TRY(read_int(json, "n_validation", 0, 1 << 20, how.n_validation));
+  TRY(read_int(json, "n_test", 0, 1 << 20, how.n_test));
   TRY(read_int(json, "seed", 0, INT64_MAX / 2, how.seed));
   how.operations = TRY(json_string_or(json, "operations", how.operations));
   const bool known = how.operations.find_first_not_of("+-*") == std::string::npos;
@@ -43,11 +45,13 @@ Result<ToyArithmetic> parse_toy_arithmetic(const Json& json) {
   return how;
 }
 
-Status write_toy_arithmetic(const ToyArithmetic& how, const Path& train, const Path& validation) {
+Status write_toy_arithmetic(const ToyArithmetic& how, const Path& train, const Path& validation,
+                            const Path& test) {
   const std::vector<Problem> problems = all_problems(how);
-  if (how.n_train + how.n_validation > std::ssize(problems))
+  const int64_t wanted = how.n_train + how.n_validation + how.n_test;
+  if (wanted > std::ssize(problems))
     return fail(ErrorCode::kInvalidArgument, "there are {} problems with operands up to {}, expected {}",
-                problems.size(), how.max, how.n_train + how.n_validation);
+                problems.size(), how.max, wanted);
   const std::vector<uint32_t> order = shuffled_rows(problems.size(), static_cast<uint64_t>(how.seed), 0);
   const auto write = [&](const Path& file, int64_t begin, int64_t n) -> Status {
     JsonlWriter writer = TRY(JsonlWriter::create(file));
@@ -60,6 +64,7 @@ Status write_toy_arithmetic(const ToyArithmetic& how, const Path& train, const P
     return writer.finish();
   };
   TRY(write(validation, 0, how.n_validation));
+  if (how.n_test > 0) TRY(write(test, how.n_validation + how.n_train, how.n_test));
   return write(train, how.n_validation, how.n_train);
 }
 

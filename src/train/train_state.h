@@ -26,6 +26,8 @@ struct TrainFiles {
   Path events() const { return run / "events.jsonl"; }
   Path last() const { return run / "checkpoints" / "last" / "state.safetensors"; }
   Path best() const { return run / "checkpoints" / "best" / "state.safetensors"; }
+  Path test() const { return run / "test.json"; }  // see train/test_part.h
+  Path test_before() const { return run / "test_before.json"; }
   Path size() const { return run / "size.json"; }
   Path recent() const { return run / "checkpoints" / "recent"; }
   Path model() const { return run / "model"; }

@@ -18,6 +18,7 @@
 #include "train/plan.h"
 #include "train/schedule.h"
 #include "train/size_auto.h"
+#include "train/test_part.h"
 #include "train/train_state.h"
 #include "train/weight_average.h"
 
@@ -70,6 +71,7 @@ class Trainer {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<TorchModel> model_;
   std::unique_ptr<Objective> objective_;
+  std::optional<TestPart> test_;
   std::unique_ptr<Optimizer> optimiser_;
   std::optional<MovingAverage> average_;
   std::optional<EventLog> events_;
@@ -117,6 +119,7 @@ Status Trainer::make_model() {
   }
   peak_flops_ = TRY(torch_peak_flops(bf16_));
   if (job_.size_auto) TRY(choose_size_for(config));
+  if (job_.has_test()) test_ = TRY(TestPart::open(job_, *tokenizer_, config, files_));
   plan_ = plan_run(job_, config, *objective_, TRY(expected_memory(config, options)), peak_flops_);
   print_notice(plan_.describe(notices_have_colour()));
   TRY(check_plan(plan_));
@@ -124,6 +127,7 @@ Status Trainer::make_model() {
   model_ = TRY(TorchModel::create(config, options));
   TRY(fill_starting_weights(job_, *model_));
   TRY(objective_->prepare(*model_));
+  if (test_) TRY(test_->start(*model_));
   optimiser_ = make_optimizer(job_, *model_);
   if (job_.ema_decay > 0) average_.emplace(*model_, job_.ema_decay);
   return {};
@@ -319,6 +323,7 @@ Status Trainer::finish(const char* status) {
       TRY(load_checkpoint(files_.best(), *model_, {}, job_.digest()));
       step = state_.best_step;
     }
+    if (test_) TRY(events_->write(TRY(test_->finish(*model_, step))));
     if (const std::optional<Adapter> adapter = model_->adapter())
       TRY(write_adapter_folder(files_.adapter(), job_, *adapter, model_->config()));
     TRY(write_model_folder(files_.model(), job_, *model_, *tokenizer_));

@@ -17,17 +17,18 @@ namespace volant {
 namespace {
 
 constexpr uint64_t kMaxRecipeBytes = 1 << 20;
-const std::vector<std::string> kDataKeys = {"train", "validation", "validation_share"};
+const std::vector<std::string> kDataKeys = {"train", "validation", "validation_share", "test", "test_share"};
 const std::vector<std::string> kSourceKeys = {"path", "weight", "epochs", "format", "columns"};
 // Data that the trainer makes or finds itself: handed on as it is.
 const std::vector<std::string> kTrainerDataKeys = {"sampled", "toy_arithmetic", "train_shard",
-                                                   "validation_shard"};
+                                                   "validation_shard", "test_shard"};
 // Objectives whose rows have fields of their own and are handed on as they are.
 constexpr std::array kOwnRows = {"classify", "embed", "grpo"};
 
 bool is_path_key(std::string_view key) {
   return key == "init_from" || key == "tokenizer" || key == "path" || key == "teacher" || key == "train" ||
-         key == "validation" || key == "model" || key == "train_shard" || key == "validation_shard";
+         key == "validation" || key == "model" || key == "train_shard" || key == "validation_shard" ||
+         key == "test" || key == "test_shard";
 }
 
 // Variables put in everywhere, and what is a path made absolute.
@@ -70,6 +71,15 @@ Result<std::vector<TrainingSource>> sources_of(const Json& data, const char* key
   return sources;
 }
 
+// "validation_share", which must not stand beside "validation".
+Status read_share(const Json& data, const std::string& part, double& share) {
+  share = TRY(json_number_or(data, part + "_share", 0));
+  if (!(share >= 0 && share <= 0.5) || (share > 0 && json_find(data, part) != nullptr))
+    return fail(ErrorCode::kInvalidArgument, "expected either data.{} (files) or data.{}_share, 0 to 0.5",
+                part, part);
+  return {};
+}
+
 // The job's "data", and the objective that the rows are for.
 Result<JsonObject> write_data(const Json& recipe, const std::string& tokenizer, uint64_t seed,
                               const Path& folder, std::string& objective) {
@@ -84,30 +94,33 @@ Result<JsonObject> write_data(const Json& recipe, const std::string& tokenizer, 
     return data->as_object();
   }
   TRY(check_keys(data->as_object(), kDataKeys, " in [data]"));
-  const std::vector<TrainingSource> train = TRY(sources_of(*data, "train")),
-                                    held_out = TRY(sources_of(*data, "validation"));
+  const std::vector<TrainingSource> train = TRY(sources_of(*data, "train"));
   if (train.empty()) return fail(ErrorCode::kInvalidArgument, "expected [data] with train = [files]");
-  const double share = TRY(json_number_or(*data, "validation_share", 0));
-  if (!(share >= 0 && share <= 0.5) || (share > 0 && !held_out.empty()))
-    return fail(ErrorCode::kInvalidArgument,
-                "expected either data.validation (files) or data.validation_share, 0 to 0.5");
-  const Path rows = folder / "train.jsonl", other = folder / "validation.jsonl";
+  const Path rows = folder / "train.jsonl";
+  HeldOut held_out{.validation = folder / "validation.jsonl", .test = folder / "test.jsonl"};
+  TRY(read_share(*data, "validation", held_out.validation_share));
+  TRY(read_share(*data, "test", held_out.test_share));
   const bool canonical = std::ranges::find(kOwnRows, objective) == kOwnRows.end();
-  const TrainingRows written = TRY(write_training_rows(train, seed, share, canonical, rows, other));
-  if (!held_out.empty()) (void)TRY(write_training_rows(held_out, seed, 0, canonical, other, {}));
+  TrainingRows written = TRY(write_training_rows(train, seed, canonical, rows, held_out));
   if (objective.empty()) objective = default_objective(written.kind);
-  const bool evaluates = !held_out.empty() || written.n_validation > 0;
-  if (objective != "pretrain" || written.kind != RowKind::kDocument) {
-    JsonObject job{{"train_rows", rows.string()}};
-    if (evaluates) job["validation_rows"] = other.string();
-    return job;
-  }
-  const auto vocabulary = TRY(load_tokenizer(tokenizer));
-  TRY(write_shard_of_rows(rows, *vocabulary, folder / "train"));
-  JsonObject job{{"train_shard", (folder / "train").string()}};
-  if (!evaluates) return job;
-  TRY(write_shard_of_rows(other, *vocabulary, folder / "validation"));
-  job["validation_shard"] = (folder / "validation").string();
+  const auto from_files = [&](const char* key, const Path& file, uint64_t& n) -> Status {
+    const std::vector<TrainingSource> sources = TRY(sources_of(*data, key));
+    if (!sources.empty()) n = TRY(write_training_rows(sources, seed, canonical, file)).n_train;
+    return {};
+  };
+  TRY(from_files("validation", held_out.validation, written.n_validation));
+  TRY(from_files("test", held_out.test, written.n_test));
+  std::unique_ptr<Tokenizer> vocabulary;
+  if (objective == "pretrain") vocabulary = TRY(load_tokenizer(tokenizer));
+  JsonObject job;
+  const auto add = [&](const std::string& part, const Path& file) -> Status {
+    if (vocabulary) TRY(write_shard_of_rows(file, *vocabulary, folder / part));
+    job[part + (vocabulary ? "_shard" : "_rows")] = (vocabulary ? folder / part : file).string();
+    return {};
+  };
+  TRY(add("train", rows));
+  if (written.n_validation > 0) TRY(add("validation", held_out.validation));
+  if (written.n_test > 0) TRY(add("test", held_out.test));
   return job;
 }
 

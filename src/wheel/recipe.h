@@ -8,8 +8,10 @@
 //   [data]
 //   train = ["a.jsonl", {path = "b.json", weight = 2, epochs = 1, format = "sharegpt"}]
 //   validation = ["c.jsonl"]                 # or validation_share = 0.1
+//   test = ["d.jsonl"]                       # or test_share = 0.2: looked at when all is done
 //                                            # or what the trainer makes or finds itself, with an objective:
-//                                            # toy_arithmetic, sampled, train_shard, validation_shard
+//                                            # toy_arithmetic, sampled, train_shard, validation_shard,
+//                                            # test_shard
 //   [train]
 //   epochs = 2                               # and every other key of a job
 //   [preference]                             # other tables are the job's objects of that name

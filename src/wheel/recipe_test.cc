@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <set>
 
 #include "io/jsonl.h"
 #include "support/scratch_dir.h"
@@ -83,6 +84,10 @@ TEST_F(RecipeJob, RowsSayWhatTheObjectiveIs) {
   const Json pretrain = read(job_of("train = [\"story.txt\"]\n").value());
   EXPECT_EQ(pretrain.at("objective").as_string(), "pretrain");
   EXPECT_TRUE(pretrain.at("data").as_object().contains("train_shard"));
+  write(dir_ / "poems.json", R"([{"id": "1", "author": "a", "title": "t", "paragraphs": ["Once", "upon"]}])");
+  const Json poems = read(
+      job_of("train = [{path = \"poems.json\", columns = {text = \"paragraphs\"}}]\n", "pretrain").value());
+  EXPECT_TRUE(poems.at("data").as_object().contains("train_shard")) << "documents with more fields";
   EXPECT_THAT(job_of("train = [\"pairs.jsonl\", \"story.txt\"]\n").error().message, HasSubstr("one kind"));
   EXPECT_THAT(job_of("train = [\"story.txt\"]\nvalidtion = []\n").error().message,
               HasSubstr("did you mean 'validation'"));
@@ -105,6 +110,37 @@ TEST_F(RecipeJob, HeldOutRowsAreTheSameEveryTimeAndNowhereElse) {
   EXPECT_LT(held_out.size(), 130U);
   EXPECT_EQ(held_out, rows("validation_rows"));
   for (const std::string& row : held_out) EXPECT_THAT(train, ::testing::Not(::testing::Contains(row)));
+}
+
+TEST_F(RecipeJob, ATestPartTakesNothingFromValidation) {
+  std::string lines;
+  for (int i = 0; i < 400; ++i) lines += fmt::format("{{\"prompt\": \"{}\", \"completion\": \"x\"}}\n", i);
+  write(dir_ / "rows.jsonl", lines);
+  write(dir_ / "other.jsonl", "{\"prompt\": \"?\", \"completion\": \"!\"}\n");
+  const auto rows = [](const Json& job, const char* key) {
+    std::set<std::string> texts;
+    const auto all = read_jsonl(std::string(job.at("data").at(key).as_string())).value();
+    for (const Json& row : all) texts.insert(dump_json(row));
+    return texts;
+  };
+  const std::string share = "train = [\"rows.jsonl\"]\nvalidation_share = 0.25\n";
+  const Json without = read(job_of(share).value()),
+             with = read(job_of(share + "test_share = 0.25\n").value());
+  EXPECT_FALSE(without.at("data").as_object().contains("test_rows"));
+  const std::set<std::string> train = rows(with, "train_rows"), validation = rows(with, "validation_rows"),
+                              test = rows(with, "test_rows");
+  EXPECT_EQ(validation, rows(without, "validation_rows"));
+  std::set<std::string> all = train;
+  all.insert(validation.begin(), validation.end());
+  all.insert(test.begin(), test.end());
+  EXPECT_EQ(train.size() + validation.size() + test.size(), 400U);
+  EXPECT_EQ(all.size(), 400U);
+  EXPECT_GT(test.size(), 70U);
+  EXPECT_LT(test.size(), 130U);
+  const Json named = read(job_of("train = [\"rows.jsonl\"]\ntest = [\"other.jsonl\"]\n").value());
+  EXPECT_EQ(rows(named, "test_rows").size(), 1U);
+  EXPECT_THAT(job_of(share + "test = [\"other.jsonl\"]\ntest_share = 0.1\n").error().message,
+              HasSubstr("data.test_share"));
 }
 
 TEST_F(RecipeJob, DataThatTheTrainerMakesIsHandedOn) {

@@ -51,20 +51,31 @@ Result<std::vector<JsonObject>> read_rows(const TrainingSource& source, bool can
   return rows;
 }
 
-// By what the row asks, so that all answers to one prompt are always on the same side.
-bool is_held_out(const JsonObject& row, double share) {
-  return share > 0 && split_position(prompt_text(row)) < share;
+enum class Part { kTrain, kValidation, kTest };
+
+// By what the row asks, so that all answers to one prompt are always on the same side. Validation comes
+// first: a test part that is added later takes nothing from it.
+Part part_of(const JsonObject& row, const HeldOut& held_out) {
+  const double position = split_position(prompt_text(row));
+  if (position < held_out.validation_share) return Part::kValidation;
+  return position < held_out.validation_share + held_out.test_share ? Part::kTest : Part::kTrain;
+}
+
+Result<uint64_t> write_rows(const std::vector<JsonObject>& rows, const Path& file) {
+  JsonlWriter writer = TRY(JsonlWriter::create(file));
+  for (const JsonObject& row : rows) TRY(writer.write(row));
+  TRY(writer.finish());
+  return rows.size();
 }
 
 }  // namespace
 
 Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sources, uint64_t seed,
-                                         double validation_share, bool canonical, const Path& train,
-                                         const Path& validation) {
+                                         bool canonical, const Path& train, const HeldOut& held_out) {
   std::vector<std::vector<JsonObject>> rows;
   std::vector<MixtureSource> mixture;
   std::map<RowKind, uint64_t> kinds;
-  std::vector<JsonObject> held_out;
+  std::vector<JsonObject> validation, test;
   for (const TrainingSource& source : sources) {
     std::vector<JsonObject>& kept = rows.emplace_back();
     std::vector<JsonObject> all = TRY(read_rows(source, canonical));
@@ -72,7 +83,8 @@ Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sour
       return fail(ErrorCode::kInvalidArgument, "expected rows, the file holds none").at(source.path.string());
     for (JsonObject& row : all) {
       ++kinds[kind_of(row)];
-      (is_held_out(row, validation_share) ? held_out : kept).push_back(std::move(row));
+      const Part part = part_of(row, held_out);
+      (part == Part::kTest ? test : part == Part::kValidation ? validation : kept).push_back(std::move(row));
     }
     mixture.push_back({kept.size(), source.epochs, source.weight});
   }
@@ -91,11 +103,8 @@ Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sour
     ++result.n_train;
   }
   TRY(writer.finish());
-  if (validation_share <= 0) return result;
-  JsonlWriter other = TRY(JsonlWriter::create(validation));
-  for (const JsonObject& row : held_out) TRY(other.write(row));
-  result.n_validation = held_out.size();
-  TRY(other.finish());
+  if (held_out.validation_share > 0) result.n_validation = TRY(write_rows(validation, held_out.validation));
+  if (held_out.test_share > 0) result.n_test = TRY(write_rows(test, held_out.test));
   return result;
 }
 

@@ -20,15 +20,20 @@ enum class RowKind { kDocument, kConversation, kPreference, kJudgement, kOther }
 
 struct TrainingRows {
   RowKind kind = RowKind::kDocument;
-  uint64_t n_train = 0, n_validation = 0;
+  uint64_t n_train = 0, n_validation = 0, n_test = 0;
 };
 
-// Writes `train` (and `validation`, by a digest of each row's prompt, when `validation_share` is above 0) as
-// JSON Lines. kInvalidArgument when the sources hold rows that cannot be mixed (preferences and documents).
-// `canonical`: false writes the rows as they are in the file, for objectives that read their own fields.
+// Shares of the rows, by a digest of each row's prompt, and where they go.
+struct HeldOut {
+  double validation_share = 0, test_share = 0;
+  Path validation, test;
+};
+
+// Writes `train` and what is held out (no file of a share that is 0) as JSON Lines. kInvalidArgument when the
+// sources hold rows that cannot be mixed (preferences and documents). `canonical`: false writes the rows as
+// they are in the file, for objectives that read their own fields.
 Result<TrainingRows> write_training_rows(const std::vector<TrainingSource>& sources, uint64_t seed,
-                                         double validation_share, bool canonical, const Path& train,
-                                         const Path& validation);
+                                         bool canonical, const Path& train, const HeldOut& held_out = {});
 
 // "sft", "dpo"...: what such rows are for.
 std::string default_objective(RowKind kind);

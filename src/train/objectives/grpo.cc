@@ -303,8 +303,10 @@ Result<Evaluation> GrpoObjective::evaluate(TorchModel& model) {
   };
   const std::vector<double> sampled = TRY(rewards(kEvaluateSamples, 1)), greedy = TRY(rewards(1, 0));
   const double mean = std::accumulate(sampled.begin(), sampled.end(), 0.0) / static_cast<double>(n);
-  return Evaluation{
-      1 - mean, 0, {{"reward", mean_with_interval(sampled)}, {"greedy_reward", mean_with_interval(greedy)}}};
+  return Evaluation{1 - mean,
+                    0,
+                    {{"reward", mean_with_interval(sampled)}, {"greedy_reward", mean_with_interval(greedy)}},
+                    {{"reward", sampled, true}, {"greedy_reward", greedy, true}}};
 }
 
 // Between two steps on the same answers these cannot be sampled again: the weights have changed.

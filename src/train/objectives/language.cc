@@ -208,9 +208,13 @@ Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
     }
     return of > 0 ? sum / of : 0;
   };
-  return Evaluation{loss / weight,
+  Evaluation result{loss / weight,
                     bytes > 0 ? loss / std::numbers::ln2 / bytes : 0,
                     {{"loss", with_interval(losses.size(), mean)}}};
+  for (size_t i = 0; i < losses.size(); ++i) losses[i] /= weights[i];
+  result.by_row = {{"loss", std::move(losses)}};
+  result.row_weights = std::move(weights);
+  return result;
 }
 
 std::vector<std::vector<Objective::Piece>> LanguageObjective::preview(int n_examples) const {

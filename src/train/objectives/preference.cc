@@ -294,7 +294,10 @@ Result<Evaluation> PreferenceObjective::evaluate(TorchModel& model) {
   } else {
     result.metrics["margin"] = mean_with_interval(figures.margin);
     result.metrics["log_prob_accuracy"] = mean_with_interval(figures.log_prob_accuracy);
+    result.by_row = {{"margin", std::move(figures.margin), true},
+                     {"log_prob_accuracy", std::move(figures.log_prob_accuracy), true}};
   }
+  result.by_row.push_back({"accuracy", std::move(figures.accuracy), true});
   return result;
 }
 
