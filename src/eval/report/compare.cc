@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kAlpha = 0.05;
 constexpr double kNormal975 = 1.959963984540054;
+constexpr const char* kRowWeights = "weights";
 
 using Scores = std::vector<double>;
 
@@ -24,21 +25,28 @@ bool right_or_wrong(const Scores& scores) {
   return std::ranges::all_of(scores, [](double s) { return s == 0 || s == 1; });
 }
 
-RowMetric mean_of(const Scores& scores) {
-  return [&scores](std::span<const size_t> rows) -> Result<double> {
-    double sum = 0;
-    for (const size_t row : rows) sum += scores[row];
-    return sum / static_cast<double>(rows.size());
+// `weights` null: all 1.
+RowMetric mean_of(const Scores& scores, const Scores* weights) {
+  return [&scores, weights](std::span<const size_t> rows) -> Result<double> {
+    double sum = 0, of = 0;
+    for (const size_t row : rows) {
+      const double weight = weights != nullptr ? (*weights)[row] : 1;
+      sum += weight * scores[row];
+      of += weight;
+    }
+    if (of <= 0) return fail(ErrorCode::kInvalidArgument, "expected rows with a weight above 0");
+    return sum / of;
   };
 }
 
-Status compare_pairs(const Scores& first, const Scores& second, uint64_t seed, FigureComparison& figure) {
-  const PairedDifference paired =
-      TRY(paired_bootstrap(first.size(), mean_of(second), mean_of(first), {.samples = 2000, .seed = seed}));
+Status compare_pairs(const Scores& first, const Scores& second, const Scores* weights, uint64_t seed,
+                     FigureComparison& figure) {
+  const PairedDifference paired = TRY(paired_bootstrap(
+      first.size(), mean_of(second, weights), mean_of(first, weights), {.samples = 2000, .seed = seed}));
   figure.paired = true;
   figure.difference = paired.difference;
   figure.p_value = paired.p_value;
-  if (right_or_wrong(first) && right_or_wrong(second)) {
+  if (weights == nullptr && right_or_wrong(first) && right_or_wrong(second)) {
     const std::vector<int32_t> a(first.begin(), first.end()), b(second.begin(), second.end());
     figure.p_value = TRY(mcnemar(a, b)).exact_p;
   }
@@ -92,7 +100,10 @@ const char* verdict_name(Verdict verdict) {
 
 Result<Comparison> compare_reports(EvalReport first, EvalReport second, uint64_t seed) {
   Comparison comparison;
-  const bool same_rows = !first.row_ids.empty() && first.row_ids == second.row_ids;
+  const Scores *weights = scores_of(first, kRowWeights), *other_weights = scores_of(second, kRowWeights);
+  const bool same_weights =
+      weights == nullptr ? other_weights == nullptr : other_weights != nullptr && *weights == *other_weights;
+  const bool same_rows = !first.row_ids.empty() && first.row_ids == second.row_ids && same_weights;
   for (const Figure& a : first.figures) {
     const auto b = std::ranges::find(second.figures, a.name, &Figure::name);
     if (b == second.figures.end()) continue;
@@ -101,7 +112,7 @@ Result<Comparison> compare_reports(EvalReport first, EvalReport second, uint64_t
     figure.second = b->estimate;
     const Scores *of_first = scores_of(first, a.name), *of_second = scores_of(second, a.name);
     if (same_rows && of_first != nullptr && of_second != nullptr) {
-      TRY(compare_pairs(*of_first, *of_second, seed, figure));
+      TRY(compare_pairs(*of_first, *of_second, weights, seed, figure));
     } else {
       compare_intervals(figure);
     }

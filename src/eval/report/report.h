@@ -47,7 +47,8 @@ struct EvalReport {
   int64_t rows = 0;
   std::vector<Figure> figures = {};
   std::vector<FigureGroup> groups = {};
-  // Scores by row for each figure that is a mean over rows, all in the order of `row_ids`.
+  // Scores by row for each figure that is a mean over rows, all in the order of `row_ids`; "weights" are
+  // those of the rows in the means, all alike where there are none.
   std::vector<std::string> row_ids = {};
   std::map<std::string, std::vector<double>> row_scores = {};
   std::vector<CurvePoint> roc = {};

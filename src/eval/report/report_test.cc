@@ -52,6 +52,25 @@ TEST(Report, ReportsOfHeldOutTextAreReadToo) {
   EXPECT_THAT(report_from_json(parse_json(R"({"a":1})").value()).error().message, HasSubstr("found none"));
 }
 
+TEST(Report, RowsOfDifferentWeightAreComparedByTheirWeightedMean) {
+  const auto weighted = [](double shift, double last_weight) {
+    EvalReport report{.title = "losses"};
+    for (int i = 0; i < 40; ++i) {
+      report.row_ids.push_back(std::to_string(i));
+      report.row_scores["loss"].push_back(i + (i == 39 ? 40 * shift : shift));
+      report.row_scores["weights"].push_back(i == 39 ? last_weight : 1);
+    }
+    report.figures.push_back({"loss", {20, 19, 21}, false});
+    return report;
+  };
+  const FigureComparison same = compare_reports(weighted(0, 0), weighted(-0.5, 0)).value().figures.at(0);
+  EXPECT_TRUE(same.paired);
+  EXPECT_NEAR(same.difference.value, -0.5, 1e-12) << "the last row weighs nothing";
+  EXPECT_NEAR(same.difference.high, -0.5, 1e-12);
+  EXPECT_EQ(same.verdict, Verdict::kBetter);
+  EXPECT_FALSE(compare_reports(weighted(0, 0), weighted(-0.5, 1)).value().figures.at(0).paired);
+}
+
 TEST(Report, ThePageStandsAloneAndEscapes) {
   EvalReport report = report_of("<script>alert(1)</script>", 100);
   report.roc = roc_curve(std::vector<int32_t>{0, 1, 0, 1}, std::vector<double>{0.1, 0.9, 0.4, 0.3}).value();
