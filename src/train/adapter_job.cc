@@ -54,7 +54,7 @@ Result<std::vector<std::string>> read_names(const Json& json, std::string_view k
 }
 
 Status read_adapter_fields(const Json& json, AdapterJob& job) {
-  static const std::array<std::string, 6> kKeys = {"alpha", "base_bits", "dropout",
+  static const std::array<std::string, 7> kKeys = {"alpha", "base_bits", "dropout",       "in_8_bits",
                                                    "kind",  "r",         "target_modules"};
   TRY(check_keys(json.as_object(), kKeys, " in 'adapter'"));
   AdapterSpec spec;
@@ -74,6 +74,9 @@ Status read_adapter_fields(const Json& json, AdapterJob& job) {
   if (bits != 32 && bits != 16 && bits != 8 && bits != 4)
     return fail(ErrorCode::kInvalidArgument, "'base_bits': expected 32, 16, 8 or 4, got {}", bits);
   job.base_bits = static_cast<int>(bits);
+  job.in_8_bits = TRY(read_names(json, "in_8_bits"));
+  if (!job.in_8_bits.empty() && bits != 4)
+    return fail(ErrorCode::kInvalidArgument, "'in_8_bits': of use with 'base_bits' 4 alone, got {}", bits);
   job.adapter = std::move(spec);
   return {};
 }
@@ -104,7 +107,8 @@ bool matches_tensor(const std::string& pattern, const std::string& tensor_name) 
 Status check_patterns(const AdapterJob& job, const ModelConfig& config) {
   const std::vector<TensorSpec> specs = tensor_specs(config);
   for (const auto& [key, patterns] :
-       {std::pair("freeze", &job.freeze), std::pair("train_only", &job.train_only)})
+       {std::pair("freeze", &job.freeze), std::pair("train_only", &job.train_only),
+        std::pair("in_8_bits", &job.in_8_bits)})
     for (const std::string& pattern : *patterns)
       if (std::none_of(specs.begin(), specs.end(),
                        [&](const TensorSpec& spec) { return matches_tensor(pattern, spec.name); }))
@@ -120,6 +124,10 @@ TorchOptions torch_options(const AdapterJob& job) {
                          : job.base_bits == 8  ? DType::kQ8_0
                          : job.base_bits == 16 ? DType::kBF16
                                                : DType::kF32;
+  if (!job.in_8_bits.empty())
+    options.in_8_bits = [patterns = job.in_8_bits](const TensorSpec& spec) {
+      return std::ranges::any_of(patterns, [&](const auto& p) { return matches_tensor(p, spec.name); });
+    };
   if (job.freeze.empty() && job.train_only.empty()) return options;
   options.trains = [job](const TensorSpec& spec) {
     const auto matches = [&](const std::string& pattern) { return matches_tensor(pattern, spec.name); };

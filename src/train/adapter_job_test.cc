@@ -35,7 +35,12 @@ TEST(AdapterJob, AdapterFieldsAreRead) {
                              .value();
   EXPECT_EQ(*job.adapter, (AdapterSpec{AdapterSpec::Kind::kDora, 4, 6.5, 0.1, {"q_proj", "v_proj"}}));
   EXPECT_EQ(torch_options(job).frozen_dtype, DType::kIQ4_NL);
+  EXPECT_FALSE(torch_options(job).in_8_bits);
   EXPECT_FALSE(job.trains_all());
+  const TorchOptions mixed =
+      torch_options(parse(R"({"adapter": {"base_bits": 4, "in_8_bits": ["down_proj"]}})").value());
+  EXPECT_TRUE(mixed.in_8_bits(matrix("model.layers.1.mlp.down_proj.weight", 8, 4)));
+  EXPECT_FALSE(mixed.in_8_bits(matrix("model.layers.1.mlp.up_proj.weight", 8, 4)));
   EXPECT_EQ(*parse(R"({"adapter": {"target_modules": "all-linear"}})")->adapter, AdapterSpec());
 }
 
@@ -44,6 +49,8 @@ TEST(AdapterJob, WrongFieldsAreErrorsByName) {
   EXPECT_THAT(error(R"({"adapter": {"rank": 4}})"), HasSubstr("'rank'"));
   EXPECT_THAT(error(R"({"adapter": {"kind": "ia3"}})"), HasSubstr("'kind'"));
   EXPECT_THAT(error(R"({"adapter": {"base_bits": 5}})"), HasSubstr("'base_bits'"));
+  EXPECT_THAT(error(R"({"adapter": {"base_bits": 8, "in_8_bits": ["down_proj"]}})"),
+              HasSubstr("'in_8_bits'"));
   EXPECT_THAT(error(R"({"adapter": {"r": 0}})"), HasSubstr("'r'"));
   EXPECT_THAT(error(R"({"adapter": {"target_modules": []}})"), HasSubstr("'target_modules'"));
   EXPECT_THAT(error(R"({"freeze": ["a"], "train_only": ["b"]})"), HasSubstr("either"));

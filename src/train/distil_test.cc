@@ -56,7 +56,8 @@ TEST(Distil, SampledDocumentsAreTheSameForTheSameSeed) {
   const auto tokenizer = load_tokenizer(model).value();
   SampledCorpus how{.model = model, .n_train = 5, .n_validation = 2, .max_tokens = 40};
   const auto documents = [&](const char* name) {
-    EXPECT_TRUE(write_sampled_corpus(how, *tokenizer, 1, scratch / name, scratch / "validation"));
+    EXPECT_TRUE(
+        write_sampled_corpus(how, *tokenizer, 1, scratch / name, scratch / "validation", scratch / "test"));
     const TokenShard shard = TokenShard::open(scratch / name).value();
     std::vector<std::vector<int32_t>> all;
     for (uint64_t i = 0; i < shard.n_documents(); ++i) all.push_back(shard.document(i));

@@ -88,7 +88,9 @@ TorchModel::~TorchModel() = default;
 
 namespace {
 
-DType kept_dtype(const TensorSpec& spec, DType wanted) {
+DType kept_dtype(const TensorSpec& spec, const TorchOptions& options) {
+  const bool in_8_bits = options.in_8_bits && options.in_8_bits(spec);
+  const DType wanted = in_8_bits ? DType::kQ8_0 : options.frozen_dtype;
   if (spec.shape.size() != 2 || wanted == DType::kF32) return DType::kF32;
   const bool divides = spec.shape[1] % dtype_info(wanted).block == 0;
   return spec.role == TensorRole::kMatrix && divides ? wanted : DType::kBF16;
@@ -138,8 +140,7 @@ void TorchModel::State::add_adapter(const TensorSpec& spec, TorchParameter& weig
 void TorchModel::State::add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
                                    TorchOps::Weight& weight) {
   const bool trained = is_trained(spec, options);
-  weight =
-      make_parameter(spec.shape, trained, trained ? DType::kF32 : kept_dtype(spec, options.frozen_dtype));
+  weight = make_parameter(spec.shape, trained, trained ? DType::kF32 : kept_dtype(spec, options));
   tensors.push_back(spec);
   weights.push_back(weight);
   weight->follows = follows_batches(spec, options);
@@ -160,7 +161,7 @@ Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOption
     if (is_trained(spec, options)) {
       add_trained(spec.count(), matrix);
     } else {
-      const DType dtype = kept_dtype(spec, options.frozen_dtype);
+      const DType dtype = kept_dtype(spec, options);
       memory.frozen += row_bytes(dtype, spec.count());
       if (dtype == DType::kF32 && matrix) memory.packed += copies * static_cast<uint64_t>(spec.count());
     }

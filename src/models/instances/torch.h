@@ -37,6 +37,8 @@ struct TorchOptions {
   // product. Embeddings and head are kept in bf16 where the matrices are in fewer bits than f32, and so are
   // matrices whose rows do not divide into blocks.
   DType frozen_dtype = DType::kF32;
+  // Matrices that frozen_dtype would harm too much: kept in q8_0. None: no matrix.
+  std::function<bool(const TensorSpec&)> in_8_bits = {};
 };
 
 // Bytes that a model holds between steps, besides activations and the optimiser's.
