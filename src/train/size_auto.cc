@@ -1,7 +1,9 @@
 #include "train/size_auto.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,6 +17,8 @@ namespace volant {
 namespace {
 
 constexpr double kAlpha = 0.34, kBeta = 0.28;
+constexpr double kFloorPerByte =
+    0.39;  // Hoffmann et al.: E = 1.69 nats a token, of about 4.3 bytes of English
 constexpr double kRepeatsWorth = 15.39;  // Muennighoff et al.: R* of tokens
 constexpr double kPilotShare = 0.05;     // of the budget
 constexpr double kMaxPasses = 40;
@@ -29,7 +33,7 @@ constexpr std::array kLadder = {Rung{64, 2, 2},     Rung{96, 3, 3},     Rung{128
                                 Rung{1024, 12, 32}, Rung{1280, 16, 40}, Rung{1600, 20, 50}};
 
 struct Pilot {
-  double loss = 0, tokens = 0, parameters = 0, mfu = 0;
+  double loss = 0, floor = 0, tokens = 0, parameters = 0, mfu = 0;
 };
 
 // The smallest model, trained for a twentieth of the time with a schedule of its own.
@@ -62,7 +66,13 @@ Result<Pilot> run_pilot(const TrainJob& job, const ModelConfig& config, Objectiv
     progress.update(static_cast<uint64_t>(pilot.tokens), fmt::format("loss {:.3f}", last));
   }
   pilot.mfu = flops / (steady_seconds() - started) / peak_flops;
-  pilot.loss = objective.can_evaluate() ? TRY(objective.evaluate(model)).loss : last;
+  pilot.loss = last;
+  if (objective.can_evaluate()) {
+    const Evaluation held_out = TRY(objective.evaluate(model));
+    pilot.loss = held_out.loss;
+    if (held_out.bits_per_byte > 0)
+      pilot.floor = loss_floor(held_out.loss / (std::numbers::ln2 * held_out.bits_per_byte));
+  }
   progress.finish(fmt::format("loss {:.4f}", pilot.loss));
   TRY(objective.restore(begin));
   return pilot;
@@ -70,10 +80,14 @@ Result<Pilot> run_pilot(const TrainJob& job, const ModelConfig& config, Objectiv
 
 }  // namespace
 
-double predicted_loss(double pilot_loss, double pilot_parameters, double pilot_tokens, double n_parameters,
-                      double n_tokens) {
-  return pilot_loss * 0.5 *
-         (std::pow(pilot_parameters / n_parameters, kAlpha) + std::pow(pilot_tokens / n_tokens, kBeta));
+double loss_floor(double bytes_per_token) { return kFloorPerByte * bytes_per_token; }
+
+double predicted_loss(double pilot_loss, double floor, double pilot_parameters, double pilot_tokens,
+                      double n_parameters, double n_tokens) {
+  const double least = std::min(floor, pilot_loss);
+  return least +
+         (pilot_loss - least) * 0.5 *
+             (std::pow(pilot_parameters / n_parameters, kAlpha) + std::pow(pilot_tokens / n_tokens, kBeta));
 }
 
 double effective_tokens(double unique, double seen) {
@@ -104,6 +118,7 @@ Result<SizeChoice> choose_size(const TrainJob& job, const JsonObject& base, Obje
   const auto unique = static_cast<double>(objective.n_targets());
   const double pilot_tokens = effective_tokens(unique, pilot.tokens);
   SizeChoice best;
+  best.floor = pilot.floor;
   best.pilot_loss = pilot.loss;
   best.pilot_tokens = pilot.tokens;
   best.pilot_parameters = pilot.parameters;
@@ -114,8 +129,8 @@ Result<SizeChoice> choose_size(const TrainJob& job, const JsonObject& base, Obje
     const double tokens = std::min(rate * kTrainShare * job.budget_seconds, kMaxPasses * unique);
     if (tokens < static_cast<double>(kMinSteps * job.tokens_per_step)) break;
     const double loss =
-        predicted_loss(pilot.loss, pilot.parameters, pilot_tokens, static_cast<double>(config.n_parameters()),
-                       effective_tokens(unique, tokens));
+        predicted_loss(pilot.loss, pilot.floor, pilot.parameters, pilot_tokens,
+                       static_cast<double>(config.n_parameters()), effective_tokens(unique, tokens));
     if (best.steps > 0 && loss >= best.predicted_loss) continue;
     best.model_config = std::move(fields);
     best.predicted_loss = loss;
@@ -139,6 +154,7 @@ Json SizeChoice::to_json() const {
                     {"tokens", tokens},
                     {"passes", passes},
                     {"predicted_loss", predicted_loss},
+                    {"floor", floor},
                     {"pilot_loss", pilot_loss},
                     {"pilot_tokens", pilot_tokens},
                     {"pilot_parameters", pilot_parameters},
@@ -155,6 +171,7 @@ Result<SizeChoice> SizeChoice::from_json(const Json& json) {
   choice.tokens = TRY(json_number(json, "tokens"));
   choice.passes = TRY(json_number(json, "passes"));
   choice.predicted_loss = TRY(json_number(json, "predicted_loss"));
+  choice.floor = TRY(json_number_or(json, "floor", 0));
   choice.pilot_loss = TRY(json_number(json, "pilot_loss"));
   choice.pilot_tokens = TRY(json_number(json, "pilot_tokens"));
   choice.pilot_parameters = TRY(json_number(json, "pilot_parameters"));

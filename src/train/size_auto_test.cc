@@ -8,9 +8,16 @@ namespace volant {
 namespace {
 
 TEST(SizeAuto, APilotIsCarriedOverToMoreParametersAndTokens) {
-  EXPECT_DOUBLE_EQ(predicted_loss(4, 1e6, 1e7, 1e6, 1e7), 4);
-  EXPECT_NEAR(predicted_loss(4, 1e6, 1e7, 8e6, 1e7), 2 * (std::pow(8, -0.34) + 1), 1e-12);
-  EXPECT_NEAR(predicted_loss(4, 1e6, 1e7, 1e6, 8e7), 2 * (1 + std::pow(8, -0.28)), 1e-12);
+  EXPECT_DOUBLE_EQ(predicted_loss(4, 0, 1e6, 1e7, 1e6, 1e7), 4);
+  EXPECT_NEAR(predicted_loss(4, 0, 1e6, 1e7, 8e6, 1e7), 2 * (std::pow(8, -0.34) + 1), 1e-12);
+  EXPECT_NEAR(predicted_loss(4, 0, 1e6, 1e7, 1e6, 8e7), 2 * (1 + std::pow(8, -0.28)), 1e-12);
+}
+
+TEST(SizeAuto, NoModelIsExpectedBelowTheFloor) {
+  EXPECT_NEAR(loss_floor(4.3), 1.69, 0.02) << "as in the paper";
+  EXPECT_NEAR(predicted_loss(4, 1, 1e6, 1e7, 8e6, 1e7), 1 + 1.5 * (std::pow(8, -0.34) + 1), 1e-12);
+  EXPECT_NEAR(predicted_loss(4, 1, 1e6, 1e7, 1e30, 1e40), 1, 1e-6);
+  EXPECT_DOUBLE_EQ(predicted_loss(0.5, 1, 1e6, 1e7, 1e9, 1e10), 0.5) << "a text simpler than most";
 }
 
 TEST(SizeAuto, TokensReadAgainAreWorthLess) {
