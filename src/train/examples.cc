@@ -63,19 +63,19 @@ Example text_example(std::string_view text, float weight, const Tokenizer& token
   return example;
 }
 
-Result<Example> row_example(const JsonObject& row, const Tokenizer& tokenizer,
-                            const ChatTemplate& chat_template) {
+Result<std::vector<Example>> examples_of_row(const JsonObject& row, const Tokenizer& tokenizer,
+                                             const ChatTemplate& chat_template) {
   const float weight = TRY(weight_of(row));
   if (const Json* messages = json_find(row, "messages"); messages != nullptr) {
     Conversation conversation{.messages = messages->get_array(), .tools = {}, .weight = weight};
     if (const Json* tools = json_find(row, "tools")) conversation.tools = tools->get_array();
-    return conversation_example(conversation, tokenizer, chat_template);
+    return conversation_examples(conversation, tokenizer, chat_template);
   }
   if (json_find(row, "prompt") != nullptr)
     return fail(
         ErrorCode::kInvalidArgument,
         "expected a conversation or a text, got a preference; the objective 'preference' learns from it");
-  return text_example(TRY(json_string(row, "text")), weight, tokenizer);
+  return std::vector{text_example(TRY(json_string(row, "text")), weight, tokenizer)};
 }
 
 // What a message's own fields say of its part in the loss.
@@ -103,8 +103,8 @@ Result<std::unique_ptr<Examples>> row_examples(const Path& path, const Tokenizer
                                                const ChatTemplate& chat_template) {
   std::vector<Example> rows;
   TRY(for_each_row(path, [&](const JsonObject& row) -> Status {
-    Example example = TRY(row_example(row, tokenizer, chat_template));
-    if (example.ids.size() > 1) rows.push_back(std::move(example));
+    for (Example& example : TRY(examples_of_row(row, tokenizer, chat_template)))
+      if (example.ids.size() > 1) rows.push_back(std::move(example));
     return {};
   }));
   return std::unique_ptr<Examples>(std::make_unique<RowExamples>(std::move(rows)));
@@ -152,7 +152,11 @@ Result<Example> marked_example(const Conversation& conversation, const Tokenizer
   const std::vector<float> weights = TRY(answer_weights(conversation));
   const RenderedChat chat = TRY(chat_template.render_marked(
       conversation.messages, false, template_variables(tokenizer, conversation.tools)));
-  if (chat.generated.size() != weights.size())
+  // A template may write an answer in several blocks; which one is whose matters only if their weights
+  // differ.
+  const bool alike = !weights.empty() && chat.generated.size() > weights.size() &&
+                     std::all_of(weights.begin(), weights.end(), [&](float w) { return w == weights[0]; });
+  if (chat.generated.size() != weights.size() && !alike)
     return fail(ErrorCode::kUnsupported,
                 "expected one {{% generation %}} block for each of the {} answers, the template wrote {}",
                 weights.size(), chat.generated.size());
@@ -160,38 +164,92 @@ Result<Example> marked_example(const Conversation& conversation, const Tokenizer
       {.text = chat.text, .pair = {}},
       {.add_special = false, .parse_special = true, .truncation = {}, .padding = {}}));
   Example example{.ids = encoding.ids, .weights = std::vector<float>(encoding.ids.size(), 0.0F)};
-  for (size_t a = 0; a < weights.size(); ++a) {
+  for (size_t a = 0; a < chat.generated.size(); ++a) {
     const std::vector<uint8_t> within = tokens_within(encoding, std::span(&chat.generated[a], 1));
     for (size_t t = 0; t < within.size(); ++t)
-      if (within[t] != 0) example.weights[t] = weights[a];
+      if (within[t] != 0) example.weights[t] = weights[alike ? 0 : a];
   }
   return example;
 }
 
+// A template without marks: the difference between texts says what an answer is.
+class Renderer {
+ public:
+  Renderer(const Conversation& conversation, const Tokenizer& tokenizer, const ChatTemplate& chat_template)
+      : messages_(conversation.messages),
+        variables_(template_variables(tokenizer, conversation.tools)),
+        tokenizer_(tokenizer),
+        template_(chat_template) {}
+  // The first `n` messages; `prompt`: as the server would give them to the model.
+  Result<std::string> text(size_t n, bool prompt) const {
+    const JsonArray some(messages_.begin(), messages_.begin() + static_cast<std::ptrdiff_t>(n));
+    return template_.render(some, prompt, variables_);
+  }
+  // Without the end token that some templates (Phi-3) put behind the last message, whatever it is.
+  std::string_view without_end(std::string_view text) const {
+    const std::string_view eos = variables_.at("eos_token").as_string();
+    if (!eos.empty() && text.ends_with(eos)) text.remove_suffix(eos.size());
+    return text;
+  }
+  std::vector<int32_t> ids(std::string_view text) const {
+    return tokenizer_.encode(text, {.add_special = false, .parse_special = true});
+  }
+  Example example(std::string_view text) const {
+    Example out{.ids = ids(text), .weights = {}};
+    out.weights.assign(out.ids.size(), 0.0F);
+    return out;
+  }
+
+ private:
+  const JsonArray& messages_;
+  JsonObject variables_;
+  const Tokenizer& tokenizer_;
+  const ChatTemplate& template_;
+};
+
+Result<std::vector<Example>> unmarked_examples(const Conversation& conversation, const Tokenizer& tokenizer,
+                                               const ChatTemplate& chat_template) {
+  const Renderer renderer(conversation, tokenizer, chat_template);
+  const JsonArray& messages = conversation.messages;
+  std::string whole = TRY(renderer.text(messages.size(), false));
+  std::vector<Example> examples{renderer.example(whole)};  // from the last one on
+  bool teaches = false;                                    // the last one of `examples` does
+  for (size_t i = messages.size(); i-- > conversation.first_answer;) {
+    if (TRY(json_string(messages[i], "role")) != "assistant") continue;
+    const float weight = conversation.weight * TRY(message_weight(messages[i]));
+    if (weight == 0) continue;
+    std::string answered = TRY(renderer.text(i + 1, false));
+    if (!whole.starts_with(renderer.without_end(answered))) {
+      Example own = renderer.example(answered);
+      if (teaches)
+        examples.push_back(std::move(own));
+      else
+        examples.back() = std::move(own);
+      whole = answered;
+    }
+    Example& example = examples.back();
+    const size_t begin = common_prefix(renderer.ids(TRY(renderer.text(i, true))), example.ids);
+    const size_t end = common_prefix(renderer.ids(answered), example.ids);
+    for (size_t t = begin; t < end; ++t) example.weights[t] = weight;
+    teaches = true;
+  }
+  std::reverse(examples.begin(), examples.end());
+  return examples;
+}
+
 }  // namespace
+
+Result<std::vector<Example>> conversation_examples(const Conversation& conversation,
+                                                   const Tokenizer& tokenizer,
+                                                   const ChatTemplate& chat_template) {
+  if (!chat_template.marks_generation()) return unmarked_examples(conversation, tokenizer, chat_template);
+  return std::vector{TRY(marked_example(conversation, tokenizer, chat_template))};
+}
 
 Result<Example> conversation_example(const Conversation& conversation, const Tokenizer& tokenizer,
                                      const ChatTemplate& chat_template) {
-  if (chat_template.marks_generation()) return marked_example(conversation, tokenizer, chat_template);
-  const JsonArray& messages = conversation.messages;
-  const JsonObject variables = template_variables(tokenizer, conversation.tools);
-  const auto ids_of = [&](size_t n, bool prompt) -> Result<std::vector<int32_t>> {
-    const JsonArray some(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(n));
-    const std::string text = TRY(chat_template.render(some, prompt, variables));
-    return tokenizer.encode(text, {.add_special = false, .parse_special = true});
-  };
-  Example example;
-  example.ids = TRY(ids_of(messages.size(), false));
-  example.weights.assign(example.ids.size(), 0.0F);
-  for (size_t i = conversation.first_answer; i < messages.size(); ++i) {
-    if (TRY(json_string(messages[i], "role")) != "assistant") continue;
-    const float weight = conversation.weight * TRY(message_weight(messages[i]));
-    // What the server would give the model, and the same with the answer: the difference is what is learned.
-    const size_t begin = common_prefix(TRY(ids_of(i, true)), example.ids);
-    const size_t end = common_prefix(TRY(ids_of(i + 1, false)), example.ids);
-    for (size_t t = begin; t < end; ++t) example.weights[t] = weight;
-  }
-  return example;
+  std::vector<Example> examples = TRY(conversation_examples(conversation, tokenizer, chat_template));
+  return std::move(examples.back());
 }
 
 }  // namespace volant

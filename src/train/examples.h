@@ -32,9 +32,9 @@ class Examples {
 Result<std::unique_ptr<Examples>> shard_examples(const Path& shard, int64_t n_vocab);
 
 // Rows of a file in any layout (data/row_layout.h), documents and conversations: a conversation through the
-// chat template with its tools, loss on what the assistant says and on the end of its turns; {"text"} with
-// loss on everything. "weight" of a row, and of a message, multiplies its loss; "train": false of a message
-// is weight 0. Errors name file and line.
+// chat template with its tools, as conversation_examples() has it; {"text"} with loss on everything. "weight"
+// of a row, and of a message, multiplies its loss; "train": false of a message is weight 0. Errors name file
+// and line.
 Result<std::unique_ptr<Examples>> row_examples(const Path& rows, const Tokenizer& tokenizer,
                                                const ChatTemplate& chat_template);
 // Calls `use` for each row of the file; errors, those of `use` too, name file and line.
@@ -46,7 +46,15 @@ struct Conversation {
   float weight = 1;
 };
 // What is learned is what the template's {% generation %} blocks write, or, where it has none, what an answer
-// adds to the prompt that the server would give the model.
+// adds to the prompt that the server would give the model. Most templates write an answer alike whatever
+// comes after it, and one example teaches all; where one leaves out the thoughts of former turns (Qwen3,
+// DeepSeek-R1), an answer that the whole conversation has otherwise is learned from an example of its own,
+// which ends with it. In the order of the conversation, one at least. kUnsupported when blocks and answers
+// cannot be told apart.
+Result<std::vector<Example>> conversation_examples(const Conversation& conversation,
+                                                   const Tokenizer& tokenizer,
+                                                   const ChatTemplate& chat_template);
+// The last of them: the one with the whole conversation, where that ends with an answer.
 Result<Example> conversation_example(const Conversation& conversation, const Tokenizer& tokenizer,
                                      const ChatTemplate& chat_template);
 

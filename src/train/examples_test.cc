@@ -104,6 +104,129 @@ TEST(Examples, GenerationBlocksOfTheTemplateSayWhatIsLearned) {
   EXPECT_EQ(learned_text(first, *tokenizer), "Paris.<|im_end|>");
 }
 
+// What is learned, one text for each run of tokens.
+std::vector<std::string> learned_parts(const Example& example, const Tokenizer& tokenizer) {
+  std::vector<std::string> parts;
+  std::vector<int32_t> run;
+  for (size_t i = 0; i <= example.ids.size(); ++i) {
+    if (i < example.ids.size() && example.weights[i] > 0) {
+      run.push_back(example.ids[i]);
+    } else if (!run.empty()) {
+      parts.push_back(tokenizer.decode(run, false));
+      run.clear();
+    }
+  }
+  return parts;
+}
+
+JsonArray tool_dialogue() {
+  return parse_json(R"([
+      {"role": "system", "content": "Be kind."},
+      {"role": "user", "content": "天气?"},
+      {"role": "assistant", "content": "", "tool_calls": [
+        {"type": "function", "function": {"name": "weather", "arguments": {"city": "北京"}}},
+        {"type": "function", "function": {"name": "weather", "arguments": {"city": "Rome"}}}]},
+      {"role": "tool", "content": "21"},
+      {"role": "tool", "content": "assistant"},
+      {"role": "assistant", "content": "21 😀"},
+      {"role": "user", "content": "Thanks"},
+      {"role": "assistant", "content": "Bye"}])")
+      ->as_array();
+}
+
+// `begin` and `end` stand around what the assistant says.
+ChatTemplate tool_template(const std::string& begin, const std::string& end) {
+  return ChatTemplate::
+      parse("{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}" + begin +
+            "{{ m.content }}{% for c in m.tool_calls or [] %}<call>{{ c.function.arguments | tojson }}</call>"
+            "{% endfor %}<|im_end|>" +
+            end +
+            "{% else %}{{ m.content }}<|im_end|>{% endif %}{{ '\\n' }}{% endfor %}"
+            "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+          .value();
+}
+
+TEST(Examples, ExactlyTheAssistantsTokensAreLearnedWithMarksAndWithout) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  const Conversation dialogue{.messages = tool_dialogue(), .tools = {}};
+  const std::vector<std::string> said{
+      "<call>{\"city\": \"北京\"}</call><call>{\"city\": \"Rome\"}</call><|im_end|>", "21 😀<|im_end|>",
+      "Bye<|im_end|>"};
+  const auto marked =
+      conversation_examples(dialogue, *tokenizer, tool_template("{% generation %}", "{% endgeneration %}"))
+          .value();
+  ASSERT_EQ(marked.size(), 1U);
+  EXPECT_EQ(learned_parts(marked[0], *tokenizer), said);
+  const auto plain = conversation_examples(dialogue, *tokenizer, tool_template("", "")).value();
+  ASSERT_EQ(plain.size(), 1U);
+  EXPECT_EQ(plain[0].ids, marked[0].ids);
+  std::vector<std::string> with_line_ends = said;  // which end a turn, too
+  for (std::string& part : with_line_ends) part += "\n";
+  EXPECT_EQ(learned_parts(plain[0], *tokenizer), with_line_ends);
+}
+
+TEST(Examples, AnAnswerInSeveralBlocksIsLearnedWhole) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  const ChatTemplate chat =
+      ChatTemplate::parse(
+          "{% for m in messages %}{{ m.role }}:{% if m.role == 'assistant' %}{% generation %}"
+          "{{ m.content }}{% endgeneration %} ({% generation %}{{ m.content }}"
+          "{% endgeneration %}){% else %}{{ m.content }}{% endif %};{% endfor %}")
+          .value();
+  Conversation asked{.messages = conversation().as_array(), .tools = {}, .weight = 2};
+  EXPECT_EQ(learned_parts(conversation_example(asked, *tokenizer, chat).value(), *tokenizer),
+            (std::vector<std::string>{"Paris.", "Paris.", "Madrid.", "Madrid."}));
+  asked.messages[1].as_object()["weight"] = 0.5;
+  EXPECT_EQ(conversation_example(asked, *tokenizer, chat).error().code, ErrorCode::kUnsupported);
+}
+
+TEST(Examples, AnAnswerThatALaterTurnRewritesIsLearnedAsTheServerWouldHaveIt) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  // Thoughts are written only in the last turn.
+  const ChatTemplate chat =
+      ChatTemplate::parse(
+          "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and loop.last %}"
+          "<think>{{ m.thought }}</think>{% endif %}{{ m.content }}<|im_end|>{{ '\\n' }}{% endfor %}"
+          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+          .value();
+  Conversation asked{.messages = conversation().as_array(), .tools = {}};
+  asked.messages[1].as_object()["thought"] = "Seine";
+  asked.messages[3].as_object()["thought"] = "Prado";
+  const auto examples = conversation_examples(asked, *tokenizer, chat).value();
+  ASSERT_EQ(examples.size(), 2U);
+  EXPECT_EQ(learned_parts(examples[0], *tokenizer),
+            (std::vector<std::string>{"<think>Seine</think>Paris.<|im_end|>\n"}));
+  EXPECT_EQ(learned_parts(examples[1], *tokenizer),
+            (std::vector<std::string>{"<think>Prado</think>Madrid.<|im_end|>\n"}));
+  EXPECT_EQ(tokenizer->decode(examples[0].ids, false),
+            "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
+            "<think>Seine</think>Paris.<|im_end|>\n");
+  asked.messages.push_back(JsonObject{{"role", "user"}, {"content", "Thanks"}});
+  const auto open = conversation_examples(asked, *tokenizer, chat).value();  // no answer is as in the whole
+  ASSERT_EQ(open.size(), 2U);
+  EXPECT_EQ(open[1].ids, examples[1].ids);
+  asked.messages[1].as_object()["train"] = false;
+  EXPECT_EQ(conversation_examples(asked, *tokenizer, chat)->size(), 1U);
+}
+
+TEST(Examples, AnEndBehindTheLastMessageMakesNoFurtherExamples) {
+  VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
+  const auto tokenizer = load_tokenizer(folder).value();
+  const ChatTemplate chat =
+      ChatTemplate::parse(
+          "{% for m in messages %}<{{ m.role }}>{{ m.content }};{% endfor %}"
+          "{% if add_generation_prompt %}<assistant>{% else %}{{ eos_token }}{% endif %}")
+          .value();
+  const auto examples =
+      conversation_examples({.messages = conversation().as_array(), .tools = {}}, *tokenizer, chat).value();
+  ASSERT_EQ(examples.size(), 1U);
+  EXPECT_EQ(learned_parts(examples[0], *tokenizer),
+            (std::vector<std::string>{"Paris.;", "Madrid.;<|im_end|>"}));
+}
+
 TEST(Examples, RealSetsOfEveryLayoutBecomeExamples) {
   VOLANT_DATA_OR_SKIP(folder, "models/minimind2-small");
   const auto tokenizer = load_tokenizer(folder).value();
