@@ -29,6 +29,10 @@ using Weight = TorchOps::Weight;
 Tensor as_pictures(const Tensor& x, const PictureShape& shape) {
   return x.view({x.size(0), shape.channels, shape.height, shape.width});
 }
+// The same for batch norm, where rows of one point stay rows.
+Tensor as_channels(const Tensor& x, const PictureShape& shape) {
+  return shape.height * shape.width == 1 ? x : as_pictures(x, shape);
+}
 Tensor as_rows(const Tensor& x) { return x.contiguous().view({x.size(0), -1}); }
 
 void add_gradient(const Tensor& grad, TorchParameter& w) {
@@ -145,7 +149,7 @@ TorchOps::Act TorchOps::pool2d(const Act& x_in, const PoolSpec& spec) {
 TorchOps::Act TorchOps::batch_norm(const Act& x_in, const BatchNorm<Weight>& norm) {
   const Weight scale = *norm.scale, shift = *norm.shift, mean = *norm.mean, variance = *norm.variance;
   const PictureShape shape = norm.shape;
-  const Tensor x = as_pictures(converted(x_in.x.detach(), false), shape);
+  const Tensor x = as_channels(converted(x_in.x.detach(), false), shape);
   const int64_t n = x.size(0) * shape.height * shape.width;
   // A frozen layer goes by what it has, and so does a batch of one number a channel, which has no variance.
   const bool by_batch = trains() && mean->follows && variance->follows && n > 1;
@@ -157,7 +161,7 @@ TorchOps::Act TorchOps::batch_norm(const Act& x_in, const BatchNorm<Weight>& nor
   return {with_backward(
       y, {x_in.x},
       [=, by_mean = saved_mean, by_inverse = saved_inverse, bf16 = is_bf16(x_in.x)](const Tensor& grad) {
-        const Tensor g = as_pictures(converted(grad, false), shape);
+        const Tensor g = as_channels(converted(grad, false), shape);
         const auto [grad_x, grad_scale, grad_shift] =
             at::native_batch_norm_backward(g, x, scale->master, mean->master, variance->master, by_mean,
                                            by_inverse, by_batch, eps, {true, true, true});
