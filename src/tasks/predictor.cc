@@ -31,6 +31,24 @@ Result<double> load_threshold(const Path& folder) {
   return threshold;
 }
 
+// Whether a model reads what an encoder gives.
+Status check_match(const ModelConfig& config, const InputEncoder& encoder) {
+  const auto* network = std::get_if<NetworkFields>(&config.own);
+  const bool reads_tokens = network == nullptr || network->reads_tokens();
+  if (reads_tokens) {
+    if (encoder.n_vocab() == 0 || encoder.n_vocab() > config.vocab_size)
+      return fail(ErrorCode::kParse, "the encoder gives {} different tokens, the model knows {}",
+                  encoder.n_vocab(), config.vocab_size);
+    return {};
+  }
+  int64_t n = 1;
+  for (const int64_t size : network->input_shape) n *= size;
+  if (encoder.n_features() != n)
+    return fail(ErrorCode::kParse, "the encoder gives {} features, the model reads {}", encoder.n_features(),
+                n);
+  return {};
+}
+
 Error of_input(size_t i, Error error) { return std::move(error).at(fmt::format("input {}", i)); }
 
 // Inputs flat, as a pass wants them.
@@ -80,6 +98,8 @@ Result<std::unique_ptr<Predictor>> Predictor::load(const Path& folder, const Pre
                 "{} predicts no labels or numbers: expected a classifier or a network", config.architecture)
         .at(folder.string());
   std::unique_ptr<InputEncoder> encoder = TRY(load_encoder(folder));
+  if (Status status = check_match(config, *encoder); !status)
+    return std::move(status).error().at(folder.string());
   std::unique_ptr<NativeModel> model =
       TRY(NativeModel::load(checkpoint, {.n_threads = options.n_threads, .n_slot = 0, .n_ctx = 0}));
   std::unique_ptr<Predictor> predictor(new Predictor(std::move(model), std::move(encoder)));
@@ -124,11 +144,10 @@ Result<std::vector<Prediction>> Predictor::predict_encoded(std::span<const Encod
 }
 
 Status Predictor::check(const EncodedInput& input) const {
-  const bool is_tokens = config().vocab_size > 0;
-  if (!is_tokens) {
-    const int64_t wanted = encoder_->n_features();
-    if (std::ssize(input.features) != wanted || !input.tokens.empty())
-      return fail(ErrorCode::kInvalidArgument, "expected {} features, got {}", wanted, input.features.size());
+  if (encoder_->n_features() > 0) {  // as many as the model reads: load() has seen to that
+    if (std::ssize(input.features) != encoder_->n_features() || !input.tokens.empty())
+      return fail(ErrorCode::kInvalidArgument, "expected {} features, got {}", encoder_->n_features(),
+                  input.features.size());
     return {};
   }
   if (input.tokens.empty() || !input.features.empty())

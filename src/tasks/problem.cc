@@ -17,13 +17,20 @@ const char* problem_name(Problem problem) {
   return "";
 }
 
-Problem problem_of(const ModelConfig&) { return Problem::kClasses; }
-
-int64_t n_outputs(const ModelConfig& config) {
-  return problem_of(config) == Problem::kClasses ? std::ssize(config.labels) : 1;
+Problem problem_of(const ModelConfig& config) {
+  const auto* network = std::get_if<NetworkFields>(&config.own);
+  if (network == nullptr) return Problem::kClasses;
+  if (network->is_binary()) return Problem::kBinary;
+  return network->problem_type == problem_name(Problem::kNumber) ? Problem::kNumber : Problem::kClasses;
 }
 
-double number_of(const ModelConfig&, float output) { return static_cast<double>(output); }
+int64_t n_outputs(const ModelConfig& config) { return config.n_outputs(); }
+
+double number_of(const ModelConfig& config, float output) {
+  const auto* network = std::get_if<NetworkFields>(&config.own);
+  const auto x = static_cast<double>(output);
+  return network == nullptr ? x : network->target_mean + network->target_deviation * x;
+}
 
 TargetScale target_scale(std::span<const double> targets) {
   TargetScale scale;

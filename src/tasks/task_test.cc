@@ -14,7 +14,8 @@ Result<TaskRow> parsed(const char* text) { return parse_task_row(parse_json(text
 
 TEST(TaskRow, IsTheSameJsonAfterReadingAndWriting) {
   for (const char* text :
-       {R"({"id":"17","input":{"text":"a"},"label":"cat"})", R"({"id":"17","input":{"age":3},"target":0.0E0})",
+       {R"({"id":"17","input":{"text":"a"},"label":"cat"})",
+        R"({"id":"17","input":{"age":3},"target":0.0E0})",
         R"({"id":"1","input":{"age":null},"label":"x","weight":2.5E0,"group":"g","time":"2020-01-02"})",
         R"({"input":{"text":""}})"}) {
     const Result<TaskRow> row = parsed(text);

@@ -1,4 +1,5 @@
-// Pictures: the files of MNIST as documented, pictures that users send, and how they are changed for training.
+// Pictures: the files of MNIST as documented, pictures that users send, and how they are changed for
+// training.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -143,11 +144,13 @@ TEST(ImageEncoder, ScalesByTheTrainingPicturesAlone) {
   const auto encoder = ImageEncoder::learn({}, rows).value();
   EXPECT_EQ(encoder->shape(), (std::vector<int64_t>{1, 8, 8}));
   double sum = 0, squares_sum = 0;
-  for (const TaskRow& row : rows)
-    for (const uint8_t x : image_of(row.input)->pixels) {
+  for (const TaskRow& row : rows) {
+    const Image image = image_of(row.input).value();
+    for (const uint8_t x : image.pixels) {
       sum += x / 255.0;
       squares_sum += x / 255.0 * x / 255.0;
     }
+  }
   const double mean = sum / 256, deviation = std::sqrt(squares_sum / 256 - mean * mean);
   EXPECT_NEAR(encoder->mean(0), mean, 1e-6);
   EXPECT_NEAR(encoder->deviation(0), deviation, 1e-6);
@@ -206,7 +209,8 @@ TEST(ImageEncoder, BadPicturesAreAnsweredInWords) {
   EXPECT_THAT(message(JsonObject{{"image", 3}}), HasSubstr("data:image/png;base64"));
   EXPECT_THAT(message(JsonObject{{"picture", "x"}}), HasSubstr("unknown field 'picture'"));
   EXPECT_THAT(message(JsonObject{{"image", "data:text/plain;base64,AAAA"}}), HasSubstr("got \"data:text"));
-  EXPECT_THAT(message(JsonObject{{"image", "data:image/png;base64,AAAA"}}), HasSubstr("expected a PNG or JPEG"));
+  EXPECT_THAT(message(JsonObject{{"image", "data:image/png;base64,AAAA"}}),
+              HasSubstr("expected a PNG or JPEG"));
   EXPECT_THAT(message(JsonObject{{"image", "data:image/png;base64,*"}}), HasSubstr("cannot be read"));
 }
 
@@ -214,7 +218,8 @@ TEST(ImageEncoder, PicturesOfSeveralSizesNeedOneToBeNamed) {
   std::vector<TaskRow> rows = squares(8, 1);
   rows.push_back(squares(9, 1)[0]);
   EXPECT_THAT(ImageEncoder::learn({}, rows).error().message, HasSubstr("set width and height"));
-  EXPECT_EQ(ImageEncoder::learn({.width = 5, .height = 6}, rows).value()->shape(), (std::vector<int64_t>{1, 6, 5}));
+  EXPECT_EQ(ImageEncoder::learn({.width = 5, .height = 6}, rows).value()->shape(),
+            (std::vector<int64_t>{1, 6, 5}));
 }
 
 class Augmented : public ::testing::Test {
@@ -299,7 +304,8 @@ TEST_F(Augmented, NoiseIsInTheUnitOfPixels) {
 }
 
 TEST_F(Augmented, TheSameSeedGivesTheSamePicture) {
-  const ImageAugmentation all{.shift = 2, .rotate = 10, .scale = 0.1, .elastic = 1, .noise = 0.1, .flip = true};
+  const ImageAugmentation all{
+      .shift = 2, .rotate = 10, .scale = 0.1, .elastic = 1, .noise = 0.1, .flip = true};
   EXPECT_EQ(run(all, 3).features, run(all, 3).features);
   EXPECT_NE(run(all, 3).features, run(all, 4).features);
 }
