@@ -77,8 +77,9 @@ TEST(Image, ChangedBytesNeverCrash) {
       std::string bad = good;
       for (int k = 0; k < 3; ++k) bad[random.below(bad.size())] = static_cast<char>(random.below(256));
       const Result<Image> decoded = decode_image(bad, 1'000'000);
-      if (decoded)
+      if (decoded) {
         EXPECT_EQ(std::ssize(decoded->pixels), decoded->width * decoded->height * decoded->channels);
+      }
     }
 }
 

@@ -163,7 +163,7 @@ TEST(Predictor, FoldersThatDoNotFitTogetherAreRefused) {
   for (TaskRow& row : rows) row.input.as_object()["c"] = 1;
   ASSERT_TRUE(TableEncoder::learn({}, rows).value()->save(dir.path()));
   EXPECT_THAT(Predictor::load(dir.path()).error().message, HasSubstr("gives 3 features, the model reads 2"));
-  ASSERT_TRUE(remove_all(dir / "encoder.json"));
+  ASSERT_TRUE(volant::remove_all(dir / "encoder.json"));
   EXPECT_EQ(Predictor::load(dir.path()).error().code, ErrorCode::kNotFound);
   write_network(dir.path(), kThree);
   ASSERT_TRUE(write_file_atomic(dir / "predictor.json", R"({"threshold": 2})"));

@@ -183,7 +183,7 @@ TEST(TextEncoder, GivesTheSameIdsAfterSavingAndLoading) {
       EXPECT_EQ((*again)->encode(text(words))->tokens, encoder->encode(text(words))->tokens);
     EXPECT_EQ((*again)->schema(), encoder->schema());
     // vocab.txt alone says the same, as it does for BERT.
-    ASSERT_TRUE(remove_all(dir / "tokenizer.json"));
+    ASSERT_TRUE(volant::remove_all(dir / "tokenizer.json"));
     EXPECT_EQ(load_encoder(dir.path()).value()->encode(text("unforgettable film"))->tokens,
               encoder->encode(text("unforgettable film"))->tokens);
   }
@@ -224,7 +224,9 @@ class AugmentedText : public ::testing::Test {
     for (int i = 0; i < 1000; ++i) {
       const EncodedInput out = (*augmenter)(input, encoded, random);
       EXPECT_EQ(out.types.empty(), encoded.types.empty());
-      if (!out.types.empty()) EXPECT_EQ(out.types.size(), out.tokens.size());
+      if (!out.types.empty()) {
+        EXPECT_EQ(out.types.size(), out.tokens.size());
+      }
       std::vector<std::string> pieces = pieces_of(*encoder_, out);
       EXPECT_EQ(pieces.front(), "[CLS]");
       EXPECT_EQ(pieces.back(), "[SEP]");
