@@ -7,6 +7,7 @@ build_packages=(
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev
   libsqlite3-dev zlib1g-dev libzstd-dev libxxhash-dev libpng-dev libturbojpeg0-dev
   libicu-dev libpcre2-dev libcld2-dev libgumbo-dev libsentencepiece-dev
+  libxgboost-dev liblinear-dev
 )
 example_packages=(fortunes fortunes-zh)
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev chromium clang-format clang-tidy clang-19 libclang-rt-19-dev python3)

@@ -1,12 +1,11 @@
 #include "io/http_client.h"
 
 #include <curl/curl.h>
-#include <dlfcn.h>
 
 #include <memory>
-#include <type_traits>
 
 #include "base/stop.h"
+#include "io/shared_library.h"
 
 namespace volant {
 namespace {
@@ -23,15 +22,10 @@ struct Curl {
   decltype(&curl_easy_strerror) easy_strerror = nullptr;
   decltype(&curl_slist_append) slist_append = nullptr;
   decltype(&curl_slist_free_all) slist_free_all = nullptr;
-  bool complete = true;
+  SharedLibrary library{"libcurl.so.4"};
 
   Curl() {
-    void* library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    const auto find = [&](auto& function, const char* name) {
-      void* found = library == nullptr ? nullptr : ::dlsym(library, name);
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(found);
-      complete = complete && found != nullptr;
-    };
+    const auto find = [&](auto& function, const char* name) { library.find(function, name); };
     find(global_init, "curl_global_init");
     find(easy_init, "curl_easy_init");
     find(easy_cleanup, "curl_easy_cleanup");
@@ -41,7 +35,7 @@ struct Curl {
     find(easy_strerror, "curl_easy_strerror");
     find(slist_append, "curl_slist_append");
     find(slist_free_all, "curl_slist_free_all");
-    if (complete) global_init(CURL_GLOBAL_DEFAULT);
+    if (library.present()) global_init(CURL_GLOBAL_DEFAULT);
   }
 };
 
@@ -94,7 +88,7 @@ Error error_of(CURLcode code, const Answer& answer, const HttpRequest& request) 
 
 Result<HttpResponse> http_request(const HttpRequest& request) {
   const Curl& lib = libcurl();
-  if (!lib.complete)
+  if (!lib.library.present())
     return fail(ErrorCode::kUnsupported, "asking a server needs libcurl (libcurl.so.4): install libcurl4")
         .at(request.url);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(lib.easy_init(), lib.easy_cleanup);
