@@ -15,13 +15,15 @@ namespace {
 
 constexpr int64_t kMaxCorrections = 5000;
 
-// The conversation as it is learned from: roles and tidied, masked contents, nothing else.
+// The conversation as it is learned from: roles and tidied, masked contents, nothing else. What a prediction
+// was asked for ("input") stays as it is: a picture or a row, whose every character counts.
 JsonArray clean_messages(const JsonArray& messages) {
   JsonArray clean;
   for (const Json& message : messages) {
     const std::string role = json_string_or(message, "role", "user").value_or("user");
     const std::string content = json_string_or(message, "content", "").value_or("");
-    clean.push_back(JsonObject{{"role", role}, {"content", mask_personal_data(tidy(content))}});
+    clean.push_back(JsonObject{{"role", role},
+                               {"content", role == "input" ? content : mask_personal_data(tidy(content))}});
   }
   return clean;
 }

@@ -48,6 +48,7 @@ Result<Feedback> add_feedback(Registry& registry, const NewFeedback& feedback) {
   TRY(check_feedback(feedback));
   const Answer answer = TRY(find_answer(registry, feedback.answer_id));
   const std::string correction = mask_personal_data(tidy(feedback.correction));
+  TRY(check_prediction_correction(answer.settings, correction));
   const std::string comment = mask_personal_data(tidy(feedback.comment));
   const std::string reason = correction.empty() ? "" : reject_reason(correction, answer.answer);
 

@@ -1,8 +1,13 @@
 #include "feedback/screening.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <set>
 
+#include "base/nearest.h"
 #include "text/unicode.h"
 
 namespace volant {
@@ -79,6 +84,28 @@ std::string tidy(const std::string& text) {
   const size_t begin = out.find_first_not_of(" \t\n");
   if (begin == std::string::npos) return "";
   return out.substr(begin, out.find_last_not_of(" \t\n") - begin + 1);
+}
+
+Status check_prediction_correction(const JsonObject& settings, const std::string& correction) {
+  if (correction.empty()) return {};
+  if (const Json* labels = settings.if_contains("labels"); labels != nullptr && labels->is_array()) {
+    std::vector<std::string> known;
+    for (const Json& label : labels->as_array())
+      if (label.is_string()) known.emplace_back(label.as_string());
+    if (std::ranges::find(known, correction) != known.end()) return {};
+    return fail(ErrorCode::kInvalidArgument, "expected one of the model's labels ({}), got '{}'{}",
+                fmt::join(known.begin(), known.begin() + std::min<std::ptrdiff_t>(std::ssize(known), 20),
+                          ", "),
+                correction.substr(0, 80), did_you_mean(correction, known))
+        .at("correction");
+  }
+  const Json* problem = settings.if_contains("problem");
+  if (problem == nullptr || *problem != Json("regression")) return {};
+  double value = 0;
+  const auto [end, error] = std::from_chars(correction.data(), correction.data() + correction.size(), value);
+  if (error == std::errc() && end == correction.data() + correction.size() && std::isfinite(value)) return {};
+  return fail(ErrorCode::kInvalidArgument, "expected a number, got '{}'", correction.substr(0, 80))
+      .at("correction");
 }
 
 }  // namespace volant

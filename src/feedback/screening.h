@@ -20,4 +20,8 @@ std::string reject_reason(const std::string& correction, const std::string& answ
 // Blanks at both ends removed, line ends unified, control characters dropped.
 std::string tidy(const std::string& text);
 
+// Of a prediction, whose answer's settings say what there is to predict: a correction is one of the "labels",
+// or with the "problem" of a regression a number. kInvalidArgument otherwise.
+Status check_prediction_correction(const JsonObject& settings, const std::string& correction);
+
 }  // namespace volant

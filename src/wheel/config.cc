@@ -7,8 +7,10 @@
 #include <set>
 
 #include "base/nearest.h"
+#include "tasks/task.h"
 #include "wheel/config_check.h"
 #include "wheel/config_fields.h"
+#include "wheel/toml_json.h"
 #include "wheel/toml_library.h"
 
 namespace volant {
@@ -17,6 +19,8 @@ namespace {
 const std::vector<std::string> kSections = {"workspace", "collect", "prepare",  "tokenizer",
                                             "model",     "train",   "evaluate", "compress",
                                             "gate",      "serve",   "improve"};
+const std::vector<std::string> kPredictSections = {"workspace", "task",     "data", "model", "train",
+                                                   "evaluate",  "compress", "gate", "serve", "improve"};
 
 const char* type_name(const toml::node& node) {
   switch (node.type()) {
@@ -195,6 +199,12 @@ Status read_sources(const toml::table& root, const std::string& file, std::vecto
     Reader reader(*table, "collect.source", file);
     visit_fields(reader, source);
     TRY(reader.finish());
+    for (std::vector<std::string>* paths : {&source.paths, &source.exclude})
+      for (std::string& path : *paths) {
+        Result<std::string> resolved = with_variables(path);
+        if (!resolved) return at_line(std::move(resolved).error(), file, item);
+        path = std::move(*resolved);
+      }
     if (Status checked = check_source(source); !checked)
       return at_line(std::move(checked).error(), file, item);
     if (!names.insert(source.name).second) {
@@ -207,20 +217,80 @@ Status read_sources(const toml::table& root, const std::string& file, std::vecto
   return {};
 }
 
-Status check_sections(const toml::table& root, const std::string& file) {
+Status check_sections(const toml::table& root, const std::vector<std::string>& known,
+                      const std::string& file) {
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
-    if (std::find(kSections.begin(), kSections.end(), name) != kSections.end()) continue;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     Error error = fail(ErrorCode::kInvalidArgument, "unknown {} '{}'{}", node.is_table() ? "section" : "key",
-                       name, did_you_mean(name, kSections));
+                       name, did_you_mean(name, known));
     error.where = fmt::format("{}:{}", file, key.source().begin.line);
     return error;
   }
   return {};
 }
 
+// A section that somebody else reads.
+Result<JsonObject> read_json_section(const toml::table& root, const char* name, const std::string& file) {
+  const toml::table* table = TRY(section_table(root, name, file));
+  if (table == nullptr) return JsonObject();
+  Json json = json_of(*table);
+  if (Status resolved = put_in_variables(json); !resolved)
+    return at_line(std::move(resolved).error(), file, *root.get(name));
+  return std::move(json.as_object());
+}
+
+Result<PredictSection> read_predict(const toml::table& root, const std::string& file) {
+  PredictSection section;
+  const toml::table* task = TRY(section_table(root, "task", file));
+  Reader reader(*task, "task", file);
+  std::vector<std::string> kinds;
+  for (const Task* each : tasks()) kinds.emplace_back(each->name);
+  reader.choice("kind", section.kind, kinds);
+  reader.choice("problem", section.problem, {"classes", "binary", "number"});
+  TRY(reader.finish());
+  if (section.kind.empty())
+    return at_line(
+        fail(ErrorCode::kInvalidArgument, "[task] expected kind = one of {}", fmt::join(kinds, ", ")), file,
+        *task);
+  section.data = TRY(read_json_section(root, "data", file));
+  section.model = TRY(read_json_section(root, "model", file));
+  section.train = TRY(read_json_section(root, "train", file));
+  section.evaluate = TRY(read_json_section(root, "evaluate", file));
+  TRY(read_section(root, "gate", file, section.gate));
+  return section;
+}
+
+// A model to go on from brings its own shape: further keys would be ignored.
+Status read_model(const toml::table& root, const std::string& file, ModelSection& model) {
+  TRY(read_section(root, "model", file, model));
+  if (model.init_from.empty()) return {};
+  Result<std::string> resolved = with_variables(model.init_from);
+  if (!resolved) return at_line(std::move(resolved).error(), file, *root.get("model"));
+  model.init_from = std::move(*resolved);
+  for (const auto& [key, node] : *root.get("model")->as_table())
+    if (key.str() != "init_from")
+      return at_line(
+          fail(ErrorCode::kInvalidArgument,
+               "[model] {}: with init_from the model's own config.json says it; leave one of them out",
+               key.str()),
+          file, node);
+  return {};
+}
+
+Status read_language(const toml::table& root, const std::string& file, WorkspaceConfig& config) {
+  TRY(read_sources(root, file, config.sources));
+  TRY(read_section(root, "prepare", file, config.prepare));
+  TRY(read_section(root, "tokenizer", file, config.tokenizer));
+  TRY(read_model(root, file, config.model));
+  TRY(read_section(root, "train", file, config.train));
+  TRY(read_section(root, "evaluate", file, config.evaluate));
+  return read_section(root, "gate", file, config.gate);
+}
+
 Result<WorkspaceConfig> read_config(const toml::table& root, const std::string& file) {
-  TRY(check_sections(root, file));
+  const bool predicts = root.contains("task");
+  TRY(check_sections(root, predicts ? kPredictSections : kSections, file));
   WorkspaceConfig config;
   const toml::table* workspace = TRY(section_table(root, "workspace", file));
   if (workspace != nullptr) {
@@ -231,14 +301,13 @@ Result<WorkspaceConfig> read_config(const toml::table& root, const std::string& 
   if (config.name.empty()) {
     return fail(ErrorCode::kInvalidArgument, "expected [workspace] with name = \"...\"").at(file);
   }
-  TRY(read_sources(root, file, config.sources));
-  TRY(read_section(root, "prepare", file, config.prepare));
-  TRY(read_section(root, "tokenizer", file, config.tokenizer));
-  TRY(read_section(root, "model", file, config.model));
-  TRY(read_section(root, "train", file, config.train));
-  TRY(read_section(root, "evaluate", file, config.evaluate));
+  if (predicts) {
+    config.predict = TRY(read_predict(root, file));
+    config.compress.formats = {"f32"};
+  } else {
+    TRY(read_language(root, file, config));
+  }
   TRY(read_section(root, "compress", file, config.compress));
-  TRY(read_section(root, "gate", file, config.gate));
   TRY(read_section(root, "serve", file, config.serve));
   TRY(read_section(root, "improve", file, config.improve));
   if (const auto problem = find_conflict(config)) {

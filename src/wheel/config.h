@@ -2,6 +2,7 @@
 // error that names file, line and the nearest known key; every number has a range.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ struct TokenizerSection {
   int64_t vocab_size = 8192;
 };
 
-struct ModelSection {                  // Hugging Face names
+struct ModelSection {     // Hugging Face names
+  std::string init_from;  // a model's folder or id to go on from; its own config.json says the rest
   std::string architecture = "llama";  // model_type of a decoder family
   int64_t hidden_size = 256, num_hidden_layers = 4, num_attention_heads = 4, num_key_value_heads = 2;
   int64_t intermediate_size = 704, max_position_embeddings = 512;
@@ -67,8 +69,25 @@ struct ImproveSection {
   double lr = 2.5e-4, max_minutes = 3;
 };
 
+// A workspace of predictions: pictures, tables or texts into classes or numbers. What stands in [data],
+// [model], [train] and [evaluate] is read by the task, the model and the trainer.
+struct PredictGateSection {
+  double max_accuracy_drop =
+      0.01;  // of classes: how far the lower 95 % bound of the difference may lie below 0
+  double max_error_increase = 0.02;  // of numbers: the same of the mean squared error, relative, above 0
+  int64_t min_rows = 30;             // fewer held-out rows prove nothing
+};
+
+struct PredictSection {
+  std::string kind;                 // [task] kind: a name of tasks/task.h
+  std::string problem = "classes";  // classes | binary | number
+  JsonObject data, model, train, evaluate;
+  PredictGateSection gate;
+};
+
 struct WorkspaceConfig {
   std::string name;
+  std::optional<PredictSection> predict;  // none: a language model, of the sections that follow
   std::vector<SourceSection> sources;
   PrepareSection prepare;
   TokenizerSection tokenizer;
@@ -89,6 +108,7 @@ Result<WorkspaceConfig> parse_config(std::string_view toml, const std::string& f
 std::string config_template(const std::string& name);
 
 // The sections as JSON, for stage keys and reports.
+Json to_json(const PredictGateSection& section);
 Json to_json(const SourceSection& section);
 Json to_json(const PrepareSection& section);
 Json to_json(const TokenizerSection& section);

@@ -39,6 +39,14 @@ std::optional<ConfigConflict> check_model(const ModelSection& model, bool quanti
   return std::nullopt;
 }
 
+std::optional<ConfigConflict> check_predictions(const WorkspaceConfig& config) {
+  const std::vector<std::string> known = {"f32", "f16", "bf16"};
+  if (config.compress.formats.size() != 1 ||
+      std::ranges::find(known, config.compress.formats[0]) == known.end())
+    return ConfigConflict{"compress", "formats: expected one of f32, f16, bf16 for predictions"};
+  return std::nullopt;
+}
+
 }  // namespace
 
 Status check_source(const SourceSection& source) {
@@ -56,6 +64,7 @@ Status check_source(const SourceSection& source) {
 }
 
 std::optional<ConfigConflict> find_conflict(const WorkspaceConfig& config) {
+  if (config.predict) return check_predictions(config);
   if (config.prepare.min_chars > config.prepare.max_chars) {
     return ConfigConflict{"prepare", fmt::format("min_chars {} is above max_chars {}",
                                                  config.prepare.min_chars, config.prepare.max_chars)};
@@ -83,8 +92,9 @@ std::optional<ConfigConflict> find_conflict(const WorkspaceConfig& config) {
   const bool quantised = std::any_of(formats.begin(), formats.end(), [](const std::string& format) {
     return ExportFormat::from_name(format).value().quantised();
   });
-  if (auto conflict = check_model(config.model, quantised)) return conflict;
-  if (config.train.max_seq_len > config.model.max_position_embeddings) {
+  const bool anew = config.model.init_from.empty();
+  if (auto conflict = anew ? check_model(config.model, quantised) : std::nullopt) return conflict;
+  if (anew && config.train.max_seq_len > config.model.max_position_embeddings) {
     return ConfigConflict{"train",
                           fmt::format("max_seq_len {} is above model.max_position_embeddings {}",
                                       config.train.max_seq_len, config.model.max_position_embeddings)};

@@ -41,6 +41,7 @@ void visit_fields(V& v, TokenizerSection& s) {
 
 template <class V>
 void visit_fields(V& v, ModelSection& s) {
+  v.text("init_from", s.init_from);
   v.choice("architecture", s.architecture,
            {"gemma2", "gemma3", "gpt2", "llama", "mistral", "phi3", "qwen2", "qwen3"});
   v.integer("hidden_size", s.hidden_size, 32, 65536);
@@ -93,6 +94,13 @@ template <class V>
 void visit_fields(V& v, GateSection& s) {
   v.number("max_bits_per_byte_increase", s.max_bits_per_byte_increase, -10, 10);
   v.integer("min_documents", s.min_documents, 1, 1'000'000);
+}
+
+template <class V>
+void visit_fields(V& v, PredictGateSection& s) {
+  v.number("max_accuracy_drop", s.max_accuracy_drop, 0, 1);
+  v.number("max_error_increase", s.max_error_increase, 0, 10);
+  v.integer("min_rows", s.min_rows, 1, 1'000'000);
 }
 
 template <class V>

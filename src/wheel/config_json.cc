@@ -39,6 +39,7 @@ Json to_json(const ModelSection& section) { return section_json(section); }
 Json to_json(const TrainSection& section) { return section_json(section); }
 Json to_json(const EvaluateSection& section) { return section_json(section); }
 Json to_json(const CompressSection& section) { return section_json(section); }
+Json to_json(const PredictGateSection& section) { return section_json(section); }
 Json to_json(const GateSection& section) { return section_json(section); }
 Json to_json(const ImproveSection& section) { return section_json(section); }
 

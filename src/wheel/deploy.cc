@@ -86,10 +86,10 @@ Result<Decision> decide(Workspace& workspace, const ModelVersion& version, const
 
 Result<Json> deploy_settings(Workspace& workspace, bool) { return to_json(workspace.config().gate); }
 
-Result<StageResult> run_deploy(StageContext& context) {
+Result<StageResult> deploy_version(StageContext& context, const ModelVersion& described,
+                                   const std::function<Result<GateReport>()>& gate_of) {
   Registry& registry = context.workspace.registry();
-  const auto scores = TRY(read_scores(TRY(context.input("scores"))));
-  const ModelVersion version = TRY(register_version(registry, TRY(describe_version(context, scores))));
+  const ModelVersion version = TRY(register_version(registry, described));
   StageResult result;
   result.names["version"] = version.version;
   if (TRY(alias_target(registry, "production")) == version.version) {
@@ -98,11 +98,7 @@ Result<StageResult> run_deploy(StageContext& context) {
     return result;
   }
   TRY(set_alias(registry, "candidate", version.version, "run", "trained by volant run"));
-  GateReport gate = TRY(run_gate(context.workspace, scores, TRY(context.input("rows"))));
-  const double cost = bits_per_byte(scores) - TRY(bits_of(version.metrics));
-  add_condition(
-      gate, cost <= kCompressionBudget,
-      fmt::format("compression costs {:+.4f} bits per byte, {:.2f} is allowed", cost, kCompressionBudget));
+  const GateReport gate = TRY(gate_of());
   const Decision decision = TRY(decide(context.workspace, version, gate, "run"));
   result.names["decision"] = decision.promoted ? "promoted" : "refused";
   result.detail = decision.promoted ? fmt::format("{} passed the gate and became production", version.version)
@@ -113,6 +109,19 @@ Result<StageResult> run_deploy(StageContext& context) {
     TRY(registry.database().execute("UPDATE feedback SET state = 'new' WHERE state = 'used'"));
   }
   return result;
+}
+
+Result<StageResult> run_deploy(StageContext& context) {
+  const auto scores = TRY(read_scores(TRY(context.input("scores"))));
+  const ModelVersion version = TRY(describe_version(context, scores));
+  return deploy_version(context, version, [&]() -> Result<GateReport> {
+    GateReport gate = TRY(run_gate(context.workspace, scores, TRY(context.input("rows"))));
+    const double cost = bits_per_byte(scores) - TRY(bits_of(version.metrics));
+    add_condition(
+        gate, cost <= kCompressionBudget,
+        fmt::format("compression costs {:+.4f} bits per byte, {:.2f} is allowed", cost, kCompressionBudget));
+    return gate;
+  });
 }
 
 }  // namespace volant

@@ -8,21 +8,16 @@
 #include "base/stop.h"
 #include "feedback/curation.h"
 #include "registry/audit.h"
-#include "wheel/corrections_eval.h"
 #include "wheel/deploy.h"
-#include "wheel/exported.h"
-#include "wheel/held_out.h"
 #include "wheel/improve_record.h"
-#include "wheel/improve_rows.h"
+#include "wheel/improver.h"
 #include "wheel/running.h"
-#include "wheel/stages.h"
 #include "wheel/trainer.h"
 
 namespace volant {
 namespace {
 
 constexpr double kLearnedShare = 0.8;  // of the corrections that it was trained on
-constexpr int64_t kWarmupSteps = 5;
 constexpr int kMaxAttempts = 3;
 constexpr double kHarderLr = 1.25;  // a further attempt: this much more, for twice the steps
 constexpr size_t kMaxExamples = 20;
@@ -34,7 +29,8 @@ class Improvement {
       : workspace_(workspace),
         registry_(workspace.registry()),
         config_(workspace.config()),
-        options_(options) {}
+        options_(options),
+        improver_(config_.predict ? predict::make_improver(workspace) : make_language_improver(workspace)) {}
 
   Result<Json> go() {
     if (!TRY(gather())) return report();
@@ -96,52 +92,26 @@ class Improvement {
     return version.dataset;
   }
 
-  Json job(const Path& hf, const Path& file, int64_t steps, double lr) const {
-    const ImproveSection& improve = config_.improve;
-    return JsonObject{{"objective", "sft"},
-                      {"model", JsonObject{{"init_from", hf.string()}}},
-                      {"tokenizer", hf.string()},
-                      {"data", JsonObject{{"train_rows", file.string()}}},
-                      {"seed", config_.train.seed},
-                      {"dtype", config_.train.dtype},
-                      {"max_seq_len", config_.train.max_seq_len},
-                      {"tokens_per_step", kImproveTokensPerStep},
-                      {"micro_batch_tokens", kImproveTokensPerStep},
-                      {"steps", steps},
-                      {"max_seconds", improve.max_minutes * 60},
-                      {"lr", lr},
-                      {"min_lr_ratio", 0.1},
-                      {"warmup_steps", kWarmupSteps},
-                      {"weight_decay", 0.0},
-                      {"grad_clip", 1.0},
-                      {"evaluate_every", 0},
-                      {"checkpoint_every", std::max<int64_t>(steps / 4, 1)},
-                      {"finish_with", "last"},
-                      {"n_threads", config_.train.n_threads}};
-  }
-
   // Gently first; when too little stuck, again from production with twice the steps and twice the rate. The
   // gate sees to it that the last one did not forget too much for that.
   Status train() {
     const Path hf = TRY(artifact_path(registry_, production_.hf));
-    const auto tokenizer = TRY(load_tokenizer(hf));
     const Path run_folder = run_dir(registry_, run_.id);
     const Path file = run_folder / "rows.jsonl";
-    counts_ = TRY(write_improve_rows(set_, rows_ / kTrainRows, *tokenizer, config_.improve,
-                                     config_.train.max_seq_len, file));
+    counts_ = TRY(improver_->write_rows(set_, hf, rows_, file));
     Path model;
     for (int attempt = 1; attempt <= kMaxAttempts; ++attempt) {
       const int64_t steps = counts_.steps << (attempt - 1);
       const double lr = std::min(config_.improve.lr * std::pow(kHarderLr, attempt - 1), 1.0);
-      say(fmt::format("training from {} for {} steps, with {} rows of old text against forgetting",
+      say(fmt::format("training from {} for {} steps, with {} old rows against forgetting",
                       production_.version, steps, counts_.replay_rows));
       const Path dir = attempt == 1 ? run_folder : run_folder / fmt::format("attempt-{}", attempt);
       TRY(make_dirs(dir));
-      const TrainedModel trained = TRY(run_trainer(dir, job(hf, file, steps, lr)));
+      const TrainedModel trained = TRY(run_trainer(dir, TRY(improver_->job(hf, file, steps, lr))));
       training_ = trained.summary;
       training_.as_object()["attempts"] = attempt;
       model = trained.folder;
-      const CorrectionSummary learned = summarize(TRY(score_with(model, set_.train)));
+      const CorrectionSummary learned = summarize(TRY(improver_->score(model, set_.train)));
       if (learned_enough(learned) || attempt == kMaxAttempts) break;
       say(fmt::format("it learned {} of {} corrections; once more, harder", learned.learned, learned.rows));
     }
@@ -162,46 +132,21 @@ class Improvement {
                : Status();
   }
 
-  static Result<std::vector<CorrectionScore>> score_with(const Path& model,
-                                                         const std::vector<CuratedRow>& rows) {
-    const auto engine = TRY(Engine::open(model));
-    return score_corrections(*engine, rows);
-  }
-
   static bool learned_enough(const CorrectionSummary& learned) {
     return static_cast<double>(learned.learned) >= kLearnedShare * static_cast<double>(learned.rows);
   }
 
   Status evaluate() {
     say("evaluating the candidate and its compressed form");
-    const Path hf = TRY(artifact_path(registry_, candidate_.hf));
-    const auto documents = TRY(read_documents(rows_ / kTestRows, config_.evaluate.max_documents));
-    LanguageEvalOptions options;
-    options.sample_prompts = config_.evaluate.sample_prompts;
-    const LanguageEvalReport report = TRY(evaluate_model(hf, documents, options));
-    const Path folder = scratch_ / "evaluation";
-    TRY(make_dirs(folder));
-    TRY(write_file_atomic(folder / "report.json", dump_json_pretty(to_json(report))));
-    TRY(write_file_atomic(folder / "report.html", to_html(report, config_.name + ": " + run_.id)));
-    const ExportedModel exported =
-        TRY(export_formats(hf, config_.compress, documents, scratch_, config_.name));
-    const Path served = exported.files.front().path;
-    candidate_.bytes = TRY(volant::file_size(served));
-    candidate_.gguf = TRY(put_artifact(registry_, served, "gguf")).digest;
-    candidate_.parity = exported.parity;
-    scores_ = exported.scores;
-    Json metrics = metrics_of(to_json(report));
-    metrics.as_object()["served_bits_per_byte"] = exported.bits_per_byte;
-    metrics.as_object()["report"] = TRY(put_artifact(registry_, folder, "evaluation")).digest;
-    candidate_.metrics = std::move(metrics);
+    TRY(improver_->evaluate(rows_, scratch_, run_.id, candidate_));
     return compare_corrections();
   }
 
   Status compare_corrections() {
     std::vector<CuratedRow> all = set_.train;
     all.insert(all.end(), set_.held_out.begin(), set_.held_out.end());
-    const auto before = TRY(score_with(TRY(version_model_path(registry_, production_)), all));
-    const auto after = TRY(score_with(TRY(artifact_path(registry_, candidate_.gguf)), all));
+    const auto before = TRY(improver_->score(TRY(version_model_path(registry_, production_)), all));
+    const auto after = TRY(improver_->score(TRY(artifact_path(registry_, candidate_.gguf)), all));
     const auto split = static_cast<std::ptrdiff_t>(set_.train.size());
     const auto part = [&](const std::vector<CorrectionScore>& scores, bool held_out) {
       return summarize(held_out ? std::vector(scores.begin() + split, scores.end())
@@ -239,7 +184,7 @@ class Improvement {
 
   // The gate, the decision and everything that says so, in one transaction.
   Status judge(double started) {
-    GateReport gate = TRY(run_gate(workspace_, scores_, rows_));
+    GateReport gate = TRY(improver_->gate(rows_));
     add_condition(
         gate, learned_enough(learned_),
         fmt::format("it learned {} of the {} corrections it was trained on, at least {:.0f} % are expected",
@@ -329,6 +274,7 @@ class Improvement {
   Registry& registry_;
   const WorkspaceConfig& config_;
   const ImproveOptions& options_;
+  const std::unique_ptr<Improver> improver_;
   std::string key_, state_ = "dry_run";
   Run run_;
   Path scratch_, rows_;
@@ -337,7 +283,6 @@ class Improvement {
   ImproveRows counts_;
   int64_t n_new_ = 0;
   double seconds_ = 0;
-  std::vector<DocumentScore> scores_;
   CorrectionSummary learned_;
   Decision decision_;
   Json training_, corrections_, gate_;

@@ -6,7 +6,7 @@ Result<std::vector<PlannedStage>> plan_stages(Workspace& workspace, bool cheap) 
   std::vector<PlannedStage> plan;
   Outputs outputs;
   bool complete = true;
-  for (const Stage& stage : stages()) {
+  for (const Stage& stage : stages(workspace.config())) {
     PlannedStage planned{&stage, "", std::nullopt};
     if (complete) {
       planned.key = TRY(stage_key(stage, workspace, outputs, cheap));

@@ -32,8 +32,7 @@ struct Fold {
   }
 };
 
-bool is_last_of_station(size_t index) {
-  const auto& all = stages();
+bool is_last_of_station(const std::vector<Stage>& all, size_t index) {
   return index + 1 == all.size() || std::string_view(all[index].station) != all[index + 1].station;
 }
 
@@ -42,11 +41,12 @@ class Round {
   Round(Workspace& workspace, const RunOptions& options) : workspace_(workspace), options_(options) {}
 
   Status go() {
-    for (size_t i = 0; i < stages().size(); ++i) {
-      const Stage& stage = stages()[i];
+    const auto& all = stages(workspace_.config());
+    for (size_t i = 0; i < all.size(); ++i) {
+      const Stage& stage = all[i];
       if (stop_requested()) return fail(ErrorCode::kCancelled, "stopped; the same command goes on from here");
       TRY(do_stage(stage));
-      if (!is_last_of_station(i)) continue;
+      if (!is_last_of_station(all, i)) continue;
       report.stations.push_back(fold_.result);
       if (options_.on_station) options_.on_station(fold_.result);
       if (options_.until == stage.station) break;
@@ -100,7 +100,7 @@ Result<RunReport> dry_run(Workspace& workspace, const RunOptions& options) {
     forced = forced || options.force.contains(stage.station);
     const bool fresh = plan[i].record.has_value() && !forced;
     fold.add(stage, fresh ? *plan[i].record : StageRecord(), fresh, 0);
-    if (!is_last_of_station(i)) continue;
+    if (!is_last_of_station(stages(workspace.config()), i)) continue;
     if (!fold.result.fresh) fold.result.detail = "would be done";
     report.stations.push_back(fold.result);
     if (options.on_station) options.on_station(fold.result);

@@ -1,5 +1,6 @@
 // Train: a model from scratch in volant-train.
 #include "text/tokenizer.h"
+#include "wheel/pretrained.h"
 #include "wheel/stages.h"
 #include "wheel/trainer.h"
 
@@ -41,19 +42,29 @@ Json model_config(const ModelSection& model, const Tokenizer& tokenizer) {
   return json;
 }
 
+Result<Json> starting_model(const Workspace& workspace, const Path& tokenizer) {
+  const ModelSection& model = workspace.config().model;
+  if (!model.init_from.empty())
+    return Json(
+        JsonObject{{"init_from", TRY(pretrained_folder(workspace.path(), model.init_from)).string()}});
+  return Json(JsonObject{{"config", model_config(model, *TRY(load_tokenizer(tokenizer)))}});
+}
+
 }  // namespace
 
-Result<Json> train_settings(Workspace& workspace, bool) {
-  return Json(
-      JsonObject{{"model", to_json(workspace.config().model)}, {"train", to_json(workspace.config().train)}});
+Result<Json> train_settings(Workspace& workspace, bool cheap) {
+  const WorkspaceConfig& config = workspace.config();
+  const std::string& init_from = config.model.init_from;
+  return Json(JsonObject{{"model", init_from.empty() ? to_json(config.model)
+                                                     : TRY(pretrained_settings(workspace, init_from, cheap))},
+                         {"train", to_json(config.train)}});
 }
 
 Result<StageResult> run_train(StageContext& context) {
   const WorkspaceConfig& config = context.workspace.config();
   Registry& registry = context.workspace.registry();
   const Path tokenizer_dir = TRY(context.input("tokenizer"));
-  const auto tokenizer = TRY(load_tokenizer(tokenizer_dir));
-  const Json model = JsonObject{{"config", model_config(config.model, *tokenizer)}};
+  const Json model = TRY(starting_model(context.workspace, tokenizer_dir));
   const Json job = pretrain_job(config, model, tokenizer_dir, TRY(context.input("shards")));
   const TrainedModel trained = TRY(run_trainer(run_dir(registry, context.run.id), job));
   // A copy: the run's folder stays whole until the artifact is recorded.

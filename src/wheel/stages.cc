@@ -1,8 +1,12 @@
 #include "wheel/stages.h"
 
+#include "wheel/predict/stages.h"
+
 namespace volant {
 
-const std::vector<Stage>& stages() {
+namespace {
+
+const std::vector<Stage>& language_stages() {
   static const std::vector<Stage> table = {
       {"collect", "collect", 1, {}, collect_settings, run_collect},
       {"prepare", "prepare", 1, {"documents"}, prepare_settings, run_prepare},
@@ -19,6 +23,29 @@ const std::vector<Stage>& stages() {
        run_deploy},
   };
   return table;
+}
+
+const std::vector<Stage>& predict_stages() {
+  static const std::vector<Stage> table = {
+      {"collect", "collect", 1, {}, predict::collect_settings, predict::run_collect},
+      {"prepare", "prepare", 1, {"documents"}, predict::prepare_settings, predict::run_prepare},
+      {"train", "train", 1, {"rows"}, predict::train_settings, predict::run_train},
+      {"evaluate", "evaluate", 1, {"hf", "rows"}, predict::evaluate_settings, predict::run_evaluate},
+      {"compress", "compress", 1, {"hf", "rows"}, predict::compress_settings, predict::run_compress},
+      {"deploy",
+       "deploy",
+       1,
+       {"hf", "served", "parity", "evaluation", "rows"},
+       predict::deploy_settings,
+       predict::run_deploy},
+  };
+  return table;
+}
+
+}  // namespace
+
+const std::vector<Stage>& stages(const WorkspaceConfig& config) {
+  return config.predict ? predict_stages() : language_stages();
 }
 
 }  // namespace volant

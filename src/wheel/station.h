@@ -61,8 +61,9 @@ struct Stage {
   Result<StageResult> (*run)(StageContext& context);
 };
 
-// All stages in order: collect, prepare, tokenizer, shards, train, evaluate, compress, deploy.
-const std::vector<Stage>& stages();
+// All stages of a workspace in order; of a language model: collect, prepare, tokenizer, shards, train,
+// evaluate, compress, deploy.
+const std::vector<Stage>& stages(const WorkspaceConfig& config);
 
 Result<std::string> stage_key(const Stage& stage, Workspace& workspace, const Outputs& inputs, bool cheap);
 // The record of this key, when all its artifacts are still there.
