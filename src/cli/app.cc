@@ -20,9 +20,9 @@ namespace {
 constexpr int kExitUsage = 2;
 
 constexpr AddCommand kCommands[] = {
-    add_init,     add_run,   add_status, add_data,   add_tokenizer, add_train,      add_eval,
-    add_compress, add_serve, add_chat,   add_embed,  add_feedback,  add_improve,    add_promote,
-    add_rollback, add_trace, add_runs,   add_models, add_version,   add_completion,
+    add_init,     add_run,      add_status, add_data,  add_tokenizer, add_train,    add_eval,
+    add_compress, add_serve,    add_chat,   add_embed, add_predict,   add_feedback, add_improve,
+    add_promote,  add_rollback, add_trace,  add_runs,  add_models,    add_version,  add_completion,
 };
 
 constexpr const char* kAbout =

@@ -24,6 +24,7 @@ void add_compress(CLI::App& root, Action& action);
 void add_serve(CLI::App& root, Action& action);
 void add_chat(CLI::App& root, Action& action);
 void add_embed(CLI::App& root, Action& action);
+void add_predict(CLI::App& root, Action& action);
 void add_feedback(CLI::App& root, Action& action);
 void add_improve(CLI::App& root, Action& action);
 void add_promote(CLI::App& root, Action& action);

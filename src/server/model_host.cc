@@ -90,6 +90,7 @@ Status try_out(ServedModel& model) {
     TRY(model.embedder->embed_ids(std::span(&one_token, 1)));
     return {};
   }
+  if (model.predictor) return {};  // loading it checked every shape
   Engine& engine = *model.engine;
   GenerateRequest request;
   request.prompt = {static_cast<int32_t>(engine.config().bos_token_id.value_or(0))};
@@ -159,17 +160,23 @@ Result<std::unique_ptr<ModelHost>> ModelHost::open(const ModelHostOptions& optio
 
 Result<ServedModelPtr> ModelHost::load(const Path& path, const EngineOptions& engine) const {
   auto model = std::make_unique<ServedModel>();
-  if (TRY(Checkpoint::open(path)).config().output == ModelOutput::kHidden) {
-    if (!engine.adapters.empty())
-      return fail(ErrorCode::kUnsupported, "adapters beside an encoder are not served: merge them first");
+  const Checkpoint checkpoint = TRY(Checkpoint::open(path));
+  const ModelOutput output = checkpoint.config().output;
+  if (output != ModelOutput::kNextToken && !engine.adapters.empty())
+    return fail(ErrorCode::kUnsupported, "adapters beside {} are not served: merge them first",
+                output == ModelOutput::kHidden ? "an encoder" : "a model with labels");
+  if (output == ModelOutput::kHidden) {
     model->embedder = TRY(Embedder::open(path, {.n_threads = engine.n_threads}));
+  } else if (output == ModelOutput::kLabels) {
+    model->predictor = TRY(Predictor::load(path, {.n_threads = engine.n_threads}));
   } else {
     model->engine = TRY(Engine::open(path, engine));
   }
   model->name = model->version = name_of(path);
   model->created = now_unix_seconds();
+  model->dtype = checkpoint.dtype_name();
   model->fingerprint =
-      "fp_" + sha256_hex(path.string() + "|" + std::to_string(model->checkpoint().bytes())).substr(0, 12);
+      "fp_" + sha256_hex(path.string() + "|" + std::to_string(checkpoint.bytes())).substr(0, 12);
   return Retirer::adopt(retirer_, std::move(model));
 }
 

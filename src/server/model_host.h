@@ -14,6 +14,7 @@
 #include "registry/versions.h"
 #include "runtime/embedder.h"
 #include "runtime/engine.h"
+#include "tasks/predictor.h"
 #include "wheel/workspace.h"
 
 namespace volant {
@@ -25,11 +26,11 @@ struct ServedModel {
   int64_t created = 0;                // seconds since 1970
   std::vector<std::string> adapters;  // names; the first is adapter number 1 of the engine
   bool registered = false;            // answers are recorded under `version`
-  // One of the two: a language model that answers, or an encoder that gives embeddings.
+  std::string dtype;                  // of most of its bytes: "q8_0"
+  // One of them: a language model that answers, an encoder that gives embeddings, or a model of predictions.
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Embedder> embedder;
-
-  const Checkpoint& checkpoint() const { return engine ? engine->checkpoint() : embedder->checkpoint(); }
+  std::unique_ptr<Predictor> predictor;
 
   // The number of the adapter that `model` of a request names, alone or after "base:"; 0: none.
   int32_t adapter_of(const std::string& model) const;

@@ -15,6 +15,7 @@
 #include "server/embeddings.h"
 #include "server/metrics.h"
 #include "server/openai_request.h"
+#include "server/predictions.h"
 
 namespace volant {
 namespace {
@@ -105,6 +106,12 @@ class Server::Impl {
         {"POST", "/v1/completions", Access::kModels, {}, [this](auto& e) { completion(e, false); }});
     add("POST", "/v1/embeddings", Access::kModels,
         [this](auto& request, auto&) { return embeddings(request); });
+    add("POST", "/v1/predictions", Access::kModels,
+        [this](auto& request, auto&) { return predictions(request); });
+    add("GET", "/v1/task", Access::kModels, [this](auto&, auto&) {
+      const Result<ServedModelPtr> model = host_->find("production");
+      return model ? task_response(**model) : model_error(model.error());
+    });
     using Member = HttpResponse (AdminApi::*)(const HttpRequest&, const std::string&);
     const auto admin = [this](const char* method, const char* pattern, Access access, Member member) {
       add(method, pattern, access, [this, member](const HttpRequest& request, const std::string& argument) {
@@ -190,6 +197,16 @@ class Server::Impl {
     return model ? embeddings_response(*parsed, **model) : model_error(model.error());
   }
 
+  HttpResponse predictions(const HttpRequest& request) {
+    const auto body = parse_json(request.body);
+    if (!body) return error_response(body.error());
+    const Result<PredictionsRequest> parsed = parse_predictions_request(*body);
+    if (!parsed) return error_response(parsed.error());
+    const Result<ServedModelPtr> model = host_->find(parsed->model);
+    if (!model) return model_error(model.error());
+    return predictions_response(*parsed, **model, workspace_ == nullptr ? nullptr : &workspace_->registry());
+  }
+
   static HttpResponse model_error(const Error& error) {
     if (error.code == ErrorCode::kNotFound)
       return error_response(404, "model_not_found", error.message, "model");
@@ -240,8 +257,7 @@ class Server::Impl {
           {"volant_requests_waiting", "Requests that wait for a slot", "", double(stats.waiting)});
       gauges.push_back({"volant_model_info", "The model that is served",
                         fmt::format("name=\"{}\",version=\"{}\",dtype=\"{}\"", prometheus_escape(model->name),
-                                    prometheus_escape(model->version),
-                                    prometheus_escape(model->checkpoint().dtype_name())),
+                                    prometheus_escape(model->version), prometheus_escape(model->dtype)),
                         1});
     }
     return {.status = 200,

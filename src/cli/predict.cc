@@ -1,0 +1,97 @@
+// `volant predict`: classes or numbers for pictures, rows of a table, or texts.
+#include <cstdio>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/default_workspace.h"
+#include "cli/print.h"
+#include "io/jsonl.h"
+#include "registry/resolve.h"
+#include "tasks/prediction_json.h"
+#include "text/base64.h"
+
+namespace volant::cli {
+namespace {
+
+struct Flags {
+  std::string model = "production", workspace = default_workspace();
+  std::vector<std::string> inputs, texts, files;
+  int n_threads = 0;
+};
+
+constexpr uint64_t kMaxPictureBytes = 64ULL << 20;
+
+// A picture as its row has it.
+Result<Json> picture(const Path& file) {
+  const std::string bytes = TRY(read_file(file, kMaxPictureBytes));
+  const char* type = file.extension() == ".png" ? "png" : "jpeg";
+  return Json(JsonObject{{"image", fmt::format("data:image/{};base64,{}", type, encode_base64(bytes))}});
+}
+
+bool is_picture(const Path& file) {
+  const std::string extension = file.extension().string();
+  return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
+}
+
+Result<std::vector<Json>> inputs_of(const Flags& flags) {
+  std::vector<Json> inputs;
+  for (const std::string& text : flags.inputs) {
+    Result<Json> input = parse_json(text);
+    if (!input) return std::move(input).error().at("--input");
+    inputs.push_back(std::move(*input));
+  }
+  for (const std::string& text : flags.texts) inputs.push_back(JsonObject{{"text", text}});
+  for (const std::string& name : flags.files) {
+    if (is_picture(name)) {
+      inputs.push_back(TRY(picture(name)));
+      continue;
+    }
+    for (Json& row : TRY(read_jsonl(name))) {
+      const Json* input = json_find(row, "input");
+      inputs.push_back(input != nullptr ? *input : row);
+    }
+  }
+  if (inputs.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                "expected --input JSON, --text TEXT, or files (.png, .jpg, .jsonl)");
+  return inputs;
+}
+
+Result<int> predict(const Flags& flags) {
+  const std::vector<Json> inputs = TRY(inputs_of(flags));
+  const auto predictor =
+      TRY(Predictor::load(TRY(resolve_model(flags.workspace, flags.model)), {.n_threads = flags.n_threads}));
+  for (const Prediction& prediction : TRY(predictor->predict(inputs)))
+    std::printf("%s\n", dump_json(to_json(prediction, *predictor)).c_str());
+  return 0;
+}
+
+}  // namespace
+
+void add_predict(CLI::App& root, Action& action) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      root.add_subcommand("predict", "Classes or numbers for pictures, rows of tables, or texts");
+  command->add_option(
+      "files", flags->files,
+      "Pictures (.png, .jpg), or JSON Lines with an input, or a row with \"input\", on each line");
+  command->add_option("--model", flags->model, "A model's folder, or a version of the workspace")
+      ->capture_default_str();
+  command->add_option("-w,--workspace", flags->workspace, "Folder with volant.toml, for versions")
+      ->capture_default_str();
+  command->add_option("--input", flags->inputs, "An input as JSON; may be given several times");
+  command->add_option("--text", flags->texts, "A text to classify; may be given several times");
+  command->add_option("--threads", flags->n_threads, "0: all cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command->footer(
+      "Prints one line of JSON for each input: label, probability and probabilities, or value.\n\n"
+      "Examples:\n"
+      "  volant predict -w examples/digits seven.png\n"
+      "  volant predict -w examples/reviews --text \"a film to remember\"\n"
+      "  volant predict -w examples/income --input '{\"age\": 39, \"education\": \"Bachelors\"}'\n"
+      "  volant predict --model runs/mine/model rows.jsonl");
+  command->callback([flags, &action] { action = [flags] { return predict(*flags); }; });
+}
+
+}  // namespace volant::cli

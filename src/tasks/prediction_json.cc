@@ -1,0 +1,33 @@
+#include "tasks/prediction_json.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace volant {
+
+Json to_json(const Prediction& prediction, const Predictor& predictor) {
+  if (predictor.problem() == Problem::kNumber) return JsonObject{{"value", prediction.value}};
+  const std::vector<double>& p = prediction.probabilities;
+  std::vector<size_t> order(p.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return p[a] > p[b]; });
+  JsonObject probabilities;
+  for (const size_t i : order) probabilities[predictor.labels()[i]] = p[i];
+  const auto best = static_cast<size_t>(prediction.best);
+  return JsonObject{{"label", predictor.labels()[best]},
+                    {"probability", p[best]},
+                    {"probabilities", std::move(probabilities)}};
+}
+
+Json describe_task(const Predictor& predictor) {
+  JsonArray labels;
+  for (const std::string& label : predictor.labels()) labels.emplace_back(label);
+  Json schema = predictor.encoder().schema();
+  const std::string kind = json_string_or(schema, "kind", "").value_or("");
+  return JsonObject{{"task", kind},
+                    {"problem", problem_name(predictor.problem())},
+                    {"labels", std::move(labels)},
+                    {"schema", std::move(schema)}};
+}
+
+}  // namespace volant

@@ -1,0 +1,13 @@
+// A prediction as users get it, from the server and on the command line.
+#pragma once
+#include "tasks/predictor.h"
+
+namespace volant {
+
+// {"label", "probability", "probabilities": {label: p}} of classes, the likeliest first; {"value"} of a
+// number.
+Json to_json(const Prediction& prediction, const Predictor& predictor);
+// {"task", "problem", "labels", "schema"}: what a form needs to ask the model.
+Json describe_task(const Predictor& predictor);
+
+}  // namespace volant
