@@ -7,6 +7,7 @@ import "./style/base.css";
 import "./style/frame.css";
 import "./style/parts.css";
 import "./style/pages.css";
+import "./style/predict.css";
 
 followSystem();
 followHash();

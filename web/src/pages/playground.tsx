@@ -7,11 +7,13 @@ import { postJson, useJson } from "../lib/api";
 import { type Answer, type Sampling, speed, streamAnswer, type Turn } from "../lib/chat";
 import { count, duration, figure } from "../lib/format";
 import { t } from "../lib/i18n";
+import type { Served, Task } from "../lib/predictions";
 import { href } from "../lib/router";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Mark } from "../ui/mark";
-import { Failure, PageHead } from "../ui/parts";
+import { Failure, Loading, PageHead } from "../ui/parts";
+import { PredictView } from "./predict";
 
 interface Message {
   role: "user" | "assistant";
@@ -72,7 +74,14 @@ async function ask(text: string): Promise<void> {
   }
 }
 
+/** A conversation with a language model, or the form of a model of predictions. */
 export function PlaygroundPage(): JSX.Element {
+  const { data, error } = useJson<Served>("v1/task");
+  if (data === null && error === null) return <Loading />;
+  return data?.schema === undefined ? <ChatView /> : <PredictView task={data as Task} />;
+}
+
+function ChatView(): JSX.Element {
   const { data, error } = useJson<{ data: { id: string }[] }>("v1/models");
   const models = data?.data.map((model) => model.id) ?? [];
   useEffect(() => {

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inputOf, pixelOf, placement } from "./predictions";
+
+test("a form's empty fields are missing and its numbers are numbers", () => {
+  const fields = [{ name: "age", type: "number" }, { name: "job", type: "category" }, { name: "sex", type: "category" }] as const;
+  assert.deepEqual(inputOf(fields, { age: " 39 ", job: "Sales", sex: "" }), { age: 39, job: "Sales", sex: null });
+});
+
+test("what is no number stays text, for the server to say so", () => {
+  assert.deepEqual(inputOf([{ name: "age", type: "number" }], { age: "old" }), { age: "old" });
+});
+
+test("pixels are told from other features", () => {
+  assert.deepEqual(pixelOf("pixel 3,14"), [3, 14]);
+  assert.equal(pixelOf("age"), null);
+});
+
+test("a drawing is scaled to 20 of 28 parts and centred by its mass", () => {
+  const ink = new Float32Array(100 * 100);
+  for (let y = 10; y < 50; ++y) for (let x = 60; x < 70; ++x) ink[y * 100 + x] = 1;
+  const place = placement(ink, 100, 100, 28);
+  assert.ok(place !== null);
+  assert.equal(place.scale, 0.5); // 40 rows become 20
+  assert.equal(place.x, 14 - 65 * 0.5);
+  assert.equal(place.y, 14 - 30 * 0.5);
+  assert.equal(placement(new Float32Array(4), 2, 2, 28), null);
+});

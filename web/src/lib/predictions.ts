@@ -1,0 +1,89 @@
+// What the server says about its predictions: the task and its inputs, answers, and why.
+import { postJson } from "./api";
+
+export interface Field {
+  name: string;
+  type: "number" | "category" | "text";
+  values?: string[];
+  example?: string | number | null;
+}
+
+export interface Schema {
+  kind: string;
+  fields?: Field[];
+  width?: number;
+  height?: number;
+  channels?: number;
+}
+
+/** Of the served model; what generates text or vectors has neither labels nor a schema. */
+export interface Served {
+  task: string;
+  model: string;
+  problem?: string;
+  labels?: string[];
+  schema?: Schema;
+}
+
+export type Task = Required<Served>;
+
+export type Input = { [name: string]: string | number | null };
+
+export interface Reason {
+  feature: string;
+  score: number;
+}
+
+export interface Prediction {
+  id: string;
+  label?: string;
+  probability?: number;
+  probabilities?: { [label: string]: number };
+  value?: number;
+  explanation?: Reason[];
+}
+
+export async function predict(input: Input, explain: boolean): Promise<Prediction> {
+  const answer = await postJson<{ predictions: Prediction[] }>("v1/predictions", { input, explain });
+  const prediction = answer.predictions[0];
+  if (prediction === undefined) throw new Error("no prediction");
+  return prediction;
+}
+
+/** "pixel 3,14" as [row 3, column 14]; null for other features. */
+export function pixelOf(feature: string): [number, number] | null {
+  const match = /^pixel (\d+),(\d+)$/.exec(feature);
+  return match === null ? null : [Number(match[1]), Number(match[2])];
+}
+
+/** The input of a form: numbers as numbers, what was left empty as missing. */
+export function inputOf(fields: readonly Field[], values: { [name: string]: string }): Input {
+  const input: Input = {};
+  for (const { name, type } of fields) {
+    const text = (values[name] ?? "").trim();
+    const number = Number(text);
+    input[name] = text === "" ? null : type === "number" && Number.isFinite(number) ? number : text;
+  }
+  return input;
+}
+
+/** Where a drawing goes on a picture of `size`: its longest side takes 20 of 28 parts, its centre of mass the middle. */
+export function placement(ink: Float32Array, width: number, height: number, size: number): { x: number; y: number; scale: number } | null {
+  let left = width, right = -1, top = height, bottom = -1, mass = 0, sumX = 0, sumY = 0;
+  for (let y = 0; y < height; ++y) {
+    for (let x = 0; x < width; ++x) {
+      const value = ink[y * width + x] ?? 0;
+      if (value <= 0) continue;
+      left = Math.min(left, x);
+      right = Math.max(right, x);
+      top = Math.min(top, y);
+      bottom = Math.max(bottom, y);
+      mass += value;
+      sumX += value * (x + 0.5);
+      sumY += value * (y + 0.5);
+    }
+  }
+  if (mass === 0) return null;
+  const scale = ((20 / 28) * size) / Math.max(right - left + 1, bottom - top + 1);
+  return { x: size / 2 - (sumX / mass) * scale, y: size / 2 - (sumY / mass) * scale, scale };
+}
