@@ -28,8 +28,11 @@ double mean(const std::vector<double>& values) {
              ? 0
              : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
+// Rewards nearer than this are equal: the reference's log-probabilities are kept to 2^-32 (reference.cc), so
+// that those of the model that a run starts from are not all exactly nothing.
+constexpr double kTie = 1e-8;
 // 1 when a leads, 0 when b does.
-double leads(double a, double b) { return a > b ? 1 : a < b ? 0 : 0.5; }
+double leads(double a, double b) { return a > b + kTie ? 1 : b > a + kTie ? 0 : 0.5; }
 
 // A row, and its log-probabilities under the reference.
 struct RowInUse {
