@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "ops/torch/kernels.h"
+#include "ops/torch/kernel_list.h"
 #include "ops/torch/vec.h"
 
 namespace volant::torch_ops::VOLANT_ISA {

@@ -1,5 +1,5 @@
 // The loops of training that are not matrix products: plain C++ with vector types, built once per instruction
-// set (kernels.cc with VOLANT_ISA), chosen at start. OpenMP threads; the same number of threads gives the
+// set (kernel_list.h, with VOLANT_ISA), chosen at start. OpenMP threads; the same number of threads gives the
 // same bits. T rows, D columns, H heads, K key/value heads, d head_dim, V vocabulary. No torch in here.
 #pragma once
 #include <cstdint>
