@@ -52,21 +52,6 @@ Result<ParityReport> check(const Path& model, const Path& exported, const Export
 
 }  // namespace
 
-Json to_json(const ParityReport& report) {
-  JsonObject tensors;
-  for (const auto& [type, n] : report.tensors) tensors[type] = n;
-  return JsonObject{{"format", report.format},
-                    {"greedy_agreement", report.greedy_agreement},
-                    {"mean_kl", report.mean_kl},
-                    {"max_mean_kl_allowed", report.max_mean_kl_allowed},
-                    {"max_logit_error", report.max_logit_error},
-                    {"positions", report.positions},
-                    {"passed", report.passed},
-                    {"bytes", report.bytes},
-                    {"tensors", std::move(tensors)},
-                    {"notes", JsonArray(report.notes.begin(), report.notes.end())}};
-}
-
 Result<ParityReport> export_model(const Path& model, const ExportOptions& options) {
   const bool gguf = options.out.extension() == ".gguf";
   const Path out = options.out.has_filename() ? options.out : options.out.parent_path();

@@ -1,29 +1,14 @@
 // Export: a model in another format, never without its parity report. The exported model is run beside the
 // original on the same ids; a full-precision export that differs is refused and leaves nothing behind.
 #pragma once
-#include <map>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "compress/format.h"
 #include "io/file.h"
+#include "runtime/parity.h"
 
 namespace volant {
-
-struct ParityReport {
-  std::string format;           // "f32", "q8_0", "q4_K_M"
-  double greedy_agreement = 0;  // share of positions whose most likely next token is the same, 0 to 1
-  double mean_kl = 0;           // of next-token distributions, original to exported, nats
-  double max_logit_error = 0;
-  int64_t positions = 0;
-  bool passed = false;
-  double max_mean_kl_allowed = 0;
-  uint64_t bytes = 0;                           // of the exported file
-  std::map<std::string, int64_t> tensors = {};  // GGUF: how many of each number type
-  std::vector<std::string> notes = {};          // what is not as the format's name says, and why
-};
-Json to_json(const ParityReport& report);
 
 struct ExportOptions {
   ExportFormat to = DType::kQ8_0;

@@ -43,6 +43,7 @@ TEST_P(Export, GgufKeepsTheModel) {
   ASSERT_TRUE(report) << report.error().to_string();
   EXPECT_TRUE(report->passed);
   EXPECT_GT(report->positions, 100);
+  EXPECT_EQ(report->conversations, 4);
   EXPECT_EQ(report->bytes, volant::file_size(out).value());
   if (GetParam().to == DType::kF32) {
     EXPECT_LE(report->max_logit_error, 1e-3);
@@ -255,17 +256,31 @@ TEST(ExportModel, BadRequestsSayWhy) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
 
-TEST(Parity, SumsAreDivergenceAgreementAndLargestError) {
-  ParitySums sums;
-  const std::vector<float> a{0, 0}, b{std::log(3.0F), 0};
-  sums.add(a, b);  // 1/2, 1/2 against 3/4, 1/4
-  EXPECT_NEAR(sums.kl, 0.5 * std::log(0.5 / 0.75) + 0.5 * std::log(0.5 / 0.25), 1e-6);
-  EXPECT_NEAR(sums.max_logit_error, std::log(3.0), 1e-6);
-  const std::vector<float> c{1000, -1000}, d{-1000, 1000};
-  sums.add(c, d);
-  EXPECT_EQ(sums.positions, 2);
-  EXPECT_EQ(sums.agreeing, 1);
-  EXPECT_NEAR(sums.kl, 2000, 1);
+// Weights and vocabulary are the same; what is said to the model is not.
+TEST(Parity, AnotherChatTemplateIsRefused) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const ScratchDir scratch;
+  ASSERT_TRUE(copy_all(model, scratch / "model"));
+  std::filesystem::permissions(scratch / "model", std::filesystem::perms::owner_all,
+                               std::filesystem::perm_options::add);
+  ASSERT_TRUE(write_file_atomic(scratch / "model/chat_template.jinja",
+                                "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }} {% endfor %}"));
+  const auto a = Engine::open(model, {.n_threads = 1}).value(),
+             b = Engine::open(scratch / "model", {.n_threads = 1}).value();
+  EXPECT_TRUE(compare_models(*a, *a, DType::kF32, built_in_parity_texts()).value().passed);
+  const auto refused = compare_models(*a, *b, DType::kF32, built_in_parity_texts());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kRefused);
+  EXPECT_THAT(refused.error().message, HasSubstr("renders another prompt"));
+  // Through an export the template goes along, in either format.
+  for (const char* out : {"m.gguf", "hf"}) {
+    const auto report =
+        export_model(scratch / "model", {.to = DType::kF32, .out = scratch / out, .parity_texts = {}});
+    ASSERT_TRUE(report) << report.error().to_string();
+    EXPECT_EQ(to_json(*report).at("conversations").as_int64(), 4);
+    EXPECT_EQ(Checkpoint::open(scratch / out).value().chat_template(),
+              read_file(scratch / "model/chat_template.jinja").value());
+  }
 }
 
 TEST(Convert, SameTypeIsACopyAndOthersGoThroughFloat) {

@@ -11,18 +11,6 @@ constexpr size_t kMaxTexts = 64;
 constexpr int64_t kMaxPositions = 2048;  // of all texts together
 constexpr size_t kMaxIds = 256;          // of one text
 
-// log of the sum of exp, without overflow.
-double log_sum_exp(std::span<const float> logits) {
-  const auto most = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(static_cast<double>(x) - most);
-  return most + std::log(sum);
-}
-
-bool all_finite(const std::vector<float>& logits) {
-  return std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
-}
-
 }  // namespace
 
 ParityBound parity_bound(const ExportFormat& to) {
@@ -46,29 +34,6 @@ ParityBound parity_bound(const ExportFormat& to) {
   return {.max_mean_kl = 0.01, .max_logit_error = kAny, .min_greedy_agreement = 0};
 }
 
-const std::vector<std::string>& built_in_parity_texts() {
-  static const std::vector<std::string> texts{
-      "Once upon a time, there was a little girl named Lily. She loved to play outside in the park with her "
-      "dog.",
-      "The river rose quietly during the night, and by morning the lower fields were under water.",
-      "To change the battery, open the cover, take out the old cell, and press the new one in until it "
-      "clicks.",
-      "Question: how many legs do three spiders have? Answer: a spider has eight legs, so three have "
-      "twenty-four.",
-      "春天来了，院子里的桃花开了，小猫躺在阳光下睡觉。",
-      "水在零度以下会结冰，在一百度左右会沸腾。这是因为分子的运动随温度而改变。",
-      "你好，请问去火车站怎么走？先直走，到第二个路口向左转，大约十分钟就到了。",
-      "One day, Tom found a big red ball in the garden. He wanted to play with it, so he asked his mom if he "
-      "could.",
-      "The city council met on Tuesday to discuss the new bridge, which has been closed to heavy traffic "
-      "since May.",
-      "从前有一个小男孩，他很喜欢听爷爷讲故事，每天晚上都要听完一个故事才肯睡觉。",
-      "读书是一种好习惯，它能让我们学到新的知识，也能让我们认识更大的世界。",
-      "def add(a, b):\n    return a + b\n\nprint(add(2, 3))  # 5",
-  };
-  return texts;
-}
-
 Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::vector<std::string>& texts) {
   std::vector<std::pair<double, const std::string*>> ranked;
   for (const std::string& text : texts) {
@@ -84,21 +49,6 @@ Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::ve
   std::vector<std::string> best;
   for (size_t i = 0; i < (ranked.size() + 1) / 2; ++i) best.push_back(*ranked[i].second);
   return best;
-}
-
-void ParitySums::add(std::span<const float> original, std::span<const float> exported) {
-  const double total_a = log_sum_exp(original), total_b = log_sum_exp(exported);
-  double divergence = 0;
-  for (size_t i = 0; i < original.size(); ++i) {
-    const auto a = static_cast<double>(original[i]), b = static_cast<double>(exported[i]);
-    max_logit_error = std::max(max_logit_error, std::abs(a - b));
-    divergence += std::exp(a - total_a) * ((a - total_a) - (b - total_b));
-  }
-  kl += std::max(divergence, 0.0);  // rounding can leave a tiny negative
-  const auto best_a = std::max_element(original.begin(), original.end()) - original.begin();
-  const auto best_b = std::max_element(exported.begin(), exported.end()) - exported.begin();
-  agreeing += best_a == best_b ? 1 : 0;
-  ++positions;
 }
 
 Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
@@ -125,16 +75,23 @@ Result<ParityReport> compare_models(Engine& original, Engine& exported, const Ex
   }
   if (sums.positions == 0)
     return fail(ErrorCode::kInvalidArgument, "expected parity texts with at least one token");
+  const auto prompt_of = [](const Engine& engine) -> PromptOf {
+    return [&engine](const JsonArray& messages) { return engine.encode_chat(messages); };
+  };
+  const int64_t conversations = TRY(compare_prompts(prompt_of(original), prompt_of(exported)));
   const ParityBound bound = parity_bound(to);
   const auto n = static_cast<double>(sums.positions);
-  ParityReport report{.format = to.name(),
-                      .greedy_agreement = static_cast<double>(sums.agreeing) / n,
-                      .mean_kl = sums.kl / n,
-                      .max_logit_error = sums.max_logit_error,
-                      .positions = sums.positions,
-                      .passed = false,
-                      .max_mean_kl_allowed = bound.max_mean_kl,
-                      .bytes = 0};
+  ParityReport report{
+      .format = to.name(),
+      .greedy_agreement = static_cast<double>(sums.agreeing) / n,
+      .mean_kl = sums.kl / n,
+      .max_logit_error = sums.max_logit_error,
+      .positions = sums.positions,
+      .conversations = conversations,
+      .passed = false,
+      .max_mean_kl_allowed = bound.max_mean_kl,
+      .max_logit_error_allowed = std::isfinite(bound.max_logit_error) ? bound.max_logit_error : 0,
+      .bytes = 0};
   report.passed = report.mean_kl <= bound.max_mean_kl && report.max_logit_error <= bound.max_logit_error &&
                   report.greedy_agreement >= bound.min_greedy_agreement;
   return report;

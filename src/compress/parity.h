@@ -15,22 +15,12 @@ struct ParityBound {
 };
 ParityBound parity_bound(const ExportFormat& to);
 
-// English and Chinese texts for models that come with none of their own.
-const std::vector<std::string>& built_in_parity_texts();
 // The half of `texts` that the model foresees best (nats per byte): what a model has never learnt, it answers
 // with noise, and there rounding shows more than it matters.
 Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::vector<std::string>& texts);
 
-// Adds one position to the sums of a report:
-// logits of the original and of the exported model, [n_vocab] each.
-struct ParitySums {
-  double kl = 0, max_logit_error = 0;
-  int64_t positions = 0, agreeing = 0;
-  void add(std::span<const float> original, std::span<const float> exported);
-};
-
 // Reads the texts with both, the original with its adapter of that number; kRefused when their vocabularies
-// give different ids or a logit is not a number.
+// give different ids, their chat templates different prompts, or a logit is not a number.
 Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
                                     const std::vector<std::string>& texts, int32_t adapter = 0);
 

@@ -11,6 +11,7 @@
 #include "io/safetensors.h"
 #include "models/tensor_layout.h"
 #include "text/chat_template.h"
+#include "text/tokenizer_config.h"
 
 namespace volant {
 namespace {
@@ -34,20 +35,6 @@ Result<Json> read_json_if_present(const Path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return Json(nullptr);
   return read_json_file(path);
-}
-
-// "chat_template": a text, or a list of {"name", "template"} of which "default" counts.
-std::optional<std::string> read_template(const Json& tokenizer_config) {
-  const Json* value = json_find(tokenizer_config, "chat_template");
-  if (value == nullptr) return std::nullopt;
-  if (value->is_string()) return std::string(value->as_string());
-  if (!value->is_array()) return std::nullopt;
-  for (const Json& each : value->as_array()) {
-    const Result<std::string> name = json_string(each, "name");
-    Result<std::string> source = json_string(each, "template");
-    if (name && source && *name == "default") return std::move(source).value();
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -92,12 +79,7 @@ Status Checkpoint::State::open_folder() {
     if (!dtype) return std::move(dtype).error().at(fmt::format("tensor '{}'", name)).at(path.string());
     tensors.emplace(name, TensorView{*dtype, entry.shape, entry.bytes});
   }
-  const Json tokenizer_config = TRY(read_json_if_present(path / "tokenizer_config.json"));
-  chat_template = read_template(tokenizer_config);
-  std::error_code ignored;
-  if (!chat_template && std::filesystem::exists(path / "chat_template.jinja", ignored)) {
-    chat_template = TRY(read_file(path / "chat_template.jinja"));
-  }
+  chat_template = TRY(load_chat_template(path));
   stop_ids = config.eos_token_ids;
   const Json generation = TRY(read_json_if_present(path / "generation_config.json"));
   if (const Json* eos = json_find(generation, "eos_token_id"); eos != nullptr) {

@@ -9,85 +9,7 @@ namespace {
 
 constexpr size_t kRowsAtOnce = 2048;  // of one pass; a longer text goes alone
 
-Result<Json> read_json(const Path& path) {
-  const std::string text = TRY(read_file(path));
-  Result<Json> json = parse_json(text);
-  if (!json) return std::move(json).error().at(path.string());
-  return json;
-}
-
-bool is_there(const Path& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path, ignored);
-}
-
 }  // namespace
-
-// "sentence_transformers.models.Pooling" and so on, in the order they run.
-Status Embedder::read_modules(const Path& folder) {
-  if (is_there(folder / "config_sentence_transformers.json")) {
-    const Json json = TRY(read_json(folder / "config_sentence_transformers.json"));
-    if (json_find(json, "default_prompt_name") != nullptr)
-      return fail(ErrorCode::kUnsupported,
-                  "'default_prompt_name': a prompt before each text is not supported")
-          .at((folder / "config_sentence_transformers.json").string());
-  }
-  if (!is_there(folder / "modules.json")) {
-    if (is_there(folder / "1_Pooling/config.json")) return read_pooling(folder / "1_Pooling/config.json");
-    return {};
-  }
-  const Json modules = TRY(read_json(folder / "modules.json"));
-  if (!modules.is_array())
-    return fail(ErrorCode::kParse, "expected a list of modules").at((folder / "modules.json").string());
-  normalize_ = false;
-  for (const Json& module : modules.as_array()) {
-    const std::string type = TRY(json_string(module, "type"));
-    const std::string path = TRY(json_string_or(module, "path", ""));
-    if (type.ends_with(".Transformer")) {
-      if (!path.empty() && path != ".")
-        return fail(ErrorCode::kUnsupported, "a Transformer in the folder '{}' is not supported", path);
-    } else if (type.ends_with(".Pooling")) {
-      TRY(read_pooling(folder / path / "config.json"));
-    } else if (type.ends_with(".Normalize")) {
-      normalize_ = true;
-    } else {
-      return fail(ErrorCode::kUnsupported, "the module '{}' of modules.json is not supported", type)
-          .at(folder.string());
-    }
-  }
-  return {};
-}
-
-Status Embedder::read_pooling(const Path& file) {
-  const Json json = TRY(read_json(file));
-  const auto read = [&]() -> Status {
-    int n = 0;
-    for (const auto& entry : json.as_object()) {
-      if (!entry.key().starts_with("pooling_mode_") || !TRY(json_bool(json, entry.key()))) continue;
-      ++n;
-      if (entry.key() == "pooling_mode_mean_tokens") {
-        pooling_ = Pooling::kMean;
-      } else if (entry.key() == "pooling_mode_cls_token") {
-        pooling_ = Pooling::kFirst;
-      } else if (entry.key() == "pooling_mode_lasttoken") {
-        pooling_ = Pooling::kLast;
-      } else {
-        return fail(ErrorCode::kUnsupported, "'{}' is not supported: supported are mean, cls and last token",
-                    std::string(entry.key()));
-      }
-    }
-    if (n != 1) return fail(ErrorCode::kUnsupported, "expected one way of pooling, got {}", n);
-    const int64_t width = TRY(json_int_or(json, "word_embedding_dimension", n_dims()));
-    if (width != n_dims())
-      return fail(ErrorCode::kParse, "'word_embedding_dimension' is {}, the model's hidden_size {}", width,
-                  n_dims());
-    return {};
-  };
-  if (!json.is_object()) return fail(ErrorCode::kParse, "expected a JSON object").at(file.string());
-  Status status = read();
-  if (!status) return std::move(status).error().at(file.string());
-  return {};
-}
 
 Result<std::unique_ptr<Embedder>> Embedder::open(const Path& path, const EmbedderOptions& options) {
   Checkpoint checkpoint = TRY(Checkpoint::open(path));
@@ -103,15 +25,13 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const Path& path, const Embedde
   Result<std::unique_ptr<Tokenizer>> tokenizer = checkpoint.tokenizer();
   std::unique_ptr<Embedder> embedder(
       new Embedder(std::move(checkpoint), std::move(model), std::move(tokenizer)));
-  std::error_code ignored;
   int64_t most = config.max_position_embeddings;
+  std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
-    TRY(embedder->read_modules(path));
-    if (is_there(path / "sentence_bert_config.json")) {
-      const Json json = TRY(read_json(path / "sentence_bert_config.json"));
-      if (json_find(json, "max_seq_length") != nullptr)
-        most = std::min(most, TRY(json_int_or(json, "max_seq_length", most)));
-    }
+    const SentenceSettings settings = TRY(read_sentence_settings(path, config.hidden_size));
+    embedder->pooling_ = settings.pooling;
+    embedder->normalize_ = settings.normalize;
+    most = std::min(most, settings.max_seq_length.value_or(most));
   }
   if (options.max_tokens != 0) {
     if (options.max_tokens < 3 || options.max_tokens > config.max_position_embeddings)

@@ -1,7 +1,7 @@
 // Embedder: one loaded encoder that turns texts into vectors. The rows of several texts go through the model
-// packed, without padding; the vector of a text is pooled from its rows. Reads the folders of
-// sentence-transformers: modules.json, 1_Pooling/config.json, sentence_bert_config.json. Thread safe, one
-// pass at a time. No tasks or prompts: a text is embedded as it is.
+// packed, without padding; the vector of a text is pooled from its rows, as the folder says
+// (runtime/sentence_files.h). Thread safe, one pass at a time. No tasks or prompts: a text is embedded as it
+// is.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -11,11 +11,9 @@
 
 #include "models/checkpoint.h"
 #include "models/instances/native.h"
+#include "runtime/sentence_files.h"
 
 namespace volant {
-
-// A text's vector from the hidden states of its rows: their mean, the first, or the last.
-enum class Pooling { kMean, kFirst, kLast };
 
 struct EmbedderOptions {
   int n_threads = 0;   // 0: all cores
@@ -49,8 +47,6 @@ class Embedder {
  private:
   Embedder(Checkpoint checkpoint, std::unique_ptr<NativeModel> model, Result<std::unique_ptr<Tokenizer>> text)
       : checkpoint_(std::move(checkpoint)), model_(std::move(model)), tokenizer_(std::move(text)) {}
-  Status read_modules(const Path& folder);
-  Status read_pooling(const Path& file);
   Result<std::vector<int32_t>> cut(const std::vector<int32_t>& ids) const;
   void run(std::span<const std::vector<int32_t>> texts, std::span<Embedding> out);
   void pool(std::span<const float> rows, Embedding& to) const;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "io/file.h"
+#include "support/scratch_dir.h"
 #include "support/test_data.h"
 #include "text/encoding.h"
 #include "text/tokenizer.h"
@@ -24,8 +25,9 @@ std::string render(const std::string& source, const std::string& variables = "{}
 void expect_golden(const Path& model, const Path& cases) {
   const auto config = load_tokenizer_config(model);
   ASSERT_TRUE(config) << config.error().to_string();
-  ASSERT_TRUE(config->chat_template());
-  const auto chat = ChatTemplate::parse(*config->chat_template());
+  const auto source = load_chat_template(model);
+  ASSERT_TRUE(source && *source);
+  const auto chat = ChatTemplate::parse(**source);
   ASSERT_TRUE(chat) << chat.error().to_string();
   const auto tokenizer = load_tokenizer(model);
   ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
@@ -240,6 +242,24 @@ TEST(ChatTemplate, DefaultTemplateWritesTurns) {
   EXPECT_EQ(*chat->render(messages->as_array(), true, {{"bos_token", "<s>"}}),
             "<s><|system|>S<|end|><|user|>hi<|end|><|assistant|>");
   EXPECT_FALSE(chat->render(parse_json(R"([{"role":"tool","content":"x"}])")->as_array(), true, {}));
+}
+
+// One rule for all who read it: a file of its own, else a text, else the list's "default".
+TEST(ChatTemplate, IsFoundInAFolderAsTransformersFindsIt) {
+  const testing::ScratchDir scratch;
+  const auto found = [&] { return load_chat_template(scratch.path()).value(); };
+  EXPECT_EQ(found(), std::nullopt);
+  const Path config = scratch / "tokenizer_config.json";
+  ASSERT_TRUE(write_file_atomic(config, R"({"chat_template": [{"name": "tool_use", "template": "a"},
+                                           {"name": "default", "template": "b"}]})"));
+  EXPECT_EQ(found(), "b");
+  ASSERT_TRUE(write_file_atomic(config, R"({"chat_template": "c"})"));
+  EXPECT_EQ(found(), "c");
+  ASSERT_TRUE(write_file_atomic(scratch / "chat_template.jinja", "d"));
+  EXPECT_EQ(found(), "d");
+  ASSERT_TRUE(volant::remove_all(scratch / "chat_template.jinja"));
+  ASSERT_TRUE(write_file_atomic(config, "[]"));
+  EXPECT_EQ(load_chat_template(scratch.path()).error().code, ErrorCode::kParse);
 }
 
 }  // namespace

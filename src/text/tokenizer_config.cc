@@ -1,7 +1,6 @@
 #include "text/tokenizer_config.h"
 
 #include <array>
-
 #include <charconv>
 
 namespace volant {
@@ -57,12 +56,6 @@ Result<std::vector<AddedToken>> added_tokens(const JsonObject& config, const Jso
 
 }  // namespace
 
-std::optional<std::string> TokenizerConfig::chat_template() const {
-  const Json* value = json.if_contains("chat_template");
-  if (value == nullptr || !value->is_string()) return std::nullopt;
-  return std::string(value->get_string());
-}
-
 Result<TokenizerConfig> load_tokenizer_config(const Path& folder) {
   TokenizerConfig config;
   config.json = TRY(load_object(folder / "tokenizer_config.json"));
@@ -89,12 +82,29 @@ Result<TokenizerConfig> load_tokenizer_config(const Path& folder) {
 
 Status copy_tokenizer_files(const Path& from, const Path& to) {
   static constexpr std::array kNames = {
-      "tokenizer.model", "tokenizer.json",    "tokenizer_config.json", "vocab.json",             "vocab.txt",
-      "merges.txt",      "added_tokens.json", "chat_template.jinja",   "special_tokens_map.json"};
+      "tokenizer.model",   "tokenizer.json",      "tokenizer_config.json",
+      "vocab.json",        "vocab.txt",           "merges.txt",
+      "added_tokens.json", "chat_template.jinja", "special_tokens_map.json"};
   std::error_code error;
   for (const char* name : kNames)
     if (std::filesystem::exists(from / name, error)) TRY(copy_all(from / name, to / name));
   return {};
+}
+
+Result<std::optional<std::string>> load_chat_template(const Path& folder) {
+  if (std::filesystem::exists(folder / "chat_template.jinja"))
+    return std::optional(TRY(read_file(folder / "chat_template.jinja")));
+  const JsonObject config = TRY(load_object(folder / "tokenizer_config.json"));
+  const Json* value = config.if_contains("chat_template");
+  if (value == nullptr) return std::optional<std::string>();
+  if (value->is_string()) return std::optional(std::string(value->get_string()));
+  if (!value->is_array()) return std::optional<std::string>();
+  for (const Json& each : value->get_array()) {
+    const Result<std::string> name = json_string(each, "name");
+    Result<std::string> source = json_string(each, "template");
+    if (name && source && *name == "default") return std::optional(std::move(source).value());
+  }
+  return std::optional<std::string>();
 }
 
 }  // namespace volant

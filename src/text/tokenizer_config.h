@@ -17,14 +17,18 @@ struct TokenizerConfig {
   std::optional<std::string> bos, eos, unk, pad;
   std::optional<bool> add_bos, add_eos, legacy, add_prefix_space;
   std::vector<AddedToken> added;  // added_tokens_decoder, added_tokens.json
-  std::optional<std::string> chat_template() const;
 };
 
 // A folder without these files gives an empty configuration; a file that is no JSON object is kParse.
 Result<TokenizerConfig> load_tokenizer_config(const Path& folder);
 
-// Copies what of a model's folder belongs to its tokenizer: vocabulary, settings, chat template. Files that are
-// not there are left out.
+// Copies what of a model's folder belongs to its tokenizer: vocabulary, settings, chat template. Files that
+// are not there are left out.
 Status copy_tokenizer_files(const Path& from, const Path& to);
+
+// The chat template of a model or tokenizer folder, as Transformers finds it: chat_template.jinja, else
+// "chat_template" of tokenizer_config.json: a text, or a list of {"name", "template"} of which "default"
+// counts. None when there is none. Training, serving and exports all read it here.
+Result<std::optional<std::string>> load_chat_template(const Path& folder);
 
 }  // namespace volant

@@ -21,7 +21,8 @@ Result<EmbedJob> parse_embed_job(const Json& json) {
   TRY(check_keys(json.as_object(), kKeys, " in 'embed'"));
   TRY(read_int(json, "batch_size", 2, 1 << 16, job.batch_size));
   TRY(read_number(json, "temperature", 1e-4, 100, job.temperature));
-  TRY(read_word(json, "pooling", job_words("embed.pooling"), job.pooling));
+  if (json_find(json, "pooling") != nullptr)
+    TRY(read_word(json, "pooling", job_words("embed.pooling"), job.pooling));
   return job;
 }
 

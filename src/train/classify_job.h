@@ -16,7 +16,7 @@ Result<ClassifyJob> parse_classify_job(const Json& json);
 struct EmbedJob {
   int64_t batch_size = 64;  // pairs of a step: each is the negative of the others
   double temperature = 0.05;
-  std::string pooling = "mean";  // mean | cls | last
+  std::string pooling;  // mean | cls | last; empty: see pooling_of() in train/objectives/embed.h
 };
 Result<EmbedJob> parse_embed_job(const Json& json);
 

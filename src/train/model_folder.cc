@@ -13,6 +13,7 @@
 #include "models/tensor_layout.h"
 #include "text/tokenizer_config.h"
 #include "train/objectives/classify.h"
+#include "train/objectives/embed.h"
 #include "train/objectives/reward_model.h"
 
 namespace volant {
@@ -125,9 +126,8 @@ Status write_tokenizer(const Path& to, const TrainJob& job, const Tokenizer& tok
   TRY(copy_tokenizer_files(job.tokenizer, to));
   if (!std::filesystem::exists(to / "tokenizer.model") && !std::filesystem::exists(to / "tokenizer.json"))
     TRY(tokenizer.save(to));
-  const TokenizerConfig config = TRY(load_tokenizer_config(to));
-  if (config.chat_template() || std::filesystem::exists(to / "chat_template.jinja")) return {};
-  JsonObject json = config.json;
+  if (TRY(load_chat_template(to))) return {};
+  JsonObject json = TRY(load_tokenizer_config(to)).json;
   json["chat_template"] = default_chat_template();
   return write_file_atomic(to / "tokenizer_config.json", dump_json_pretty(json));
 }
@@ -200,10 +200,7 @@ Result<TorchModel> open_torch_model(const Path& folder, bool bf16) {
 bool trains_in_bf16(const TrainJob& job) { return job.dtype != "f32" && torch_has_bf16(); }
 
 Result<ChatTemplate> chat_template_of(const TrainJob& job) {
-  const Path jinja = job.tokenizer / "chat_template.jinja";
-  if (std::filesystem::exists(jinja)) return ChatTemplate::parse(TRY(read_file(jinja)));
-  const TokenizerConfig config = TRY(load_tokenizer_config(job.tokenizer));
-  return ChatTemplate::parse(config.chat_template().value_or(default_chat_template()));
+  return ChatTemplate::parse(TRY(load_chat_template(job.tokenizer)).value_or(default_chat_template()));
 }
 
 std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer) {
@@ -230,7 +227,8 @@ Status write_adapter_folder(const Path& to, const TrainJob& job, Adapter adapter
 }
 
 Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,
-                          const Tokenizer& tokenizer) {
+                          const Tokenizer& tokenizer,
+                          const std::function<Status(const Path& written)>& check) {
   const Path aside = partial_path(to);
   const auto write = [&]() -> Status {
     TRY(make_dirs(aside));
@@ -243,6 +241,13 @@ Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel&
                           dump_json_pretty(generation_config(job, tokenizer))));
     TRY(write_weights(aside / "model.safetensors", model, job.save_dtype));
     TRY(write_tokenizer(aside, job, tokenizer));
+    if (job.objective == TrainJob::Objective::kEmbed)
+      TRY(write_sentence_settings(aside,
+                                  {.pooling = TRY(pooling_of(job, model.config())),
+                                   .normalize = true,  // the loss is one of cosines
+                                   .max_seq_length = job.max_seq_len},
+                                  model.config().hidden_size));
+    if (check) TRY(check(aside));
     TRY(volant::remove_all(to));
     return rename_into_place(aside, to);
   };

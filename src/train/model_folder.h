@@ -1,6 +1,8 @@
 // The start and the end of a run as Hugging Face folders: weights to begin with, and the finished model with
 // its tokenizer, written aside and renamed.
 #pragma once
+#include <functional>
+
 #include "models/instances/torch.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -24,9 +26,11 @@ Result<ChatTemplate> chat_template_of(const TrainJob& job);
 std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer);
 // The adapter alone, in PEFT's layout; names job.init_from as its base.
 Status write_adapter_folder(const Path& to, const TrainJob& job, Adapter adapter, const ModelConfig& config);
-// Writes the folder `to`: config.json, generation_config.json,
-// model.safetensors, tokenizer files with template.
+// Writes the folder `to`: config.json, generation_config.json, model.safetensors, tokenizer files with
+// template; of embeddings also what sentence-transformers reads (runtime/sentence_files.h). `check` sees the
+// folder before it has its name; its error leaves none.
 Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,
-                          const Tokenizer& tokenizer);
+                          const Tokenizer& tokenizer,
+                          const std::function<Status(const Path& written)>& check = {});
 
 }  // namespace volant

@@ -49,10 +49,28 @@ Status make_data(const TrainJob& job, const Tokenizer* tokenizer) {
   return write_file_atomic(origin_file, origin);
 }
 
+// Settings that the loss of this objective does not have are refused, not ignored. The loss on next tokens
+// has them all, unless a teacher's words take its place; 'preference' says so itself.
+Status check_regularisers(const TrainJob& job) {
+  using Objective = TrainJob::Objective;
+  const bool next_tokens = job.objective == Objective::kPretrain || job.objective == Objective::kSft;
+  const bool from_teacher = job.distil && job.distil->from == "logits";
+  if ((next_tokens && !from_teacher) || job.objective == Objective::kPreference) return {};
+  const auto refuse = [&](const char* key) {
+    return fail(ErrorCode::kInvalidArgument, "'{}' is of no use with {}: leave it out", key,
+                from_teacher ? "a teacher's probabilities" : "the objective '" + job.objective_name() + "'");
+  };
+  if (job.label_smoothing > 0 && job.objective != Objective::kClassify) return refuse("label_smoothing");
+  if (job.z_loss > 0) return refuse("z_loss");
+  if (job.neftune_alpha > 0) return refuse("neftune_alpha");
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& context) {
   const TrainJob& job = context.job;
+  TRY(check_regularisers(job));
   TRY(make_data(job, context.tokenizer));
   switch (job.objective) {
     case TrainJob::Objective::kClassify:

@@ -85,7 +85,9 @@ Status write_teacher_rows(const DistilJob& how, uint64_t seed, int n_threads, co
     if (!answers[i].ended) continue;
     JsonArray messages = rows[i].messages;
     messages.push_back(message_of("assistant", rollouts.text(answers[i])));
-    TRY(writer.write(JsonObject{{"messages", std::move(messages)}}));
+    JsonObject row{{"messages", std::move(messages)}};
+    if (const Json* weight = json_find(rows[i].row, "weight")) row["weight"] = *weight;
+    TRY(writer.write(row));
     ++n_kept;
   }
   if (n_kept == 0)

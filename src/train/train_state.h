@@ -31,7 +31,8 @@ struct TrainFiles {
   Path size() const { return run / "size.json"; }
   Path recent() const { return run / "checkpoints" / "recent"; }
   Path model() const { return run / "model"; }
-  Path adapter() const { return run / "adapter"; }  // of a run that trains adapters, in PEFT's layout
+  Path parity() const { return run / "parity.json"; }  // of the merged model, likewise
+  Path adapter() const { return run / "adapter"; }     // of a run that trains adapters, in PEFT's layout
 };
 
 // `slots`: what optimiser and averages remember; none: weights alone.

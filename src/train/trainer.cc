@@ -13,6 +13,7 @@
 #include "base/stop.h"
 #include "io/lock_file.h"
 #include "train/event_log.h"
+#include "train/merge_parity.h"
 #include "train/model_folder.h"
 #include "train/objective.h"
 #include "train/plan.h"
@@ -57,6 +58,9 @@ class Trainer {
   Status evaluate_weights();
   std::vector<Optimizer::Slot> slots();
   Status finish(const char* status);
+  Status write_finished();
+  // Whether the finished folder, adapters merged, is the model that was trained; says so beside it.
+  Status check_merge(const Path& written);
   double elapsed() const { return state_.elapsed + (steady_seconds() - started_); }
   bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step > 0; }
   // What is tuned is measured before the first step, to compare with.
@@ -309,26 +313,45 @@ Result<TrainOutcome> Trainer::loop() {
   return TrainOutcome::kFinished;
 }
 
+Status Trainer::write_finished() {
+  int64_t step = state_.step;
+  if (job_.finish_with == "average") {
+    const int64_t n = TRY(average_recent(files_.recent(), *model_));
+    log_info("the finished model is the mean of {} checkpoints", n);
+  } else if (average_) {
+    average_->swap(*model_);  // "best" replaces it where there was an evaluation
+  }
+  if (job_.finish_with == "best" && objective_->can_evaluate() && std::filesystem::exists(files_.best())) {
+    TRY(load_checkpoint(files_.best(), *model_, {}, job_.digest()));
+    step = state_.best_step;
+  }
+  if (test_) TRY(events_->write(TRY(test_->finish(*model_, step))));
+  std::function<Status(const Path&)> check;
+  if (const std::optional<Adapter> adapter = model_->adapter()) {
+    TRY(write_adapter_folder(files_.adapter(), job_, *adapter, model_->config()));
+    check = [this](const Path& written) { return check_merge(written); };
+  }
+  TRY(write_model_folder(files_.model(), job_, *model_, *tokenizer_, check));
+  log_info("wrote {} (weights of step {})", files_.model().string(), step);
+  return {};
+}
+
+Status Trainer::check_merge(const Path& written) {
+  const ParityReport report = TRY(merged_parity(job_, *model_, *tokenizer_, written));
+  JsonObject json = to_json(report).as_object();
+  TRY(write_file_atomic(files_.parity(), dump_json_pretty(json)));
+  json["type"] = "parity";
+  json["step"] = state_.step;
+  TRY(events_->write(json));
+  TRY(check_merged(report));
+  log_info("the merged model is the trained one: outputs within {:.2g}, {:.2f} % of greedy tokens the same",
+           report.max_logit_error, 100 * report.greedy_agreement);
+  return {};
+}
+
 Status Trainer::finish(const char* status) {
   const double seconds = elapsed();
-  if (std::string_view(status) == "finished") {
-    int64_t step = state_.step;
-    if (job_.finish_with == "average") {
-      const int64_t n = TRY(average_recent(files_.recent(), *model_));
-      log_info("the finished model is the mean of {} checkpoints", n);
-    } else if (average_) {
-      average_->swap(*model_);  // "best" replaces it where there was an evaluation
-    }
-    if (job_.finish_with == "best" && objective_->can_evaluate() && std::filesystem::exists(files_.best())) {
-      TRY(load_checkpoint(files_.best(), *model_, {}, job_.digest()));
-      step = state_.best_step;
-    }
-    if (test_) TRY(events_->write(TRY(test_->finish(*model_, step))));
-    if (const std::optional<Adapter> adapter = model_->adapter())
-      TRY(write_adapter_folder(files_.adapter(), job_, *adapter, model_->config()));
-    TRY(write_model_folder(files_.model(), job_, *model_, *tokenizer_));
-    log_info("wrote {} (weights of step {})", files_.model().string(), step);
-  }
+  if (std::string_view(status) == "finished") TRY(write_finished());
   JsonObject event{{"type", "end"}, {"status", status}, {"step", state_.step}, {"seconds", seconds}};
   if (size_) event["predicted_loss"] = size_->predicted_loss;
   if (std::isfinite(state_.best_loss)) event["best_loss"] = state_.best_loss;
@@ -349,16 +372,19 @@ Result<TrainOutcome> Trainer::run() {
   TRY(resume());
   TRY(write_start());
   auto outcome = loop();
-  if (!outcome) {
-    (void)events_->write({{"type", "end"},
-                          {"status", "failed"},
-                          {"step", state_.step},
-                          {"seconds", elapsed()},
-                          {"error", outcome.error().to_string()}});
-    return outcome;
+  Status done;
+  if (outcome) {
+    done = finish(*outcome == TrainOutcome::kFinished ? "finished" : "stopped");
+  } else {
+    done = outcome.error();
   }
-  TRY(finish(*outcome == TrainOutcome::kFinished ? "finished" : "stopped"));
-  return outcome;
+  if (done) return outcome;
+  (void)events_->write({{"type", "end"},
+                        {"status", "failed"},
+                        {"step", state_.step},
+                        {"seconds", elapsed()},
+                        {"error", done.error().to_string()}});
+  return std::move(done).error();
 }
 
 }  // namespace

@@ -248,6 +248,7 @@ TorchMemory TorchModel::memory() const {
   return memory;
 }
 
+void TorchModel::compute_in_f32() { state_->bf16 = false; }
 void TorchModel::weights_changed() {
   for (const TorchOps::Weight& weight : state_->weights) weight->changed();
 }
@@ -300,6 +301,16 @@ Result<std::vector<double>> TorchModel::log_probs(const Batch& batch,
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/false);
+    return log_probs_of(ops, state_->model->hidden(ops, batch), head, targets);
+  });
+}
+
+Result<std::vector<double>> TorchModel::base_log_probs(const Batch& batch,
+                                                       std::span<const int32_t> targets) const {
+  const auto head = TRY(state_->head_for(batch, targets));
+  return guarded([&] {
+    TorchOps ops(state_->bf16, /*record=*/false);
+    ops.leave_out_adapters();
     return log_probs_of(ops, state_->model->hidden(ops, batch), head, targets);
   });
 }

@@ -89,6 +89,8 @@ class TorchModel {
   // The adapters, without a base model's name; none when there are none.
   std::optional<Adapter> adapter() const;
   TorchMemory memory() const;
+  // From now on products are computed in f32, whatever the options said: to compare with.
+  void compute_in_f32();
   // To be called when values were written through parameters().
   void weights_changed();
   void zero_gradients();
@@ -103,6 +105,8 @@ class TorchModel {
                                    std::span<const float> weights, float scale);
   // log p(target) of the rows read out.
   Result<std::vector<double>> log_probs(const Batch& batch, std::span<const int32_t> targets) const;
+  // The same with the adapters left out: what the frozen base says.
+  Result<std::vector<double>> base_log_probs(const Batch& batch, std::span<const int32_t> targets) const;
   // Any loss that is a function of those (preferences, policies): gives it, and adds the gradient of scale
   // times it. One forward and one backward pass, and the head once more.
   Result<double> log_prob_loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,

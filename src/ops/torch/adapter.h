@@ -31,6 +31,7 @@ struct LinearMode {
   bool bf16 = false;          // the type of what goes into products
   bool record = false;        // part of the graph
   uint64_t dropout_seed = 0;  // what the dropped numbers follow from; 0: nothing is dropped
+  bool base_alone = false;    // without adapters; not while recording
 };
 // y [T, O] = x [T, I] W^T with the adapter of `w`, when it has one.
 at::Tensor linear(const at::Tensor& x, const std::shared_ptr<TorchParameter>& w, const LinearMode& mode);

@@ -47,6 +47,8 @@ class TorchOps {
   void learn_features() { learns_features_ = true; }
   // That gradient after the backward pass; empty when nothing read the features.
   std::vector<float> feature_gradient() const;
+  // The passes that follow leave adapters out. Only for one that does not record.
+  void leave_out_adapters() { base_alone_ = !record_; }
   // Activations from f32 numbers, that gradients can be asked of: for tests.
   static Act make_act(std::span<const float> values, int64_t rows, bool needs_grad);
 
@@ -123,7 +125,7 @@ class TorchOps {
   // The seed of the next operation that draws; 0 in passes that do not train.
   uint64_t draw() { return seed_ == 0 ? 0 : seed_ + ++n_random_ * 0x9E3779B97F4A7C15ULL; }
 
-  bool bf16_, record_;
+  bool bf16_, record_, base_alone_ = false;
   bool learns_features_ = false;
   at::Tensor features_;
   Regularisers regularisers_;

@@ -50,10 +50,11 @@ class EmbedObjective final : public Objective {
   // Anchors first, then the positives in the same order, then all negatives.
   using Texts = std::vector<const EncodedText*>;
 
-  EmbedObjective(const ObjectiveContext& context)
+  EmbedObjective(const ObjectiveContext& context, Pooling pooling)
       : job_(context.job),
         tokenizer_(*context.tokenizer),
-        n_dims_(static_cast<size_t>(context.config.hidden_size)) {}
+        n_dims_(static_cast<size_t>(context.config.hidden_size)),
+        pooling_(pooling) {}
   Result<std::vector<PairRow>> read(const Path& file) const;
   Result<PairRow> row_of(const Json& json) const;
   static Texts texts_of(const std::vector<const PairRow*>& rows);
@@ -72,6 +73,7 @@ class EmbedObjective final : public Objective {
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
   size_t n_dims_;
+  Pooling pooling_;
   std::vector<PairRow> train_, validation_;
   std::optional<RowOrder> order_;
 };
@@ -85,7 +87,13 @@ Result<std::unique_ptr<Objective>> EmbedObjective::make(const ObjectiveContext& 
   if (job.max_seq_len > context.config.max_position_embeddings)
     return fail(ErrorCode::kInvalidArgument, "'max_seq_len': the model has {} positions, got {}",
                 context.config.max_position_embeddings, job.max_seq_len);
-  std::unique_ptr<EmbedObjective> objective(new EmbedObjective(context));
+  if (job.trained.adapter && job.trained.adapter->dropout > 0)
+    return fail(
+        ErrorCode::kUnsupported,
+        "'dropout' of the adapter with embed: pairs that do not fit into one pass are read twice, which "
+        "must give the same numbers; leave it out");
+  const Pooling pooling = TRY(pooling_of(job, context.config));
+  std::unique_ptr<EmbedObjective> objective(new EmbedObjective(context, pooling));
   objective->train_ = TRY(objective->read(job.train_rows));
   if (objective->train_.size() < 2)
     return fail(ErrorCode::kInvalidArgument, "expected two pairs or more, got {}", objective->train_.size())
@@ -140,8 +148,8 @@ EmbedObjective::Texts EmbedObjective::texts_of(const std::vector<const PairRow*>
 }
 
 std::vector<int32_t> EmbedObjective::rows_read(const EncodedText& text) const {
-  if (job_.embed.pooling == "cls") return {0};
-  if (job_.embed.pooling == "last") return {static_cast<int32_t>(text.ids.size()) - 1};
+  if (pooling_ == Pooling::kFirst) return {0};
+  if (pooling_ == Pooling::kLast) return {static_cast<int32_t>(text.ids.size()) - 1};
   std::vector<int32_t> rows(text.ids.size());
   std::iota(rows.begin(), rows.end(), 0);
   return rows;
@@ -258,6 +266,16 @@ std::vector<std::vector<Objective::Piece>> EmbedObjective::preview(int n_example
 }
 
 }  // namespace
+
+Result<Pooling> pooling_of(const TrainJob& job, const ModelConfig& config) {
+  Pooling pooling = Pooling::kMean;
+  if (!job.init_from.empty())
+    pooling = TRY(read_sentence_settings(job.init_from, config.hidden_size)).pooling;
+  if (job.embed.pooling == "mean") return Pooling::kMean;
+  if (job.embed.pooling == "cls") return Pooling::kFirst;
+  if (job.embed.pooling == "last") return Pooling::kLast;
+  return pooling;
+}
 
 Result<std::unique_ptr<Objective>> make_embed_objective(const ObjectiveContext& context) {
   return EmbedObjective::make(context);

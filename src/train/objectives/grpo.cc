@@ -115,6 +115,8 @@ class GrpoObjective final : public Objective {
   Result<Prompt> read_prompt(const PromptRow& row) const;
   // New answers to the next prompts, with their rewards and advantages.
   Status sample(TorchModel& model);
+  // What the model of the start says: with adapters, the frozen base.
+  Status ask_reference(const TorchModel& model);
   std::vector<Part> parts() const;
   Status learn(TorchModel& model, Part& part, StepLoss& result, PolicyFigures& sums);
   JsonObject metrics(const PolicyFigures& sums) const;
@@ -125,7 +127,7 @@ class GrpoObjective final : public Objective {
   Rollouts rollouts_;
   std::vector<Prompt> train_, validation_;
   std::optional<RowOrder> order_;
-  std::optional<TorchModel> reference_;
+  std::optional<TorchModel> reference_;  // where the whole model is trained
   std::vector<Sample> samples_;
   int64_t inner_ = 0;  // steps done on samples_; 0: new ones are wanted
 };
@@ -145,7 +147,8 @@ Result<std::unique_ptr<Objective>> GrpoObjective::make(const ObjectiveContext& c
   if (!job.validation_rows.empty())
     objective->validation_ = TRY(objective->read_prompts(job.validation_rows));
   objective->order_.emplace(objective->train_.size(), job.seed);
-  if (job.grpo.beta > 0) objective->reference_ = TRY(open_torch_model(job.init_from, trains_in_bf16(job)));
+  if (job.grpo.beta > 0 && !job.trained.adapter)
+    objective->reference_ = TRY(open_torch_model(job.init_from, trains_in_bf16(job)));
   return std::unique_ptr<Objective>(std::move(objective));
 }
 
@@ -206,9 +209,14 @@ Status GrpoObjective::sample(TorchModel& model) {
       samples_.push_back(std::move(s));
     }
   }
-  if (!reference_) return {};
+  return how_.beta > 0 ? ask_reference(model) : Status();
+}
+
+Status GrpoObjective::ask_reference(const TorchModel& model) {
   for (const Part& part : parts()) {
-    const std::vector<double> log_p = TRY(reference_->log_probs(part.batch.view(), part.batch.targets));
+    const Batch batch = part.batch.view();
+    const std::vector<double> log_p = TRY(reference_ ? reference_->log_probs(batch, part.batch.targets)
+                                                     : model.base_log_probs(batch, part.batch.targets));
     auto at = log_p.begin();
     for (size_t i = part.begin; i < part.end; ++i) {
       const auto end = at + static_cast<std::ptrdiff_t>(samples_[i].n_answer());
@@ -270,7 +278,7 @@ JsonObject GrpoObjective::metrics(const PolicyFigures& sums) const {
                      {"answer_tokens", length / n},
                      {"ended", ended / n},
                      {"clipped", sums.clipped / n}};
-  if (reference_) metrics["kl"] = sums.kl / n;
+  if (how_.beta > 0) metrics["kl"] = sums.kl / n;
   return metrics;
 }
 

@@ -107,6 +107,11 @@ class SourceTargetObjective final : public Objective {
           ErrorCode::kInvalidArgument,
           "{} writes a target from a source: expected rows with 'prompt' and 'completion', or 'messages'",
           context.config.architecture);
+    if (job.distil && job.distil->from == "logits")
+      return fail(ErrorCode::kUnsupported,
+                  "'distil' from a teacher's probabilities is not done for {}, which writes from a source: "
+                  "leave it out",
+                  context.config.architecture);
     std::vector<Pair> train = TRY(read_pairs(job.train_rows, *context.tokenizer, job.max_seq_len)),
                       validation;
     if (!job.validation_rows.empty())
