@@ -233,36 +233,19 @@ TEST_F(VolantTrain, EarlyStoppingKeepsTheBestWeights) {
   EXPECT_LT(best, 1e9);
 }
 
-TEST_F(VolantTrain, KilledRunsOfAdaptersGoOnBitForBit) {
-  for (const char* adapter :
-       {R"({"kind": "lora", "r": 4, "dropout": 0.1})",
-        R"({"kind": "dora", "r": 2, "target_modules": ["q_proj", "up_proj"]})",
-        R"({"kind": "rslora", "r": 4, "base_bits": 4})", R"({"kind": "lora", "r": 4, "base_bits": 8})"}) {
-    SCOPED_TRACE(adapter);
-    JsonObject lora = job();
-    lora["model"] = JsonObject{{"init_from", tokenizer_.string()}};
-    lora["adapter"] = parse_json(adapter).value();
-    lora["steps"] = 20;
-    lora["evaluate_every"] = 10;
-    const std::string name = std::to_string(std::hash<std::string>()(adapter));
-    const Path whole = make_run("whole" + name, lora), broken = make_run("broken" + name, lora);
-    ASSERT_EQ(finish(whole).status, 0) << read_file(whole / "stderr.txt").value_or("");
-    for (const int lines : {5, 14}) {
-      Process process = start(broken);
-      testing::TrainRuns::signal_after(process, broken, lines, SIGKILL);
-      (void)process.wait();
-    }
-    ASSERT_EQ(finish(broken).status, 0) << read_file(broken / "stderr.txt").value_or("");
-    EXPECT_EQ(testing::TrainRuns::curve(broken), testing::TrainRuns::curve(whole));
-    for (const char* file : {"model/model.safetensors", "adapter/adapter_model.safetensors"})
-      EXPECT_EQ(read_file(broken / file).value(), read_file(whole / file).value()) << file;
-    const ModelConfig config = Checkpoint::open(whole / "model").value().config();
-    EXPECT_EQ(read_adapter(whole / "adapter", config).value().base_model, tokenizer_.string());
-    // The checkpoint holds what is trained and nothing of the base.
-    const SafetensorsFile last = SafetensorsFile::open(TrainFiles{whole}.last()).value();
-    for (const auto& [tensor, entry] : last.tensors())
-      EXPECT_NE(tensor.find("lora_"), std::string::npos) << tensor;
-  }
+TEST_F(VolantTrain, ACheckpointOfAnAdapterHoldsNothingOfItsBase) {
+  JsonObject lora = job();
+  lora["model"] = JsonObject{{"init_from", tokenizer_.string()}};
+  lora["adapter"] = JsonObject{{"kind", "dora"}, {"r", 2}, {"target_modules", {"q_proj", "up_proj"}}};
+  lora["steps"] = 4;
+  const Path run = make_run("run", lora);
+  ASSERT_EQ(finish(run).status, 0) << read_file(run / "stderr.txt").value_or("");
+  const ModelConfig config = Checkpoint::open(run / "model").value().config();
+  EXPECT_EQ(read_adapter(run / "adapter", config).value().base_model, tokenizer_.string());
+  const SafetensorsFile last = SafetensorsFile::open(TrainFiles{run}.last()).value();
+  EXPECT_GT(last.tensors().size(), 0U);
+  for (const auto& [tensor, entry] : last.tensors())
+    EXPECT_NE(tensor.find("lora_"), std::string::npos) << tensor;
 }
 
 TEST_F(VolantTrain, FrozenTensorsAreThoseOfTheStart) {
