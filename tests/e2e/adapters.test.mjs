@@ -1,7 +1,7 @@
 // An adapter from training to serving: `volant train` makes it, `volant serve` and `volant chat` run it beside its
 // model, and what they say is what the merged model of the same run says.
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import OpenAI from "openai";
@@ -50,6 +50,13 @@ describe("an adapter", { skip: trainSkipReason || missing("stories260K") }, () =
   after(async () => {
     for (const each of [server, merged]) if (each !== undefined) assert.equal(await each.stop(), 0);
     await dir.remove();
+  });
+
+  test("leaves its parity with the merged model beside it", async () => {
+    const parity = JSON.parse(await readFile(join(folder, "parity.json"), "utf8"));
+    assert.equal(parity.passed, true);
+    assert.equal(parity.greedy_agreement, 1);
+    assert.ok(parity.positions > 100);
   });
 
   test("is listed beside its base", async () => {
