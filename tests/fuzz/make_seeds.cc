@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "io/gguf.h"
+#include "io/image.h"
 #include "io/jsonl.h"
 #include "io/safetensors.h"
 #include "text/chat_template.h"
@@ -60,6 +61,28 @@ void rows() {
         (ending[0] == 'g' ? std::string(1, '\0') : std::string(1, '\1')) + read_file(path).value());
     volant::remove_all(path).value();
   }
+}
+
+void tasks() {
+  put_all("task_row", {R"({"id":"1","input":{"text":"a"},"label":"x","weight":2,"group":"g","time":"2020"})",
+                       R"({"input":{"age":3},"target":-1.5e3})"});
+  put_all("idx", {"\0\0\x08\2\0\0\0\2\0\0\0\3abcdef"sv, "\0\0\x08\1\0\0\0\1x"sv});
+  const Image grey{.width = 3, .height = 2, .channels = 1, .pixels = {0, 50, 100, 150, 200, 250}};
+  const Image colour{.width = 2, .height = 1, .channels = 3, .pixels = {0, 50, 100, 150, 200, 250}};
+  for (const Image* image : {&grey, &colour}) {
+    put("image", "png" + std::to_string(image->channels), encode_png(*image).value());
+    put("image", "jpeg" + std::to_string(image->channels), encode_jpeg(*image).value());
+  }
+  put_all(
+      "encoder_json",
+      {R"({"task":"table","version":1,"fields":[{"name":"a","type":"number","gaps":true,"mean":1,"deviation":2,)"
+       R"("median":1,"minimum":0,"maximum":3},{"name":"b","type":"category","gaps":false,"values":["x","y"]}]})"
+       "\n{\"a\":3,\"b\":\"x\"}",
+       R"({"task":"text","version":1,"max_length":8,"segment":"icu"})"
+       "\n{\"text\":\"ab 味道很好\",\"text_pair\":\"a\"}",
+       R"({"task":"image","version":1,"width":2,"height":2,"channels":1,"mean":[0.1],"deviation":[0.3],)"
+       R"("background":"dark"})"
+       "\n{\"image\":\"data:image/png;base64,iVBORw0KGgo=\"}"});
 }
 
 void texts() {
@@ -162,6 +185,7 @@ int main(int argc, char** argv) {
   root = argv[1];
   weights();
   rows();
+  tasks();
   texts();
   configs();
   vocabularies(argc > 2 ? argv[2] : "");
