@@ -209,11 +209,14 @@ Result<std::vector<Path>> files(const Json& data, const Path& base) {
   return all_paths(TRY(parse_data(data, base)).files);
 }
 
-// The positions that a model has, from its config.json; 0 when it does not say.
-Result<int64_t> positions_of(const Path& folder) {
-  const std::string text = TRY(read_file(folder / "config.json"));
-  const Json config = TRY(parse_json(text));
+// The positions that a configuration says a model has; 0 when it does not say.
+Result<int64_t> positions_of(const Json& config) {
   return json_int_or(config, "max_position_embeddings", TRY(json_int_or(config, "n_positions", 0)));
+}
+
+Result<int64_t> positions_of_folder(const Path& folder) {
+  const std::string text = TRY(read_file(folder / "config.json"));
+  return positions_of(TRY(parse_json(text)));
 }
 
 Result<std::unique_ptr<Tokenizer>> learn_tokenizer(const TextData& data, std::span<const TaskRow> train) {
@@ -233,22 +236,23 @@ Result<std::unique_ptr<InputEncoder>> learn(const Json& data, const Json& model,
                                             std::span<const TaskRow> train) {
   TextData texts = TRY(parse_data(data, base));
   const std::string init_from = TRY(json_string_or(model, "init_from", ""));
-  if (init_from.empty())
-    return std::unique_ptr<InputEncoder>(
-        TRY(TextEncoder::make(TRY(learn_tokenizer(texts, train)), texts.encoder)));
-  for (const char* key : {"vocab_size", "min_count", "lowercase"})
-    if (json_find(data, key) != nullptr)
-      return fail(ErrorCode::kInvalidArgument,
-                  "'{}' in [data] is of a vocabulary learned here, but [model] init_from "
-                  "brings its own",
-                  key);
-  const int64_t positions = TRY(positions_of(base / init_from));
+  const int64_t positions =
+      TRY(init_from.empty() ? positions_of(model) : positions_of_folder(base / init_from));
   if (positions > 0 && texts.encoder.max_length > positions) {
     if (texts.has_max_length)
       return fail(ErrorCode::kInvalidArgument, "'max_length' in [data] is {}, but the model has {} positions",
                   texts.encoder.max_length, positions);
     texts.encoder.max_length = positions;
   }
+  if (init_from.empty())
+    return std::unique_ptr<InputEncoder>(
+        TRY(TextEncoder::make(TRY(learn_tokenizer(texts, train)), texts.encoder)));
+  for (const char* key : {"vocab_size", "min_count", "lowercase"})
+    if (json_find(data, key) != nullptr)
+      return fail(
+          ErrorCode::kInvalidArgument,
+          "'{}' in [data] is of a vocabulary that is learned here, but [model] init_from brings its own",
+          key);
   return std::unique_ptr<InputEncoder>(
       TRY(TextEncoder::make(TRY(load_tokenizer(base / init_from)), texts.encoder)));
 }

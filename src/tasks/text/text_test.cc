@@ -134,6 +134,9 @@ TEST(TextEncoder, LearnsItsVocabularyFromTheTrainingTexts) {
   EXPECT_THAT(pieces_of(*encoder, encoder->encode(text("quiz")).value()),
               ElementsAre("[CLS]", "[UNK]", "[SEP]"));
   EXPECT_EQ(encoder->n_features(), 0);
+  const Json small = JsonObject{{"max_position_embeddings", 32}};
+  EXPECT_EQ(kTextTask.learn(JsonObject{{"train", "a.csv"}}, small, ".", film_rows()).value()->shape(),
+            (std::vector<int64_t>{32}));
   EXPECT_EQ(encoder->shape(), (std::vector<int64_t>{128}));
 }
 
