@@ -181,17 +181,4 @@ Result<std::vector<Part>> split_rows(std::span<const TaskRow> rows, std::span<co
   return out;
 }
 
-void take_evenly(int64_t max_rows, std::vector<TaskRow>& rows, std::vector<std::string>& parts) {
-  const size_t n = rows.size(), most = static_cast<size_t>(max_rows);
-  if (max_rows <= 0 || n <= most) return;
-  for (size_t i = 0; i < most; ++i) {
-    const auto from = static_cast<size_t>(static_cast<unsigned __int128>(i) * n / most);
-    if (from == i) continue;
-    rows[i] = std::move(rows[from]);
-    parts[i] = std::move(parts[from]);
-  }
-  rows.resize(most);
-  parts.resize(most);
-}
-
 }  // namespace volant

@@ -16,7 +16,7 @@ struct SplitOptions {
       "";  // random | stratified | time | group; empty: stratified for labels, random for numbers
   double validation_share = 0.1, test_share = 0.1;  // each 0 to 0.5; 0: none
   uint64_t seed = 1;
-  int64_t max_rows = 0;  // taken evenly, before the split (take_evenly); 0: all
+  int64_t max_rows = 0;  // taken evenly, before the split, by whoever calls it; 0: all
 };
 
 // Takes its keys (split, validation_share, test_share, seed, max_rows) out of [data]. kInvalidArgument names
@@ -30,8 +30,5 @@ Result<SplitOptions> take_split_options(JsonObject& data);
 // has no time or group to go by, or when a part would be empty.
 Result<std::vector<Part>> split_rows(std::span<const TaskRow> rows, std::span<const std::string> parts,
                                      const SplitOptions& options);
-
-// Leaves at most `max_rows` of the rows and their parts, evenly over the whole list; 0: all.
-void take_evenly(int64_t max_rows, std::vector<TaskRow>& rows, std::vector<std::string>& parts);
 
 }  // namespace volant

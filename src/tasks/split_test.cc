@@ -142,17 +142,5 @@ TEST(Split, TakesItsKeysOutOfData) {
   EXPECT_THAT(take_split_options(wrong).error().message, HasSubstr("'split'"));
 }
 
-TEST(Split, TakingEvenlyKeepsTheOrderAndTheShares) {
-  std::vector<TaskRow> rows = rows_of(1000);
-  std::vector<std::string> parts(1000, "train");
-  std::fill(parts.begin() + 800, parts.end(), "test");
-  take_evenly(100, rows, parts);
-  ASSERT_EQ(rows.size(), 100U);
-  EXPECT_EQ(std::count(parts.begin(), parts.end(), "test"), 20);
-  for (size_t i = 0; i < 100; ++i) EXPECT_EQ(rows[i].id, std::to_string(i * 10));
-  take_evenly(0, rows, parts);
-  EXPECT_EQ(rows.size(), 100U);
-}
-
 }  // namespace
 }  // namespace volant

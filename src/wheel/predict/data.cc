@@ -25,7 +25,16 @@ struct Collected {
   std::vector<std::string> parts;
 };
 
-Result<Collected> read_collected(const Path& file, int64_t max_rows) {
+Status check_answer(const TaskRow& row, const std::string& problem) {
+  const bool number = problem == "number";
+  if (number ? row.target.has_value() : !row.label.empty()) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "expected a {0}, as problem = \"{1}\" in [task] says: name its column as '{0}' in [data]",
+              number ? "target" : "label", problem)
+      .at("row '" + row.id + "'");
+}
+
+Result<Collected> read_collected(const Path& file, int64_t max_rows, const std::string& problem) {
   std::vector<Json> all = TRY(read_jsonl(file));
   Collected collected;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -34,6 +43,7 @@ Result<Collected> read_collected(const Path& file, int64_t max_rows) {
     collected.parts.push_back(TRY(json_string(all[i], "part")));
     row.erase("part");
     collected.rows.push_back(TRY(parse_task_row(all[i])));
+    TRY(check_answer(collected.rows.back(), problem));
   }
   return collected;
 }
@@ -173,7 +183,8 @@ Result<StageResult> run_prepare(StageContext& context) {
   const PredictSection& section = section_of(workspace);
   JsonObject data = section.data;
   const SplitOptions options = TRY(take_split_options(data));
-  const Collected collected = TRY(read_collected(TRY(context.input("documents")), options.max_rows));
+  const Collected collected =
+      TRY(read_collected(TRY(context.input("documents")), options.max_rows, section.problem));
   const std::vector<Part> parts = TRY(split_rows(collected.rows, collected.parts, options));
   const Path folder = context.scratch / "rows";
   TRY(make_dirs(folder / kEncoderFolder));
