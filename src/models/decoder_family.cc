@@ -71,6 +71,19 @@ Status check_layer_types(const Json& json, int64_t n_layer, bool (*is_window)(in
   return {};
 }
 
+Status check_qwen_json(const Json& json, const ModelConfig& config) {
+  TRY(expect_word(json, "hidden_act", "silu"));
+  TRY(expect_bool(json, "use_sliding_window", false));
+  return check_layer_types(json, config.num_hidden_layers, [](int64_t) { return false; });
+}
+
+void write_qwen_json(const ModelConfig& config, JsonObject& json) {
+  json["hidden_act"] = "silu";
+  json["use_sliding_window"] = false;
+  json["sliding_window"] = nullptr;
+  json["max_window_layers"] = config.num_hidden_layers;
+}
+
 std::string decoder_gguf_name(const std::string& name) {
   return gguf_name_of(name, kTop, kLayer, "model.layers.");
 }

@@ -34,6 +34,20 @@ std::vector<GgufField> decoder_gguf_fields(const Fields& own, const std::string&
   return fields;
 }
 
+// read_gguf and gguf_fields of a family whose own fields, which ModelConfig holds as `Fields`, are these
+// alone.
+template <class Fields>
+Status read_plain_gguf(const GgufFile& file, ModelConfig& c) {
+  Fields own;
+  TRY(read_decoder_gguf(file, c.family->gguf_architecture, c.head_dim, own));
+  c.own = own;
+  return {};
+}
+template <class Fields>
+std::vector<GgufField> plain_gguf_fields(const ModelConfig& c) {
+  return decoder_gguf_fields(std::get<Fields>(c.own), c.family->gguf_architecture, c.head_dim);
+}
+
 // "sliding_window": null or absent is 0.
 Result<int64_t> read_sliding_window(const Json& json);
 // "<architecture>.attention.sliding_window", 0 without it.
@@ -42,6 +56,10 @@ void add_sliding_window(int64_t window, const std::string& architecture, std::ve
 // "layer_types", where a file has it: each layer's word must be `full_attention` or, where
 // `is_window(layer)`, `sliding_attention`.
 Status check_layer_types(const Json& json, int64_t n_layer, bool (*is_window)(int64_t layer));
+
+// What Qwen's dense models say of themselves: SiLU, and full attention in all layers.
+Status check_qwen_json(const Json& json, const ModelConfig& config);
+void write_qwen_json(const ModelConfig& config, JsonObject& json);
 
 // "model.layers.3.mlp.up_proj.weight" is "blk.3.ffn_up.weight"; empty for a name that no decoder has.
 std::string decoder_gguf_name(const std::string& name);

@@ -5,9 +5,7 @@ namespace volant {
 namespace {
 
 Status read_json(const Json& json, ModelConfig& c) {
-  TRY(expect_word(json, "hidden_act", "silu"));
-  TRY(expect_bool(json, "use_sliding_window", false));
-  TRY(check_layer_types(json, c.num_hidden_layers, [](int64_t) { return false; }));
+  TRY(check_qwen_json(json, c));
   Qwen2Fields own;
   TRY(read_decoder_json(json, own));
   c.own = own;
@@ -15,22 +13,8 @@ Status read_json(const Json& json, ModelConfig& c) {
 }
 
 void write_json(const ModelConfig& c, JsonObject& json) {
-  json["hidden_act"] = "silu";
-  json["use_sliding_window"] = false;
-  json["sliding_window"] = nullptr;
-  json["max_window_layers"] = c.num_hidden_layers;
+  write_qwen_json(c, json);
   write_decoder_json(std::get<Qwen2Fields>(c.own), json);
-}
-
-Status read_gguf(const GgufFile& file, ModelConfig& c) {
-  Qwen2Fields own;
-  TRY(read_decoder_gguf(file, "qwen2", c.head_dim, own));
-  c.own = own;
-  return {};
-}
-
-std::vector<GgufField> gguf_fields(const ModelConfig& c) {
-  return decoder_gguf_fields(std::get<Qwen2Fields>(c.own), "qwen2", c.head_dim);
 }
 
 }  // namespace
@@ -40,8 +24,8 @@ const ModelFamily kQwen2Family = {.model_type = "qwen2",
                                   .architectures = {"Qwen2ForCausalLM"},
                                   .read_json = read_json,
                                   .write_json = write_json,
-                                  .read_gguf = read_gguf,
-                                  .gguf_fields = gguf_fields,
+                                  .read_gguf = read_plain_gguf<Qwen2Fields>,
+                                  .gguf_fields = plain_gguf_fields<Qwen2Fields>,
                                   .gguf_rule = decoder_gguf_rule,
                                   .check_gguf = check_no_rope_tensor};
 

@@ -5,9 +5,7 @@ namespace volant {
 namespace {
 
 Status read_json(const Json& json, ModelConfig& c) {
-  TRY(expect_word(json, "hidden_act", "silu"));
-  TRY(expect_bool(json, "use_sliding_window", false));
-  TRY(check_layer_types(json, c.num_hidden_layers, [](int64_t) { return false; }));
+  TRY(check_qwen_json(json, c));
   TRY(expect_bool(json, "attention_bias", false));
   if (c.head_dim == 0) c.head_dim = 128;  // of a configuration that leaves it out
   Qwen3Fields own;
@@ -17,23 +15,9 @@ Status read_json(const Json& json, ModelConfig& c) {
 }
 
 void write_json(const ModelConfig& c, JsonObject& json) {
-  json["hidden_act"] = "silu";
+  write_qwen_json(c, json);
   json["attention_bias"] = false;
-  json["use_sliding_window"] = false;
-  json["sliding_window"] = nullptr;
-  json["max_window_layers"] = c.num_hidden_layers;
   write_decoder_json(std::get<Qwen3Fields>(c.own), json);
-}
-
-Status read_gguf(const GgufFile& file, ModelConfig& c) {
-  Qwen3Fields own;
-  TRY(read_decoder_gguf(file, "qwen3", c.head_dim, own));
-  c.own = own;
-  return {};
-}
-
-std::vector<GgufField> gguf_fields(const ModelConfig& c) {
-  return decoder_gguf_fields(std::get<Qwen3Fields>(c.own), "qwen3", c.head_dim);
 }
 
 }  // namespace
@@ -43,8 +27,8 @@ const ModelFamily kQwen3Family = {.model_type = "qwen3",
                                   .architectures = {"Qwen3ForCausalLM"},
                                   .read_json = read_json,
                                   .write_json = write_json,
-                                  .read_gguf = read_gguf,
-                                  .gguf_fields = gguf_fields,
+                                  .read_gguf = read_plain_gguf<Qwen3Fields>,
+                                  .gguf_fields = plain_gguf_fields<Qwen3Fields>,
                                   .gguf_rule = decoder_gguf_rule,
                                   .check_gguf = check_no_rope_tensor};
 
