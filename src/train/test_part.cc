@@ -92,6 +92,7 @@ Result<JsonObject> TestPart::finish(TorchModel& model, int64_t step) {
   Json before;
   if (std::filesystem::exists(files_.test_before()))
     before = TRY(parse_json(TRY(read_file(files_.test_before()))));
+  if (result.by_row.empty()) print_notice(fmt::format("test    loss {:.4f}\n", result.loss));
   JsonObject differences;
   for (const RowFigure& figure : result.by_row) {
     std::string text = fmt::format("test    {} {}", figure.name, interval_text(after.at(figure.name)));

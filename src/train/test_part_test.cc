@@ -65,18 +65,19 @@ TEST(TestPart, TellsWhatTheStartAndTheFinishedModelReachOnTheSameRows) {
     EXPECT_TRUE(write_token_shard(runs.folder() / name, documents, 512));
     return (runs.folder() / name).string();
   };
-  const Path run = runs.make(
-      "run",
-      {{"objective", "pretrain"},
-       {"model", JsonObject{{"init_from", model.string()}}},
-       {"data", JsonObject{{"train_shard", shard("train", 0, 40)}, {"test_shard", shard("test", 40, 52)}}},
-       {"max_seq_len", 32},
-       {"tokens_per_step", 256},
-       {"micro_batch_tokens", 256},
-       {"steps", 12},
-       {"lr", 1e-3},
-       {"warmup_steps", 2},
-       {"n_threads", 1}});
+  const JsonObject job{
+      {"objective", "pretrain"},
+      {"model", JsonObject{{"init_from", model.string()}}},
+      {"data", JsonObject{{"train_shard", shard("train", 0, 40)}, {"test_shard", shard("test", 40, 52)}}},
+      {"max_seq_len", 32},
+      {"tokens_per_step", 256},
+      {"micro_batch_tokens", 256},
+      {"steps", 12},
+      {"lr", 1e-3},
+      {"warmup_steps", 2},
+      {"checkpoint_every", 4},
+      {"n_threads", 1}};
+  const Path run = runs.make("run", job);
   ASSERT_EQ(testing::TrainRuns::finish(run).status, 0) << testing::TrainRuns::errors(run);
   const auto mean = [&](const char* file) {
     const Json report = parse_json(read_file(run / file).value()).value();
@@ -102,6 +103,7 @@ TEST(TestPart, TellsWhatTheStartAndTheFinishedModelReachOnTheSameRows) {
     EXPECT_LT(difference.at("ci95").at(1).to_number<double>(), 0);
   }
   EXPECT_EQ(seen, 1);
+  runs.expect_exact_resume(job, {2, 7});
 }
 
 }  // namespace
