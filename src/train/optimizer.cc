@@ -5,6 +5,35 @@
 #include "ops/torch/kernels.h"
 
 namespace volant {
+namespace {
+
+class OneMoment final : public Optimizer {
+ public:
+  OneMoment(const TorchModel& model, OneMomentRule rule)
+      : model_(model), rule_(std::move(rule)), m_(zero_moments(model)) {}
+
+  void step(TorchModel& model, int64_t /*step*/, double lr, double gradient_scale) override {
+    for (size_t i = 0; i < m_.size(); ++i) rule_(model.parameters()[i], m_[i].data(), lr, gradient_scale);
+    model.weights_changed();
+  }
+
+  std::vector<Slot> slots() override {
+    std::vector<Slot> slots;
+    add_slots("m", model_, m_, slots);
+    return slots;
+  }
+
+ private:
+  const TorchModel& model_;
+  OneMomentRule rule_;
+  Moments m_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> one_moment_optimizer(const TorchModel& model, OneMomentRule rule) {
+  return std::make_unique<OneMoment>(model, std::move(rule));
+}
 
 std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model) {
   if (job.optimizer == "lion") return make_lion(job, model);

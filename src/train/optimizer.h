@@ -2,6 +2,7 @@
 // over memory where the rule allows. Weight decay is decoupled and on matrices alone, none on norms and
 // biases.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,5 +51,14 @@ Moments zero_moments(const TorchModel& model);
 void add_slots(const char* name, const TorchModel& model, Moments& moments,
                std::vector<Optimizer::Slot>& slots);
 inline bool decays(const TorchModel::Parameter& p) { return p.spec.shape.size() > 1; }
+// What weight decay leaves of a parameter in one step.
+inline float kept_of(const TorchModel::Parameter& p, double lr, double weight_decay) {
+  return static_cast<float>(1 - (decays(p) ? lr * weight_decay : 0));
+}
+
+// A rule that remembers one number for each: how it changes a parameter and its moment `m`.
+using OneMomentRule =
+    std::function<void(const TorchModel::Parameter& p, float* m, double lr, double gradient_scale)>;
+std::unique_ptr<Optimizer> one_moment_optimizer(const TorchModel& model, OneMomentRule rule);
 
 }  // namespace volant

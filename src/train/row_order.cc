@@ -27,4 +27,33 @@ uint32_t RowOrder::next() {
   return row;
 }
 
+Json RowOrder::state() const { return JsonObject{{"taken", taken_}}; }
+
+Status RowOrder::restore(const Json& state) {
+  const int64_t taken = TRY(json_int(state, "taken"));
+  if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
+  seek(static_cast<uint64_t>(taken));
+  return {};
+}
+
+std::vector<uint32_t> RowOrder::take(int64_t tokens_per_step, const RowSize& size) {
+  std::vector<uint32_t> rows;
+  int64_t tokens = 0;
+  do {
+    rows.push_back(next());
+    tokens += size(rows.back());
+  } while (tokens < tokens_per_step && !at_epoch_begin());
+  return rows;
+}
+
+int64_t RowOrder::steps_of_an_epoch(int64_t tokens_per_step, const RowSize& size) const {
+  RowOrder order(n_, seed_);
+  int64_t steps = 0;
+  do {
+    (void)order.take(tokens_per_step, size);
+    ++steps;
+  } while (!order.at_epoch_begin());
+  return steps;
+}
+
 }  // namespace volant

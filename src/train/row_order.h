@@ -1,7 +1,10 @@
 // RowOrder: the rows of a set one after the other, in an order that seed and epoch fix, pass after pass.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <vector>
+
+#include "base/json.h"
 
 namespace volant {
 
@@ -16,6 +19,17 @@ class RowOrder {
   // Rows given so far, over all epochs: where seek() goes on.
   uint64_t taken() const { return taken_; }
   void seek(uint64_t taken);
+  // {"taken": n}, for the checkpoint, and back; kParse when there is no such count.
+  Json state() const;
+  Status restore(const Json& state);
+
+  // How much of a step a row is, in tokens.
+  using RowSize = std::function<int64_t(uint32_t row)>;
+  // Rows of the next step: as many as make `tokens_per_step` or more, one at least; a step ends with the
+  // epoch.
+  std::vector<uint32_t> take(int64_t tokens_per_step, const RowSize& size);
+  // How many of these make an epoch.
+  int64_t steps_of_an_epoch(int64_t tokens_per_step, const RowSize& size) const;
   // Whether the next row is the first of an epoch.
   bool at_epoch_begin() const { return n_ == 0 || taken_ % n_ == 0; }
 

@@ -19,18 +19,13 @@ class ClassifyObjective final : public Objective {
 
   uint64_t n_examples() const override { return train_.size(); }
   uint64_t n_targets() const override { return n_labels(train_); }
-  int64_t steps_of_an_epoch() override;
+  int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Result<StepLoss> step(TorchModel& model) override;
   bool can_evaluate() const override { return !validation_.empty(); }
   uint64_t n_validation_targets() const override { return n_labels(validation_); }
   Result<Evaluation> evaluate(TorchModel& model) override;
-  Json state() const override { return JsonObject{{"taken", order_->taken()}}; }
-  Status restore(const Json& state) override {
-    const int64_t taken = TRY(json_int(state, "taken"));
-    if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
-    order_->seek(static_cast<uint64_t>(taken));
-    return {};
-  }
+  Json state() const override { return order_->state(); }
+  Status restore(const Json& state) override { return order_->restore(state); }
   std::vector<std::vector<Piece>> preview(int n_examples) const override;
   uint64_t activation_bytes(const ModelConfig& config) const override {
     return activation_bytes_of(config, job_.micro_batch_tokens);
@@ -42,8 +37,6 @@ class ClassifyObjective final : public Objective {
   Result<std::vector<LabelExample>> read(const Path& file, const ModelConfig& config) const;
   static uint64_t n_labels(const std::vector<LabelExample>& examples);
   Status weigh();
-  // Examples of the next step: about tokens_per_step; a step ends with the epoch.
-  std::vector<const LabelExample*> next_examples();
   // Batches of at most micro_batch_tokens rows, and the labels of the rows that they read out.
   std::vector<std::pair<TextBatch, std::vector<int32_t>>> batches(
       const std::vector<const LabelExample*>& examples) const;
@@ -52,6 +45,7 @@ class ClassifyObjective final : public Objective {
   const Tokenizer& tokenizer_;
   std::vector<std::string> labels_;
   std::vector<LabelExample> train_, validation_;
+  const RowOrder::RowSize size_of_ = [this](uint32_t row) { return std::ssize(train_[row].text.ids); };
   const LossKind& cross_entropy_ = *find_loss("cross_entropy");
   LossSettings loss_;
   std::optional<RowOrder> order_;
@@ -105,28 +99,6 @@ Status ClassifyObjective::weigh() {
   return {};
 }
 
-std::vector<const LabelExample*> ClassifyObjective::next_examples() {
-  std::vector<const LabelExample*> examples;
-  int64_t rows = 0;
-  do {
-    examples.push_back(&train_[order_->next()]);
-    rows += std::ssize(examples.back()->text.ids);
-  } while (rows < job_.tokens_per_step && !order_->at_epoch_begin());
-  return examples;
-}
-
-int64_t ClassifyObjective::steps_of_an_epoch() {
-  const uint64_t here = order_->taken();
-  order_->seek(0);
-  int64_t steps = 0;
-  do {
-    next_examples();
-    ++steps;
-  } while (!order_->at_epoch_begin());
-  order_->seek(here);
-  return steps;
-}
-
 std::vector<std::pair<TextBatch, std::vector<int32_t>>> ClassifyObjective::batches(
     const std::vector<const LabelExample*>& examples) const {
   std::vector<std::pair<TextBatch, std::vector<int32_t>>> batches;
@@ -149,7 +121,8 @@ Result<StepLoss> ClassifyObjective::step(TorchModel& model) {
     if (tried > train_.size())
       return fail(ErrorCode::kInvalidArgument,
                   "nothing to learn: the weights of all labels that occur are 0");
-    examples = next_examples();
+    examples.clear();
+    for (const uint32_t row : order_->take(job_.tokens_per_step, size_of_)) examples.push_back(&train_[row]);
     for (const LabelExample* example : examples)
       for (const int32_t label : example->labels) weight += loss_.weight(label);
   }

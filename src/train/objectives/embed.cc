@@ -34,13 +34,8 @@ class EmbedObjective final : public Objective {
   bool can_evaluate() const override { return validation_.size() > 1; }
   uint64_t n_validation_targets() const override { return validation_.size(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
-  Json state() const override { return JsonObject{{"taken", order_->taken()}}; }
-  Status restore(const Json& state) override {
-    const int64_t taken = TRY(json_int(state, "taken"));
-    if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
-    order_->seek(static_cast<uint64_t>(taken));
-    return {};
-  }
+  Json state() const override { return order_->state(); }
+  Status restore(const Json& state) override { return order_->restore(state); }
   std::vector<std::vector<Piece>> preview(int n_examples) const override;
   uint64_t activation_bytes(const ModelConfig& config) const override {
     return activation_bytes_of(config, job_.micro_batch_tokens);

@@ -319,7 +319,8 @@ Result<Evaluation> GrpoObjective::evaluate(TorchModel& model) {
 
 // Between two steps on the same answers these cannot be sampled again: the weights have changed.
 Json GrpoObjective::state() const {
-  JsonObject state{{"taken", order_->taken()}, {"inner", inner_}};
+  JsonObject state = order_->state().as_object();
+  state["inner"] = inner_;
   if (inner_ == 0) return state;
   JsonArray samples;
   for (const Sample& s : samples_) samples.push_back(to_json(s));
@@ -328,11 +329,10 @@ Json GrpoObjective::state() const {
 }
 
 Status GrpoObjective::restore(const Json& state) {
-  const int64_t taken = TRY(json_int(state, "taken"));
+  TRY(order_->restore(state));
   inner_ = TRY(json_int(state, "inner"));
-  if (taken < 0 || inner_ < 0 || inner_ >= how_.inner_epochs)
-    return fail(ErrorCode::kParse, "expected 'taken' and 'inner' of this job");
-  order_->seek(static_cast<uint64_t>(taken));
+  if (inner_ < 0 || inner_ >= how_.inner_epochs)
+    return fail(ErrorCode::kParse, "'inner': expected that of this job");
   samples_.clear();
   if (inner_ == 0) return {};
   const Json* samples = json_find(state, "samples");

@@ -46,19 +46,14 @@ class PreferenceObjective final : public Objective {
 
   uint64_t n_examples() const override { return train_.size(); }
   uint64_t n_targets() const override { return targets(train_); }
-  int64_t steps_of_an_epoch() override;
+  int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Status prepare(const TorchModel& starting_model) override;
   Result<StepLoss> step(TorchModel& model) override;
   bool can_evaluate() const override { return !validation_.empty(); }
   uint64_t n_validation_targets() const override { return targets(validation_); }
   Result<Evaluation> evaluate(TorchModel& model) override;
-  Json state() const override { return JsonObject{{"taken", order_->taken()}}; }
-  Status restore(const Json& state) override {
-    const int64_t taken = TRY(json_int(state, "taken"));
-    if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
-    order_->seek(static_cast<uint64_t>(taken));
-    return {};
-  }
+  Json state() const override { return order_->state(); }
+  Status restore(const Json& state) override { return order_->restore(state); }
   std::vector<std::vector<Piece>> preview(int n_examples) const override;
   uint64_t activation_bytes(const ModelConfig& config) const override {
     return activation_bytes_of(config, std::max(job_.micro_batch_tokens, 2 * job_.max_seq_len));
@@ -70,8 +65,6 @@ class PreferenceObjective final : public Objective {
   // The answers that the loss is a function of.
   AnswerRange learned() const { return judged() ? AnswerRange{0, 1} : AnswerRange{0, 2}; }
   uint64_t targets(const std::vector<PreferenceRow>& rows) const;
-  // Indices into train_; a step ends with the epoch.
-  std::vector<uint32_t> next_rows();
   std::vector<RowInUse> in_use(const std::vector<PreferenceRow>& all, const AnswerSums& reference,
                                const std::vector<uint32_t>& rows) const;
   // KTO's z: mean of log p - log q over other prompts' answers, 0 at least.
@@ -89,6 +82,9 @@ class PreferenceObjective final : public Objective {
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
   std::vector<PreferenceRow> train_, validation_;
+  const RowOrder::RowSize size_of_ = [this](uint32_t row) {
+    return answer_tokens(train_[row], learned(), job_.max_seq_len);
+  };
   ReferenceLogProbs reference_;
   std::optional<RowOrder> order_;
 };
@@ -129,28 +125,6 @@ uint64_t PreferenceObjective::targets(const std::vector<PreferenceRow>& rows) co
           std::count_if(weights.begin() + 1, weights.end(), [](float w) { return w > 0; }));
     }
   return n;
-}
-
-std::vector<uint32_t> PreferenceObjective::next_rows() {
-  std::vector<uint32_t> rows;
-  int64_t tokens = 0;
-  do {
-    rows.push_back(order_->next());
-    tokens += answer_tokens(train_[rows.back()], learned(), job_.max_seq_len);
-  } while (tokens < job_.tokens_per_step && !order_->at_epoch_begin());
-  return rows;
-}
-
-int64_t PreferenceObjective::steps_of_an_epoch() {
-  const uint64_t here = order_->taken();
-  order_->seek(0);
-  int64_t steps = 0;
-  do {
-    next_rows();
-    ++steps;
-  } while (!order_->at_epoch_begin());
-  order_->seek(here);
-  return steps;
 }
 
 Status PreferenceObjective::prepare(const TorchModel& starting_model) {
@@ -245,7 +219,7 @@ Result<StepLoss> PreferenceObjective::step(TorchModel& model) {
   std::vector<RowInUse> rows;
   double weight = 0;
   while (weight <= 0) {  // some row has a weight, so an epoch at most
-    rows = in_use(train_, reference_.train, next_rows());
+    rows = in_use(train_, reference_.train, order_->take(job_.tokens_per_step, size_of_));
     for (const RowInUse& use : rows) weight += use.row->weight;
   }
   Figures figures;

@@ -41,18 +41,13 @@ class RewardModelObjective final : public Objective {
 
   uint64_t n_examples() const override { return train_.size(); }
   uint64_t n_targets() const override { return train_.size(); }
-  int64_t steps_of_an_epoch() override;
+  int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Result<StepLoss> step(TorchModel& model) override;
   bool can_evaluate() const override { return !validation_.empty(); }
   uint64_t n_validation_targets() const override { return validation_.size(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
-  Json state() const override { return JsonObject{{"taken", order_->taken()}}; }
-  Status restore(const Json& state) override {
-    const int64_t taken = TRY(json_int(state, "taken"));
-    if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
-    order_->seek(static_cast<uint64_t>(taken));
-    return {};
-  }
+  Json state() const override { return order_->state(); }
+  Status restore(const Json& state) override { return order_->restore(state); }
   std::vector<std::vector<Piece>> preview(int n_examples) const override;
   uint64_t activation_bytes(const ModelConfig& config) const override {
     return activation_bytes_of(config, std::max(job_.micro_batch_tokens, 2 * job_.max_seq_len));
@@ -60,14 +55,15 @@ class RewardModelObjective final : public Objective {
 
  private:
   RewardModelObjective(const TrainJob& job, const Tokenizer& tokenizer) : job_(job), tokenizer_(tokenizer) {}
-  // A step ends with the epoch.
-  Rows next_rows();
   // Of at most micro_batch_tokens, one pair at least.
   std::vector<ScoredBatch> batches(const Rows& rows) const;
 
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
   std::vector<PreferenceRow> train_, validation_;
+  const RowOrder::RowSize size_of_ = [this](uint32_t row) {
+    return answer_tokens(train_[row], {}, job_.max_seq_len);
+  };
   std::optional<RowOrder> order_;
 };
 
@@ -93,28 +89,6 @@ Result<std::unique_ptr<Objective>> RewardModelObjective::make(const ObjectiveCon
   return std::unique_ptr<Objective>(std::move(objective));
 }
 
-Rows RewardModelObjective::next_rows() {
-  Rows rows;
-  int64_t tokens = 0;
-  do {
-    rows.push_back(&train_[order_->next()]);
-    tokens += answer_tokens(*rows.back(), {}, job_.max_seq_len);
-  } while (tokens < job_.tokens_per_step && !order_->at_epoch_begin());
-  return rows;
-}
-
-int64_t RewardModelObjective::steps_of_an_epoch() {
-  const uint64_t here = order_->taken();
-  order_->seek(0);
-  int64_t steps = 0;
-  do {
-    next_rows();
-    ++steps;
-  } while (!order_->at_epoch_begin());
-  order_->seek(here);
-  return steps;
-}
-
 std::vector<ScoredBatch> RewardModelObjective::batches(const Rows& rows) const {
   std::vector<ScoredBatch> batches;
   const std::vector<size_t> groups = group_rows(rows, {}, job_.max_seq_len, job_.micro_batch_tokens);
@@ -129,7 +103,8 @@ Result<StepLoss> RewardModelObjective::step(TorchModel& model) {
   Rows rows;
   double weight = 0;
   while (weight <= 0) {  // some row has a weight, so an epoch at most
-    rows = next_rows();
+    rows.clear();
+    for (const uint32_t row : order_->take(job_.tokens_per_step, size_of_)) rows.push_back(&train_[row]);
     for (const PreferenceRow* row : rows) weight += row->weight;
   }
   StepLoss result;

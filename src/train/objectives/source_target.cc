@@ -126,17 +126,12 @@ class SourceTargetObjective final : public Objective {
   uint64_t n_examples() const override { return train_.size(); }
   uint64_t n_targets() const override { return targets_of(train_); }
   uint64_t n_validation_targets() const override { return targets_of(validation_); }
-  int64_t steps_of_an_epoch() override;
+  int64_t steps_of_an_epoch() override { return order_.steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Result<StepLoss> step(TorchModel& model) override;
   bool can_evaluate() const override { return !validation_.empty(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
-  Json state() const override { return JsonObject{{"taken", order_.taken()}}; }
-  Status restore(const Json& state) override {
-    const int64_t taken = TRY(json_int(state, "taken"));
-    if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
-    order_.seek(static_cast<uint64_t>(taken));
-    return {};
-  }
+  Json state() const override { return order_.state(); }
+  Status restore(const Json& state) override { return order_.restore(state); }
   std::vector<std::vector<Piece>> preview(int n_examples) const override;
   uint64_t activation_bytes(const ModelConfig& config) const override {
     return 2 * activation_bytes_of(config, job_.tokens_per_step);
@@ -152,38 +147,18 @@ class SourceTargetObjective final : public Objective {
         validation_(std::move(validation)),
         order_(train_.size(), job_.seed) {}
 
-  // Pairs of a step: about tokens_per_step rows, and never more than an epoch has left.
-  std::vector<uint32_t> next_pairs(RowOrder& order) const;
-
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
   int32_t start_;
   std::vector<Pair> train_, validation_;
+  const RowOrder::RowSize size_of_ = [this](uint32_t row) {
+    return std::ssize(train_[row].source) + std::ssize(train_[row].target);
+  };
   RowOrder order_;
 };
 
-std::vector<uint32_t> SourceTargetObjective::next_pairs(RowOrder& order) const {
-  std::vector<uint32_t> pairs;
-  int64_t rows = 0;
-  do {
-    pairs.push_back(order.next());
-    rows += std::ssize(train_[pairs.back()].source) + std::ssize(train_[pairs.back()].target);
-  } while (rows < job_.tokens_per_step && !order.at_epoch_begin());
-  return pairs;
-}
-
-int64_t SourceTargetObjective::steps_of_an_epoch() {
-  RowOrder order(train_.size(), job_.seed);
-  int64_t steps = 0;
-  do {
-    next_pairs(order);
-    ++steps;
-  } while (!order.at_epoch_begin());
-  return steps;
-}
-
 Result<StepLoss> SourceTargetObjective::step(TorchModel& model) {
-  const std::vector<uint32_t> pairs = next_pairs(order_);
+  const std::vector<uint32_t> pairs = order_.take(job_.tokens_per_step, size_of_);
   StepLoss result;
   double n_target = 0;
   for (const uint32_t i : pairs) n_target += static_cast<double>(train_[i].target.size());

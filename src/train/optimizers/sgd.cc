@@ -2,44 +2,20 @@
 #include "train/optimizer.h"
 
 namespace volant {
-namespace {
-
-class Sgd final : public Optimizer {
- public:
-  Sgd(const TrainJob& job, const TorchModel& model) : job_(job), model_(model), m_(zero_moments(model)) {}
-
-  void step(TorchModel& model, int64_t /*step*/, double lr, double gradient_scale) override {
-    for (size_t i = 0; i < m_.size(); ++i) {
-      const auto& p = model.parameters()[i];
-      torch_ops::kernels().sgd({.n = static_cast<int64_t>(p.values.size()),
-                                .w = p.values.data(),
-                                .g = p.gradient.data(),
-                                .m = m_[i].data(),
-                                .gradient_scale = static_cast<float>(gradient_scale),
-                                .momentum = static_cast<float>(job_.momentum),
-                                .lr = static_cast<float>(lr),
-                                .keep = static_cast<float>(1 - (decays(p) ? lr * job_.weight_decay : 0)),
-                                .nesterov = job_.nesterov});
-    }
-    model.weights_changed();
-  }
-
-  std::vector<Slot> slots() override {
-    std::vector<Slot> slots;
-    add_slots("m", model_, m_, slots);
-    return slots;
-  }
-
- private:
-  const TrainJob& job_;
-  const TorchModel& model_;
-  Moments m_;
-};
-
-}  // namespace
 
 std::unique_ptr<Optimizer> make_sgd(const TrainJob& job, const TorchModel& model) {
-  return std::make_unique<Sgd>(job, model);
+  const auto rule = [&job](const TorchModel::Parameter& p, float* m, double lr, double gradient_scale) {
+    torch_ops::kernels().sgd({.n = static_cast<int64_t>(p.values.size()),
+                              .w = p.values.data(),
+                              .g = p.gradient.data(),
+                              .m = m,
+                              .gradient_scale = static_cast<float>(gradient_scale),
+                              .momentum = static_cast<float>(job.momentum),
+                              .lr = static_cast<float>(lr),
+                              .keep = kept_of(p, lr, job.weight_decay),
+                              .nesterov = job.nesterov});
+  };
+  return one_moment_optimizer(model, rule);
 }
 
 }  // namespace volant
