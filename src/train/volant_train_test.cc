@@ -318,5 +318,29 @@ TEST_F(VolantTrain, ADamagedOrForeignCheckpointIsAnError) {
   EXPECT_EQ(finish(run).status, 0);
 }
 
+TEST(VolantTrain, DataThatItMakesAreMadeAnewForAnotherJobUntilTheRunHasBegun) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const testing::TrainRuns runs;
+  const auto made_with_operands_to = [&](int64_t max) {
+    const Path run = runs.make(
+        "run", {{"objective", "sft"},
+                {"model", JsonObject{{"init_from", model.string()}}},
+                {"data", JsonObject{{"toy_arithmetic",
+                                     JsonObject{{"max", max}, {"n_train", 8}, {"n_validation", 2}}}}},
+                {"max_seq_len", 64},
+                {"steps", 1}});
+    ProcessOptions plan;
+    plan.arguments = {(program_dir() / "volant-train").string(), "--job", (run / "job.json").string(),
+                      "--plan"};
+    EXPECT_EQ(Process::start(plan).value().wait().value().status, 0);
+    return read_file(run / "toy_train.jsonl").value();
+  };
+  const std::string small = made_with_operands_to(3);
+  EXPECT_NE(made_with_operands_to(9), small);
+  EXPECT_EQ(made_with_operands_to(3), small);
+  ASSERT_TRUE(write_file_atomic(runs.folder() / "run/events.jsonl", ""));
+  EXPECT_EQ(made_with_operands_to(9), small);
+}
+
 }  // namespace
 }  // namespace volant
