@@ -192,9 +192,9 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
 }
 
 Result<TrainJob> load_train_job(const Path& file) {
+  const std::string text = TRY(read_file(file));
   const auto load = [&]() -> Result<TrainJob> {
-    return parse_train_job(TRY(parse_json(TRY(read_file(file)))),
-                           std::filesystem::absolute(file).parent_path());
+    return parse_train_job(TRY(parse_json(text)), std::filesystem::absolute(file).parent_path());
   };
   auto job = load();
   if (!job) return std::move(job).error().at(file.string());

@@ -33,9 +33,9 @@ Result<std::string> origin_of_made_data(const TrainJob& job) {
 Status make_data(const TrainJob& job, const Tokenizer* tokenizer) {
   if (!job.toy_arithmetic && !job.sampled && job.prompt_rows.empty()) return {};
   const Path origin_file = job.folder / "made_from.json";
-  const std::string origin = TRY(origin_of_made_data(job));
-  const auto before = read_file(origin_file);
   const bool begun = std::filesystem::exists(TrainFiles{job.folder}.events());
+  const std::string origin = begun ? "" : TRY(origin_of_made_data(job));
+  const auto before = read_file(origin_file);
   const auto made = [keep = begun || (before && *before == origin)](const Path& file) {
     return keep && std::filesystem::exists(file);
   };
@@ -46,7 +46,7 @@ Status make_data(const TrainJob& job, const Tokenizer* tokenizer) {
                              job.test_shard));
   if (!job.prompt_rows.empty() && !made(job.train_rows))
     TRY(write_teacher_rows(*job.distil, job.seed, job.n_threads, job.prompt_rows, job.train_rows));
-  return write_file_atomic(origin_file, origin);
+  return begun ? Status() : write_file_atomic(origin_file, origin);
 }
 
 // Settings that the loss of this objective does not have are refused, not ignored. The loss on next tokens
