@@ -17,6 +17,7 @@ struct Flags {
   std::string model = "production", workspace = default_workspace();
   std::vector<std::string> inputs, texts, files;
   int n_threads = 0;
+  bool explain = false;
 };
 
 constexpr uint64_t kMaxPictureBytes = 64ULL << 20;
@@ -61,8 +62,13 @@ Result<int> predict(const Flags& flags) {
   const std::vector<Json> inputs = TRY(inputs_of(flags));
   const auto predictor =
       TRY(Predictor::load(TRY(resolve_model(flags.workspace, flags.model)), {.n_threads = flags.n_threads}));
-  for (const Prediction& prediction : TRY(predictor->predict(inputs)))
-    std::printf("%s\n", dump_json(to_json(prediction, *predictor)).c_str());
+  const std::vector<Prediction> predictions = TRY(predictor->predict(inputs));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Json line = to_json(predictions[i], *predictor);
+    if (flags.explain)
+      line.as_object()["explanation"] = to_json(TRY(predictor->explain(inputs[i], predictions[i])));
+    std::printf("%s\n", dump_json(line).c_str());
+  }
   return 0;
 }
 
@@ -81,6 +87,8 @@ void add_predict(CLI::App& root, Action& action) {
       ->capture_default_str();
   command->add_option("--input", flags->inputs, "An input as JSON; may be given several times");
   command->add_option("--text", flags->texts, "A text to classify; may be given several times");
+  command->add_flag("--explain", flags->explain,
+                    "Say what in the input spoke for each prediction: integrated gradients");
   command->add_option("--threads", flags->n_threads, "0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
@@ -90,6 +98,7 @@ void add_predict(CLI::App& root, Action& action) {
       "  volant predict -w examples/digits seven.png\n"
       "  volant predict -w examples/reviews --text \"a film to remember\"\n"
       "  volant predict -w examples/income --input '{\"age\": 39, \"education\": \"Bachelors\"}'\n"
+      "  volant predict -w examples/reviews --explain --text \"dull and far too long\"\n"
       "  volant predict --model runs/mine/model rows.jsonl");
   command->callback([flags, &action] { action = [flags] { return predict(*flags); }; });
 }

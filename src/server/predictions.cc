@@ -95,6 +95,9 @@ HttpResponse predictions_response(const PredictionsRequest& request, const Serve
   }
   JsonArray data;
   for (size_t i = 0; i < predictions->size(); ++i) {
+    Result<std::vector<Reason>> reasons = std::vector<Reason>();
+    if (request.explain) reasons = predictor.explain(request.inputs[i], (*predictions)[i]);
+    if (!reasons) return error_response(reasons.error());
     JsonObject prediction{{"id", "pred-" + secure_random_hex(12)}};
     const Json said = to_json((*predictions)[i], predictor);
     for (const auto& field : said.as_object()) prediction.insert(field);

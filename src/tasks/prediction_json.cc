@@ -19,6 +19,13 @@ Json to_json(const Prediction& prediction, const Predictor& predictor) {
                     {"probabilities", std::move(probabilities)}};
 }
 
+Json to_json(std::span<const Reason> reasons) {
+  JsonArray list;
+  for (const Reason& reason : reasons)
+    list.push_back(JsonObject{{"feature", reason.feature}, {"score", reason.score}});
+  return list;
+}
+
 Json describe_task(const Predictor& predictor) {
   JsonArray labels;
   for (const std::string& label : predictor.labels()) labels.emplace_back(label);

@@ -7,6 +7,8 @@ namespace volant {
 // {"label", "probability", "probabilities": {label: p}} of classes, the likeliest first; {"value"} of a
 // number.
 Json to_json(const Prediction& prediction, const Predictor& predictor);
+// [{"feature", "score"}...]
+Json to_json(std::span<const Reason> reasons);
 // {"task", "problem", "labels", "schema"}: what a form needs to ask the model.
 Json describe_task(const Predictor& predictor);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/check_batch.h"
+#include "tasks/input_batch.h"
 
 namespace volant {
 namespace {
@@ -51,38 +52,6 @@ Status check_match(const ModelConfig& config, const InputEncoder& encoder) {
 
 Error of_input(size_t i, Error error) { return std::move(error).at(fmt::format("input {}", i)); }
 
-// Inputs flat, as a pass wants them.
-struct Flat {
-  std::vector<int32_t> tokens = {}, types = {}, pos = {}, begins = {0}, rows = {};
-  std::vector<float> features = {};
-  int64_t n_columns = 0;
-
-  void add(const EncodedInput& input, RowsRead read, bool typed) {
-    const auto begin = static_cast<int32_t>(pos.size());
-    const auto n = static_cast<int32_t>(input.features.empty() ? std::ssize(input.tokens) : 1);
-    features.insert(features.end(), input.features.begin(), input.features.end());
-    n_columns = std::ssize(input.features);
-    tokens.insert(tokens.end(), input.tokens.begin(), input.tokens.end());
-    if (typed) {
-      types.insert(types.end(), input.types.begin(), input.types.end());
-      types.resize(tokens.size());
-    }
-    for (int32_t i = 0; i < n; ++i) pos.push_back(i);
-    begins.push_back(begin + n);
-    rows.push_back(read == RowsRead::kFirst ? begin : begin + n - 1);
-  }
-  Batch view() const {
-    return {.tokens = tokens,
-            .pos = pos,
-            .seq_begin = begins,
-            .kv_slot = {},
-            .out_rows = rows,
-            .token_types = types,
-            .features = features,
-            .feature_columns = n_columns};
-  }
-};
-
 int64_t n_rows(const EncodedInput& input) { return input.features.empty() ? std::ssize(input.tokens) : 1; }
 
 }  // namespace
@@ -104,6 +73,7 @@ Result<std::unique_ptr<Predictor>> Predictor::load(const Path& folder, const Pre
       TRY(NativeModel::load(checkpoint, {.n_threads = options.n_threads, .n_slot = 0, .n_ctx = 0}));
   std::unique_ptr<Predictor> predictor(new Predictor(std::move(model), std::move(encoder)));
   predictor->options_ = options;
+  predictor->folder_ = folder;
   predictor->threshold_ = TRY(load_threshold(folder));
   return predictor;
 }
@@ -176,7 +146,7 @@ Result<std::vector<float>> Predictor::outputs(std::span<const EncodedInput> inpu
     const std::span<const EncodedInput> some = inputs.subspan(begin, end - begin);
     const bool typed =
         std::any_of(some.begin(), some.end(), [](const EncodedInput& input) { return !input.types.empty(); });
-    Flat flat;
+    InputBatch flat;
     for (const EncodedInput& input : some) flat.add(input, config().rows_read(), typed);
     const Batch batch = flat.view();
     TRY(check_batch(config(), batch));
@@ -185,6 +155,12 @@ Result<std::vector<float>> Predictor::outputs(std::span<const EncodedInput> inpu
     begin = end;
   }
   return out;
+}
+
+Result<std::vector<Reason>> Predictor::explain(const Json& input, const Prediction& prediction) {
+  const std::lock_guard lock(explaining_);
+  if (!explainer_) explainer_ = TRY(Explainer::load(folder_, *encoder_, options_.n_threads));
+  return explainer_->explain(input, prediction.best);
 }
 
 }  // namespace volant

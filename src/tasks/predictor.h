@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/instances/native.h"
+#include "tasks/explain.h"
 #include "tasks/problem.h"
 #include "tasks/task.h"
 
@@ -35,6 +36,10 @@ class Predictor {
   // What the model gives before softmax, sigmoid or the unit: [n, outputs].
   Result<std::vector<float>> outputs(std::span<const EncodedInput> inputs);
 
+  // Why: what in the input spoke for the prediction and what against it; see tasks/explain.h. The first call
+  // loads the model once more, in f32.
+  Result<std::vector<Reason>> explain(const Json& input, const Prediction& prediction);
+
   Problem problem() const;
   const std::vector<std::string>& labels() const;  // empty for numbers
   const InputEncoder& encoder() const { return *encoder_; }
@@ -49,7 +54,9 @@ class Predictor {
   std::unique_ptr<InputEncoder> encoder_;
   PredictorOptions options_;
   double threshold_ = 0.5;
-  std::mutex mutex_;
+  std::mutex mutex_, explaining_;
+  Path folder_;
+  std::unique_ptr<Explainer> explainer_;  // null until it is asked for
 };
 
 }  // namespace volant

@@ -50,7 +50,7 @@ export async function predict(input: Input, explain: boolean): Promise<Predictio
   return prediction;
 }
 
-/** "pixel 3,14" as [row 3, column 14]; null for other features. */
+/** "pixel 3,14" as [column 3, row 14]; null for other features. */
 export function pixelOf(feature: string): [number, number] | null {
   const match = /^pixel (\d+),(\d+)$/.exec(feature);
   return match === null ? null : [Number(match[1]), Number(match[2])];

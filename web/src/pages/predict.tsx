@@ -246,7 +246,7 @@ function Heat({ input, reasons, most, width, height }: { input: Input; reasons: 
       {reasons.map(({ feature, score }) => {
         const pixel = pixelOf(feature);
         if (pixel === null) return null;
-        const [y, x] = pixel;
+        const [x, y] = pixel;
         return <rect key={feature} x={x} y={y} width={1} height={1} class={score < 0 ? "against" : "for"} opacity={Math.abs(score) / most} />;
       })}
     </svg>
