@@ -1,6 +1,7 @@
 #include "train/objectives/grpo.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -41,13 +42,19 @@ struct Part {
   size_t begin = 0, end = 0;
 };
 
-Json to_json(const std::vector<double>& numbers) { return JsonArray(numbers.begin(), numbers.end()); }
+// As the bits of the numbers: decimals that are read back may differ in the last one.
+int64_t bits_of(double x) { return std::bit_cast<int64_t>(x); }
+Json to_json(const std::vector<double>& numbers) {
+  JsonArray all;
+  for (const double x : numbers) all.emplace_back(bits_of(x));
+  return all;
+}
 
 Json to_json(const Sample& s) {
   return JsonObject{{"ids", JsonArray(s.ids.begin(), s.ids.end())},
                     {"n_prompt", s.n_prompt},
-                    {"reward", s.reward},
-                    {"advantage", s.advantage},
+                    {"reward", bits_of(s.reward)},
+                    {"advantage", bits_of(s.advantage)},
                     {"ended", s.ended},
                     {"old", to_json(s.old)},
                     {"reference", to_json(s.reference)}};
@@ -59,8 +66,8 @@ Result<std::vector<double>> numbers_of(const Json& json, std::string_view key, s
     return fail(ErrorCode::kParse, "'{}': expected {} numbers", key, n);
   std::vector<double> numbers;
   for (const Json& x : list->as_array()) {
-    if (!x.is_number()) return fail(ErrorCode::kParse, "'{}': expected numbers", key);
-    numbers.push_back(x.to_number<double>());
+    if (!x.is_int64()) return fail(ErrorCode::kParse, "'{}': expected the bits of numbers", key);
+    numbers.push_back(std::bit_cast<double>(x.as_int64()));
   }
   return numbers;
 }
@@ -76,8 +83,8 @@ Result<Sample> sample_of(const Json& json, int64_t n_vocab) {
   }
   s.n_prompt = TRY(json_int(json, "n_prompt"));
   if (s.n_prompt < 1 || s.n_prompt >= std::ssize(s.ids)) return fail(ErrorCode::kParse, "bad 'n_prompt'");
-  s.reward = TRY(json_number(json, "reward"));
-  s.advantage = TRY(json_number(json, "advantage"));
+  s.reward = std::bit_cast<double>(TRY(json_int(json, "reward")));
+  s.advantage = std::bit_cast<double>(TRY(json_int(json, "advantage")));
   s.ended = TRY(json_bool(json, "ended"));
   s.old = TRY(numbers_of(json, "old", s.n_answer()));
   s.reference = TRY(numbers_of(json, "reference", s.n_answer()));
