@@ -15,7 +15,8 @@ struct Choices {
 
 const std::vector<Choices>& all_choices() {
   static const std::vector<Choices> kAll = {
-      {"objective", {"pretrain", "sft", "preference", "grpo", "classify", "embed", "reward_model"}},
+      {"objective",
+       {"pretrain", "sft", "preference", "grpo", "classify", "embed", "reward_model", "predict"}},
       {"dtype", {"auto", "bf16", "f32"}},
       {"save_dtype", {"f32", "bf16", "f16"}},
       {"finish_with", {"best", "last", "average"}},
@@ -25,6 +26,8 @@ const std::vector<Choices>& all_choices() {
       {"distil.from", {"logits", "sequences"}},
       {"embed.pooling", {"mean", "cls", "last"}},
       {"grpo.reward", {"exact_match", "arithmetic", "regex"}},
+      {"predict.judge_by", {"loss", "accuracy"}},
+      {"predict.loss", {"cross_entropy", "binary_cross_entropy", "mean_squared_error", "focal"}},
       {"preference.loss", {"dpo", "ipo", "kto", "orpo", "simpo"}}};
   return kAll;
 }
@@ -50,6 +53,7 @@ const std::vector<std::string>& job_keys() {
                                                  "dtype",
                                                  "ema_decay",
                                                  "embed",
+                                                 "encoder",
                                                  "epochs",
                                                  "eps",
                                                  "evaluate_every",
@@ -75,6 +79,7 @@ const std::vector<std::string>& job_keys() {
                                                  "patience",
                                                  "plateau_factor",
                                                  "plateau_patience",
+                                                 "predict",
                                                  "preference",
                                                  "save_dtype",
                                                  "schedule",
@@ -82,6 +87,7 @@ const std::vector<std::string>& job_keys() {
                                                  "step_every",
                                                  "step_gamma",
                                                  "steps",
+                                                 "task",
                                                  "tokenizer",
                                                  "tokens_per_step",
                                                  "train_only",

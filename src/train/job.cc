@@ -29,6 +29,10 @@ Status read_model(const Json& json, const Path& folder, TrainJob& job) {
     return fail(
         ErrorCode::kInvalidArgument,
         "'model': expected either 'config' (Hugging Face fields), 'size' or 'init_from' (a model folder)");
+  if (job.objective == TrainJob::Objective::kPredict) {
+    if (!job.size_auto) return {};  // no tokenizer: its encoder reads
+    return fail(ErrorCode::kUnsupported, "'model.size': no model of predictions is chosen automatically");
+  }
   TRY(read_path(json, "tokenizer", folder, job.tokenizer));
   if (job.tokenizer.empty()) job.tokenizer = job.init_from;
   if (job.tokenizer.empty()) return fail(ErrorCode::kInvalidArgument, "expected 'tokenizer', a folder");
@@ -114,6 +118,26 @@ Status read_own(const Json& json, std::string_view key, bool used, Result<Settin
   return {};
 }
 
+// What other objectives have no use for, and what this one has none for.
+Status read_predict(const Json& json, const Path& folder, TrainJob& job) {
+  const bool used = job.objective == TrainJob::Objective::kPredict;
+  TRY(read_own(json, "predict", used, parse_predict_job, job.predict));
+  const std::array<const char*, 2> needed = {"task", "encoder"};
+  const std::array<const char*, 6> useless = {"tokenizer", "tokens_per_step", "max_seq_len",
+                                              "z_loss",    "neftune_alpha",   "budget_seconds"};
+  for (const char* key : needed)
+    if ((json_find(json, key) != nullptr) != used)
+      return used ? fail(ErrorCode::kInvalidArgument, "expected '{}' with this objective", key)
+                  : fail(ErrorCode::kInvalidArgument, "'{}' is of no use with this objective: leave it out",
+                         key);
+  if (!used) return {};
+  for (const char* key : useless)
+    if (json_find(json, key) != nullptr)
+      return fail(ErrorCode::kInvalidArgument, "'{}' is of no use with this objective: leave it out", key);
+  job.predict.task = TRY(json_string(json, "task"));
+  return read_path(json, "encoder", folder, job.predict.encoder);
+}
+
 Status read_objectives(const Json& json, const Path& folder, TrainJob& job) {
   using Objective = TrainJob::Objective;
   if (const Json* distil = json_find(json, "distil"); distil != nullptr) {
@@ -131,6 +155,7 @@ Status read_objectives(const Json& json, const Path& folder, TrainJob& job) {
                job.preference));
   TRY(read_own(json, "classify", job.objective == Objective::kClassify, parse_classify_job, job.classify));
   TRY(read_own(json, "embed", job.objective == Objective::kEmbed, parse_embed_job, job.embed));
+  TRY(read_predict(json, folder, job));
   return read_own(json, "grpo", job.objective == Objective::kGrpo, parse_grpo_job, job.grpo);
 }
 

@@ -10,6 +10,7 @@
 #include "train/classify_job.h"
 #include "train/distil_job.h"
 #include "train/grpo_job.h"
+#include "train/predict_job.h"
 #include "train/preference_job.h"
 #include "train/toy_arithmetic.h"
 
@@ -17,7 +18,7 @@ namespace volant {
 
 struct TrainJob {
   // In the order of job_words("objective").
-  enum class Objective { kPretrain, kSft, kPreference, kGrpo, kClassify, kEmbed, kRewardModel };
+  enum class Objective { kPretrain, kSft, kPreference, kGrpo, kClassify, kEmbed, kRewardModel, kPredict };
   Objective objective = Objective::kPretrain;
 
   JsonObject model_config;  // Hugging Face fields; empty when init_from is named
@@ -39,6 +40,7 @@ struct TrainJob {
 
   ClassifyJob classify;
   EmbedJob embed;
+  PredictJob predict;
   AdapterJob trained;  // what of the model is trained
 
   GrpoJob grpo;

@@ -84,11 +84,17 @@ TEST(TrainJob, EveryObjectiveAndLossIsReadUnderItsName) {
     Json json = small_job();
     json.as_object()["objective"] = name;
     json.as_object()["data"] = JsonObject{{"train_shard", "train"}, {"train_rows", "rows"}};
+    if (name == "predict") {
+      json.as_object().erase("tokenizer");
+      json.as_object()["task"] = "table";
+      json.as_object()["encoder"] = "made";
+    }
     EXPECT_EQ(parse(json).value().objective_name(), name);
   }
   using Objective = TrainJob::Objective;
   EXPECT_EQ(job_words("objective").at(static_cast<size_t>(Objective::kRewardModel)), "reward_model");
   EXPECT_EQ(job_words("objective").at(static_cast<size_t>(Objective::kGrpo)), "grpo");
+  EXPECT_EQ(job_words("objective").at(static_cast<size_t>(Objective::kPredict)), "predict");
   for (const std::string& name : job_words("preference.loss"))
     EXPECT_EQ(parse_preference_job(JsonObject{{"loss", name}}).value().loss_name(), name);
 }

@@ -144,12 +144,6 @@ const LossKind* find_loss(std::string_view name) {
   return nullptr;
 }
 
-std::vector<std::string> loss_names() {
-  std::vector<std::string> names;
-  for (const LossKind& kind : losses()) names.emplace_back(kind.name);
-  return names;
-}
-
 const LossKind& default_loss(LossOutputs outputs) {
   return *std::ranges::find_if(losses(), [&](const LossKind& kind) { return kind.takes(outputs); });
 }

@@ -56,10 +56,10 @@ struct LossKind {
   bool takes(LossOutputs given) const;
 };
 
+// In the order of job_words("predict.loss").
 std::span<const LossKind> losses();
 // Null when there is none of that name.
 const LossKind* find_loss(std::string_view name);
-std::vector<std::string> loss_names();
 // What such outputs are trained by when nothing is said.
 const LossKind& default_loss(LossOutputs outputs);
 

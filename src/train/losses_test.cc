@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/random.h"
+#include "data/job_words.h"
 
 namespace volant {
 namespace {
@@ -155,6 +156,9 @@ TEST(Losses, OutputsFarFromZeroStayNumbers) {
 }
 
 TEST(Losses, AreChosenByNameAndByWhatAModelGives) {
+  std::vector<std::string> names;
+  for (const LossKind& kind : losses()) names.emplace_back(kind.name);
+  EXPECT_EQ(names, job_words("predict.loss"));
   EXPECT_EQ(find_loss("hinge"), nullptr);
   EXPECT_STREQ(default_loss(LossOutputs::kEachLabel).name, "cross_entropy");
   EXPECT_STREQ(default_loss(LossOutputs::kOneScore).name, "binary_cross_entropy");

@@ -14,6 +14,7 @@
 #include "text/tokenizer_config.h"
 #include "train/objectives/classify.h"
 #include "train/objectives/embed.h"
+#include "train/objectives/predict_config.h"
 #include "train/objectives/reward_model.h"
 
 namespace volant {
@@ -148,7 +149,8 @@ Json generation_config(const TrainJob& job, const Tokenizer& tokenizer) {
 
 }  // namespace
 
-Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer) {
+Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer* tokenizer) {
+  if (job.objective == TrainJob::Objective::kPredict) return predict_config(job);
   const bool is_reward_model = job.objective == TrainJob::Objective::kRewardModel;
   if (!job.init_from.empty() && (is_reward_model || job.objective == TrainJob::Objective::kClassify)) {
     const Path file = job.init_from / "config.json";
@@ -162,24 +164,25 @@ Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokeni
   const auto set_default = [&](const char* key, const Json& value) {
     if (!fields.contains(key)) fields[key] = value;
   };
-  set_default("vocab_size", tokenizer.n_vocab());
-  if (tokenizer.bos_id()) set_default("bos_token_id", *tokenizer.bos_id());
-  const std::vector<int32_t> stops = stop_ids(job, tokenizer);
+  set_default("vocab_size", tokenizer->n_vocab());
+  if (tokenizer->bos_id()) set_default("bos_token_id", *tokenizer->bos_id());
+  const std::vector<int32_t> stops = stop_ids(job, *tokenizer);
   if (!stops.empty()) set_default("eos_token_id", JsonArray(stops.begin(), stops.end()));
   if (!fields.contains("architectures")) set_default("model_type", "llama");
   auto config = ModelConfig::from_json(fields);
   if (!config) return std::move(config).error().at("model.config");
-  if (config->vocab_size < tokenizer.n_vocab())
+  if (config->vocab_size < tokenizer->n_vocab())
     return fail(ErrorCode::kInvalidArgument, "vocab_size is {}, but the tokenizer has {} tokens",
-                config->vocab_size, tokenizer.n_vocab())
+                config->vocab_size, tokenizer->n_vocab())
         .at("model.config");
   return config;
 }
 
 Status fill_starting_weights(const TrainJob& job, TorchModel& model) {
   if (!job.init_from.empty()) {
-    const bool new_head =
-        TRY(Checkpoint::open(job.init_from)).config().architecture != model.config().architecture;
+    const ModelConfig old = TRY(Checkpoint::open(job.init_from)).config();
+    const ModelConfig& now = model.config();
+    const bool new_head = old.architecture != now.architecture || old.labels != now.labels;
     TRY(new_head ? fill_below_new_head(job.init_from, job.seed, model)
                  : fill_from_folder(job.init_from, model));
   } else {
@@ -227,7 +230,7 @@ Status write_adapter_folder(const Path& to, const TrainJob& job, Adapter adapter
 }
 
 Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,
-                          const Tokenizer& tokenizer,
+                          const Tokenizer* tokenizer,
                           const std::function<Status(const Path& written)>& check) {
   const Path aside = partial_path(to);
   const auto write = [&]() -> Status {
@@ -237,10 +240,12 @@ Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel&
                             : job.save_dtype == "bf16" ? "bfloat16"
                                                        : "float16";
     TRY(write_file_atomic(aside / "config.json", dump_json_pretty(config)));
-    TRY(write_file_atomic(aside / "generation_config.json",
-                          dump_json_pretty(generation_config(job, tokenizer))));
     TRY(write_weights(aside / "model.safetensors", model, job.save_dtype));
-    TRY(write_tokenizer(aside, job, tokenizer));
+    if (tokenizer != nullptr) {
+      TRY(write_file_atomic(aside / "generation_config.json",
+                            dump_json_pretty(generation_config(job, *tokenizer))));
+      TRY(write_tokenizer(aside, job, *tokenizer));
+    }
     if (job.objective == TrainJob::Objective::kEmbed)
       TRY(write_sentence_settings(aside,
                                   {.pooling = TRY(pooling_of(job, model.config())),

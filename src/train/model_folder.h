@@ -12,7 +12,8 @@ namespace volant {
 
 // The configuration of the model: job.model_config, with the tokenizer's vocabulary size and special ids
 // where it names none, or that of the folder it starts from.
-Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer& tokenizer);
+// `tokenizer`: null for models of predictions, whose encoder reads.
+Result<ModelConfig> starting_config(const TrainJob& job, const Tokenizer* tokenizer);
 // Weights of init_from, or random ones:
 // normal with initializer_range, smaller for what adds to the residual stream.
 Status fill_starting_weights(const TrainJob& job, TorchModel& model);
@@ -26,11 +27,11 @@ Result<ChatTemplate> chat_template_of(const TrainJob& job);
 std::vector<int32_t> stop_ids(const TrainJob& job, const Tokenizer& tokenizer);
 // The adapter alone, in PEFT's layout; names job.init_from as its base.
 Status write_adapter_folder(const Path& to, const TrainJob& job, Adapter adapter, const ModelConfig& config);
-// Writes the folder `to`: config.json, generation_config.json, model.safetensors, tokenizer files with
-// template; of embeddings also what sentence-transformers reads (runtime/sentence_files.h). `check` sees the
-// folder before it has its name; its error leaves none.
+// Writes the folder `to`: config.json, model.safetensors, and with a tokenizer generation_config.json, its
+// files and a template; of embeddings also what sentence-transformers reads (runtime/sentence_files.h).
+// `check` sees the folder before it has its name and may add to it; its error leaves none.
 Status write_model_folder(const Path& to, const TrainJob& job, const TorchModel& model,
-                          const Tokenizer& tokenizer,
+                          const Tokenizer* tokenizer,
                           const std::function<Status(const Path& written)>& check = {});
 
 }  // namespace volant

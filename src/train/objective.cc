@@ -6,6 +6,7 @@
 #include "train/objectives/embed.h"
 #include "train/objectives/grpo.h"
 #include "train/objectives/language.h"
+#include "train/objectives/predict.h"
 #include "train/objectives/preference.h"
 #include "train/objectives/reward_model.h"
 #include "train/objectives/source_target.h"
@@ -79,6 +80,8 @@ Result<std::unique_ptr<Objective>> make_objective(const ObjectiveContext& contex
       return make_embed_objective(context);
     case TrainJob::Objective::kRewardModel:
       return make_reward_model_objective(context);
+    case TrainJob::Objective::kPredict:
+      return make_predict_objective(context);
     case TrainJob::Objective::kGrpo:
       return make_grpo_objective(context);
     case TrainJob::Objective::kPretrain:

@@ -2,6 +2,7 @@
 // optimiser, checkpoints and events, and knows nothing of tokens; an objective owns the rest.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace volant {
 
 struct StepLoss {
   double loss = 0;     // mean over what the step learned from
-  int64_t tokens = 0;  // rows that are no padding
+  int64_t tokens = 0;  // rows that are no padding; of other units so many of those
   double flops = 0;    // forward and backward
   JsonObject metrics;  // besides the loss, for the event: {"accuracy": 0.71, "margin": 0.2}
 };
@@ -28,11 +29,12 @@ struct RowFigure {
 };
 
 struct Evaluation {
-  double loss = 0;           // what "best" is judged by: lower is better
+  double loss = 0;
   double bits_per_byte = 0;  // of language models; 0: none
   JsonObject metrics = {};   // each a number, or {"value":, "ci95": [low, high]}
   std::vector<RowFigure> by_row = {};
   std::vector<double> row_weights = {};  // of the rows of by_row; empty: all 1
+  std::optional<double> judged = {};     // what "best" is judged by, lower is better; none: the loss
 };
 
 class Objective {
@@ -58,6 +60,8 @@ class Objective {
   virtual bool can_evaluate() const = 0;
   virtual uint64_t n_validation_targets() const { return 0; }
   virtual Result<Evaluation> evaluate(TorchModel& model) = 0;
+  // What the judged number of an evaluation is, for people.
+  virtual std::string judged_by() const { return "loss"; }
 
   // Where in the data the next step starts, for an exact resume; whatever step() depends on besides the
   // model.
@@ -74,6 +78,19 @@ class Objective {
 
   // Bytes that one step needs besides the model, its gradients and the optimiser: activations.
   virtual uint64_t activation_bytes(const ModelConfig& config) const = 0;
+
+  // What StepLoss::tokens counts.
+  virtual const char* unit() const { return "tokens"; }
+  // Rows that go through the model in one step.
+  virtual double rows_of_a_step(const TrainJob& job) const {
+    return static_cast<double>(job.tokens_per_step);
+  }
+  // Called with the folder of the finished model before it is put in its place: adds what belongs there and
+  // checks it. `run`: the run's folder, for a report.
+  virtual Status complete(const Path& model_folder, const Path& run) {
+    (void)model_folder, (void)run;
+    return {};
+  }
 };
 
 // What every objective is made from.

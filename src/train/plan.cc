@@ -14,13 +14,6 @@ constexpr int kExamples = 2;
 constexpr size_t kExampleBytes = 1200;    // shown of each
 constexpr uint64_t kReserve = 300 << 20;  // the program itself, libtorch, buffers of the loss
 
-// A text cut after so many bytes, not inside a character.
-std::string shortened(const std::string& text, size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return text.substr(0, bytes) + " ...";
-}
-
 std::string example_text(const std::vector<Objective::Piece>& pieces, bool colour) {
   std::string out;
   size_t room = kExampleBytes;
@@ -34,6 +27,12 @@ std::string example_text(const std::vector<Objective::Piece>& pieces, bool colou
 }
 
 }  // namespace
+
+std::string shortened(const std::string& text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes) + " ...";
+}
 
 double optimizer_slots(const std::string& optimizer) {
   if (optimizer == "adafactor") return 0.01;
@@ -64,7 +63,8 @@ RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& obje
   plan.activations = objective.activation_bytes(config) + kReserve;
   plan.available =
       job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9) : available_memory();
-  const double flops = 3 * config.row_flops(true) * static_cast<double>(job.tokens_per_step * job.steps);
+  const double flops =
+      3 * config.row_flops(true) * objective.rows_of_a_step(job) * static_cast<double>(job.steps);
   plan.seconds = flops / (kExpectedShare * peak_flops);
   if (job.max_seconds > 0) plan.seconds = std::min(plan.seconds, job.max_seconds);
   plan.examples = objective.preview(kExamples);

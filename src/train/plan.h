@@ -28,6 +28,8 @@ RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& obje
 // kLimit when it would not fit into memory, kInvalidArgument when nothing would be learned.
 Status check_plan(const RunPlan& plan);
 
+// A text cut after so many bytes, not inside a character, with "..." where something is missing.
+std::string shortened(const std::string& text, size_t bytes);
 // Numbers that an optimiser keeps for each trained one: 2 for AdamW, 1 for Lion and SGD, nearly 0 for
 // Adafactor.
 double optimizer_slots(const std::string& optimizer);

@@ -61,10 +61,10 @@ Json paired_difference(const std::vector<double>& a, const std::vector<double>& 
   });
 }
 
-Result<TestPart> TestPart::open(const TrainJob& job, const Tokenizer& tokenizer, const ModelConfig& config,
+Result<TestPart> TestPart::open(const TrainJob& job, const Tokenizer* tokenizer, const ModelConfig& config,
                                 const TrainFiles& files) {
   TestPart test(test_job(job), files);
-  test.objective_ = TRY(make_objective({*test.job_, &tokenizer, config}));
+  test.objective_ = TRY(make_objective({*test.job_, tokenizer, config}));
   if (!test.objective_->can_evaluate())
     return fail(ErrorCode::kInvalidArgument, "there is nothing to evaluate in the test part")
         .at((job.test_rows.empty() ? job.test_shard : job.test_rows).string());

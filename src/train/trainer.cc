@@ -47,6 +47,7 @@ class Trainer {
       : job_(std::move(job)), files_(std::move(files)), lock_(std::move(lock)) {}
 
   Status make_model();
+  void choose_length();
   Status choose_size_for(ModelConfig& config);
   Status resume();
   Status write_start();
@@ -99,12 +100,14 @@ Result<Trainer> Trainer::open(const Path& job_file, bool plan_only) {
 }
 
 Status Trainer::make_model() {
-  tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
+  if (!job_.tokenizer.empty()) tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
   // The smallest, for the vocabulary and the pilot alone: choose_size_for() takes its place.
   if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);
-  ModelConfig config = TRY(starting_config(job_, *tokenizer_));
+  ModelConfig config = TRY(starting_config(job_, tokenizer_.get()));
   objective_ = TRY(make_objective({job_, tokenizer_.get(), config}));
-  bf16_ = trains_in_bf16(job_);
+  // Networks are small: f32 costs them little.
+  const bool is_network = std::holds_alternative<NetworkFields>(config.own);
+  bf16_ = trains_in_bf16(job_) && !(is_network && job_.dtype == "auto");
   if (job_.dtype == "bf16" && !bf16_)
     log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
   TRY(check_patterns(job_.trained, config));
@@ -116,14 +119,10 @@ Status Trainer::make_model() {
   options.label_smoothing = static_cast<float>(job_.label_smoothing);
   options.z_loss = static_cast<float>(job_.z_loss);
   options.neftune_alpha = static_cast<float>(job_.neftune_alpha);
-  if (job_.epochs > 0) {
-    const auto epoch = static_cast<double>(objective_->steps_of_an_epoch());
-    job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * epoch));
-    job_.warmup_steps = std::min(job_.warmup_steps, job_.steps / 10);
-  }
+  choose_length();
   peak_flops_ = TRY(torch_peak_flops(bf16_));
   if (job_.size_auto) TRY(choose_size_for(config));
-  if (job_.has_test()) test_ = TRY(TestPart::open(job_, *tokenizer_, config, files_));
+  if (job_.has_test()) test_ = TRY(TestPart::open(job_, tokenizer_.get(), config, files_));
   plan_ = plan_run(job_, config, *objective_, TRY(expected_memory(config, options)), peak_flops_);
   print_notice(plan_.describe(notices_have_colour()));
   TRY(check_plan(plan_));
@@ -135,6 +134,19 @@ Status Trainer::make_model() {
   optimiser_ = make_optimizer(job_, *model_);
   if (job_.ema_decay > 0) average_.emplace(*model_, job_.ema_decay);
   return {};
+}
+
+void Trainer::choose_length() {
+  const int64_t epoch = objective_->steps_of_an_epoch();
+  if (job_.epochs > 0) {
+    job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * static_cast<double>(epoch)));
+    job_.warmup_steps = std::min(job_.warmup_steps, job_.steps / 10);
+  }
+  if (job_.objective != TrainJob::Objective::kPredict) return;
+  // Steps are small here: a pass over the data between two evaluations, where nothing is said.
+  for (const auto& [key, every] : {std::pair("evaluate_every", &job_.evaluate_every),
+                                   std::pair("checkpoint_every", &job_.checkpoint_every)})
+    if (json_find(job_.source, key) == nullptr) *every = std::max(*every, epoch);
 }
 
 // The choice of a run that has begun stays.
@@ -177,7 +189,8 @@ Status Trainer::write_start() {
                    {"train_tokens", objective_->n_targets()},
                    {"validation_tokens", objective_->n_validation_targets()},
                    {"steps", job_.steps},
-                   {"tokens_per_step", job_.tokens_per_step},
+                   {"tokens_per_step", std::llround(objective_->rows_of_a_step(job_))},
+                   {"unit", objective_->unit()},
                    {"max_seconds", job_.max_seconds},
                    {"dtype", bf16_ ? "bf16" : "f32"},
                    {"instructions", torch_isa()},
@@ -249,12 +262,13 @@ Status Trainer::evaluate_weights() {
   if (result.bits_per_byte > 0) event["bits_per_byte"] = result.bits_per_byte;
   if (!result.metrics.empty()) event["metrics"] = result.metrics;
   TRY(events_->write(event));
-  if (!(result.loss < state_.best_loss)) {
+  const double judged = result.judged.value_or(result.loss);
+  if (!(judged < state_.best_loss)) {
     ++state_.evaluations_without_progress;
     if (state_.evaluations_without_progress % job_.plateau_patience == 0) ++state_.n_plateaus;
     return {};
   }
-  state_.best_loss = result.loss;
+  state_.best_loss = judged;
   state_.best_step = state_.step;
   state_.evaluations_without_progress = 0;
   TRY(save_checkpoint(files_.best(), *model_, {}, state_, job_.digest()));
@@ -262,7 +276,7 @@ Status Trainer::evaluate_weights() {
 }
 
 Result<TrainOutcome> Trainer::loop() {
-  Progress progress("train", 0, "tokens");
+  Progress progress("train", 0, objective_->unit());
   const uint64_t tokens_before = state_.tokens;
   started_ = steady_seconds();
   while (!over()) {
@@ -308,7 +322,8 @@ Result<TrainOutcome> Trainer::loop() {
   TRY(save_last());
   TRY(evaluate());
   progress.finish(objective_->can_evaluate()
-                      ? fmt::format("best loss {:.4f} at step {}", state_.best_loss, state_.best_step)
+                      ? fmt::format("best {} {:.4f} at step {}", objective_->judged_by(), state_.best_loss,
+                                    state_.best_step)
                       : "");
   return TrainOutcome::kFinished;
 }
@@ -326,12 +341,13 @@ Status Trainer::write_finished() {
     step = state_.best_step;
   }
   if (test_) TRY(events_->write(TRY(test_->finish(*model_, step))));
-  std::function<Status(const Path&)> check;
-  if (const std::optional<Adapter> adapter = model_->adapter()) {
-    TRY(write_adapter_folder(files_.adapter(), job_, *adapter, model_->config()));
-    check = [this](const Path& written) { return check_merge(written); };
-  }
-  TRY(write_model_folder(files_.model(), job_, *model_, *tokenizer_, check));
+  const std::optional<Adapter> adapter = model_->adapter();
+  if (adapter) TRY(write_adapter_folder(files_.adapter(), job_, *adapter, model_->config()));
+  const auto check = [&](const Path& written) -> Status {
+    TRY(objective_->complete(written, files_.run));
+    return adapter ? check_merge(written) : Status();
+  };
+  TRY(write_model_folder(files_.model(), job_, *model_, tokenizer_.get(), check));
   log_info("wrote {} (weights of step {})", files_.model().string(), step);
   return {};
 }

@@ -23,12 +23,12 @@ const std::vector<std::string> kSourceKeys = {"path", "weight", "epochs", "forma
 const std::vector<std::string> kTrainerDataKeys = {"sampled", "toy_arithmetic", "train_shard",
                                                    "validation_shard", "test_shard"};
 // Objectives whose rows have fields of their own and are handed on as they are.
-constexpr std::array kOwnRows = {"classify", "embed", "grpo"};
+constexpr std::array kOwnRows = {"classify", "embed", "grpo", "predict"};
 
 bool is_path_key(std::string_view key) {
   return key == "init_from" || key == "tokenizer" || key == "path" || key == "teacher" || key == "train" ||
          key == "validation" || key == "model" || key == "train_shard" || key == "validation_shard" ||
-         key == "test" || key == "test_shard";
+         key == "test" || key == "test_shard" || key == "encoder";
 }
 
 // Variables put in everywhere, and what is a path made absolute.
@@ -198,9 +198,10 @@ Result<Path> write_recipe_job(const JsonObject& recipe, const Path& out_folder) 
   const Json model = *json_find(job, "model");
   const std::string init_from = TRY(json_string_or(model, "init_from", ""));
   if (!init_from.empty()) (void)TRY(Checkpoint::open(init_from));
-  const std::string tokenizer = TRY(json_string_or(Json(job), "tokenizer", init_from));
-  const auto seed = static_cast<uint64_t>(TRY(json_int_or(Json(job), "seed", 1)));
   std::string objective = TRY(json_string_or(Json(job), "objective", ""));
+  const std::string tokenizer =
+      TRY(json_string_or(Json(job), "tokenizer", objective == "predict" ? "" : init_from));
+  const auto seed = static_cast<uint64_t>(TRY(json_int_or(Json(job), "seed", 1)));
   std::optional<LockFile> lock;
   std::error_code error;
   if (std::filesystem::exists(file, error)) lock.emplace(TRY(LockFile::acquire(out / "train.lock")));

@@ -17,6 +17,14 @@
 //   [preference]                             # other tables are the job's objects of that name
 //   beta = 0.1
 //
+// Predictions of a task (tasks/task.h) name it and a folder with its encoder; their rows are those of the
+// task:
+//   objective = "predict"
+//   task = "table"
+//   encoder = "income/model"
+//   [predict]
+//   loss = "focal"
+//
 // Paths are relative to the recipe's folder. "${NAME}" and "${NAME:-otherwise}" are variables of the
 // environment.
 #pragma once

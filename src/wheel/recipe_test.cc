@@ -93,6 +93,24 @@ TEST_F(RecipeJob, RowsSayWhatTheObjectiveIs) {
               HasSubstr("did you mean 'validation'"));
 }
 
+TEST_F(RecipeJob, PredictionsHandOnTheirRowsTaskAndEncoder) {
+  write(dir_ / "rows.jsonl", "{\"input\": {\"age\": 39}, \"label\": \"yes\"}\n");
+  const Path file = write(dir_ / "recipe.toml",
+                          "objective = \"predict\"\ntask = \"table\"\nencoder = \"income\"\n[model]\n"
+                          "layers = [{type = \"dense\", units = 8}]\n[data]\ntrain = [\"rows.jsonl\"]\n"
+                          "validation = [\"rows.jsonl\"]\n[train]\nepochs = 2\n[predict]\nbatch_size = 16\n");
+  const Json job = read(write_recipe_job(load_recipe(file).value(), dir_ / "predictions").value());
+  EXPECT_EQ(job.at("objective").as_string(), "predict");
+  EXPECT_EQ(job.at("encoder").as_string(), (dir_ / "income").string());
+  EXPECT_EQ(job.at("predict").at("batch_size").as_int64(), 16);
+  EXPECT_EQ(job.at("model").at("config").at("layers").at(0).at("units").as_int64(), 8);
+  EXPECT_FALSE(job.as_object().contains("tokenizer"));
+  for (const char* key : {"train_rows", "validation_rows"}) {
+    const auto rows = read_jsonl(std::string(job.at("data").at(key).as_string())).value();
+    EXPECT_EQ(dump_json(rows.at(0)), R"({"input":{"age":39},"label":"yes"})");
+  }
+}
+
 TEST_F(RecipeJob, HeldOutRowsAreTheSameEveryTimeAndNowhereElse) {
   std::string lines;
   for (int i = 0; i < 400; ++i) lines += fmt::format("{{\"prompt\": \"{}\", \"completion\": \"x\"}}\n", i);
@@ -178,7 +196,7 @@ TEST_F(RecipeJob, AMistypedWordOrKeyIsRefusedBeforeAnythingIsWritten) {
   const std::string data = "train = [\"story.txt\"]\n";
   EXPECT_EQ(
       job_of(data, "dop").error().message,
-      "'objective': expected one of pretrain, sft, preference, grpo, classify, embed, reward_model, dpo, "
+      "'objective': expected one of pretrain, sft, preference, grpo, classify, embed, reward_model, predict, dpo, "
       "ipo, kto, orpo, simpo, got 'dop', did you mean 'dpo'?");
   EXPECT_THAT(job_of(data + "[adapter]\nkind = \"lroa\"\n").error().message,
               HasSubstr("did you mean 'lora'"));

@@ -201,16 +201,21 @@ Result<JsonObject> labelled_config(const JsonObject& config, const std::string& 
       std::min({architecture.find("For"), architecture.find("LMHead"), architecture.rfind("Model")});
   if (architecture.empty() || end == 0 || end == std::string::npos)
     return fail(ErrorCode::kUnsupported, "a model with labels cannot be made of a {}", architecture);
-  JsonObject fields = config, id2label, label2id;
+  JsonObject fields = config;
+  fields["architectures"] = JsonArray{Json(architecture.substr(0, end) + head)};
+  write_labels(labels, fields);
+  return fields;
+}
+
+void write_labels(const std::vector<std::string>& labels, JsonObject& config) {
+  JsonObject id2label, label2id;
   for (const std::string& name : labels) {
     id2label[std::to_string(id2label.size())] = name;
     label2id[name] = static_cast<int64_t>(label2id.size());
   }
-  fields["architectures"] = JsonArray{Json(architecture.substr(0, end) + head)};
-  fields["id2label"] = std::move(id2label);
-  fields["label2id"] = std::move(label2id);
-  fields.erase("num_labels");
-  return fields;
+  config["id2label"] = std::move(id2label);
+  config["label2id"] = std::move(label2id);
+  config.erase("num_labels");
 }
 
 Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& config) {

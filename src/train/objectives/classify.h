@@ -15,5 +15,7 @@ Result<JsonObject> classifier_config(const TrainJob& job, const JsonObject& conf
 // has such a head already. kUnsupported when the architecture's name says no family.
 Result<JsonObject> labelled_config(const JsonObject& config, const std::string& head,
                                    const std::vector<std::string>& labels);
+// id2label and label2id of config.json, in place of what it says of labels.
+void write_labels(const std::vector<std::string>& labels, JsonObject& config);
 
 }  // namespace volant

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
 #include "base/nearest.h"
 #include "io/csv.h"
@@ -137,6 +136,10 @@ Result<std::vector<LabelRow>> read_label_rows(const Path& file) {
 std::vector<std::string> label_names(const std::vector<LabelRow>& rows) {
   std::set<std::string> found;
   for (const LabelRow& row : rows) found.insert(row.labels.begin(), row.labels.end());
+  return ordered_labels(found);
+}
+
+std::vector<std::string> ordered_labels(const std::set<std::string>& found) {
   std::vector<std::string> names(found.begin(), found.end());
   if (std::all_of(names.begin(), names.end(),
                   [](const auto& name) { return whole_number(name).has_value(); }))

@@ -1,6 +1,7 @@
 // Rows of classifiers: {"text", "text_pair"?, "label"} of whole texts, {"tokens": [words], "tags": [labels]}
 // of words; JSON Lines, or CSV with these columns. A label is a text, a whole number or true and false.
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,10 @@ struct LabelRow {
 
 // kParse names file, line and field; kInvalidArgument when there is no row or the rows are of both kinds.
 Result<std::vector<LabelRow>> read_label_rows(const Path& file);
-// The names that occur: whole numbers by size, other names by their bytes.
+// The names that occur, in the order of ordered_labels().
 std::vector<std::string> label_names(const std::vector<LabelRow>& rows);
+// Whole numbers by size, other names by their bytes.
+std::vector<std::string> ordered_labels(const std::set<std::string>& names);
 
 // A row as a model sees it: labels of the rows of the text that are read out.
 struct LabelExample {

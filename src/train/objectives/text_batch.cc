@@ -26,13 +26,14 @@ Batch TextBatch::view() const {
   return batch;
 }
 
-void TextBatch::add(const EncodedText& text, std::span<const int32_t> rows) {
+void TextBatch::add(std::span<const int32_t> ids, std::span<const int32_t> types_of_ids,
+                    std::span<const int32_t> rows) {
   const auto first = static_cast<int32_t>(tokens.size());
   for (const int32_t row : rows) out_rows.push_back(first + row);
-  for (size_t i = 0; i < text.ids.size(); ++i) {
-    tokens.push_back(text.ids[i]);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    tokens.push_back(ids[i]);
     pos.push_back(static_cast<int32_t>(i));
-    types.push_back(text.types.empty() ? 0 : text.types[i]);
+    types.push_back(types_of_ids.empty() ? 0 : types_of_ids[i]);
   }
   seq_begin.push_back(static_cast<int32_t>(tokens.size()));
 }

@@ -24,8 +24,10 @@ struct TextBatch {
   size_t begin = 0, end = 0;  // of the texts
 
   Batch view() const;
-  // Adds a text; `rows` of it are read out, ascending.
-  void add(const EncodedText& text, std::span<const int32_t> rows);
+  // Adds a text; `rows` of it are read out, ascending. No types: all 0.
+  void add(std::span<const int32_t> ids, std::span<const int32_t> types_of_ids,
+           std::span<const int32_t> rows);
+  void add(const EncodedText& text, std::span<const int32_t> rows) { add(text.ids, text.types, rows); }
   void pad();
   int64_t n_rows() const { return static_cast<int64_t>(tokens.size()); }
 };

@@ -1,0 +1,96 @@
+#include "train/objectives/predict_figures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "base/check.h"
+#include "tasks/problem.h"
+#include "train/figures.h"
+#include "train/interval.h"
+
+namespace volant {
+namespace {
+
+JsonObject label_figures(const ModelConfig& config, std::span<const float> outputs,
+                         std::span<const int32_t> labels) {
+  const std::vector<int32_t> guesses = decided_labels(config, outputs);
+  std::vector<double> right(labels.size());
+  for (size_t r = 0; r < labels.size(); ++r) right[r] = labels[r] == guesses[r] ? 1 : 0;
+  const auto f1 = [&](std::span<const uint32_t> rows) {
+    return macro_f1(labels, guesses, config.labels.size(), rows);
+  };
+  JsonObject figures{{"accuracy", mean_with_interval(right)}, {"macro_f1", with_interval(labels.size(), f1)}};
+  if (config.labels.size() != 2) return figures;
+  const size_t n = outputs.size() / labels.size();
+  std::vector<double> scores(labels.size());
+  for (size_t r = 0; r < labels.size(); ++r)
+    scores[r] =
+        static_cast<double>(outputs[r * n + n - 1]) - (n == 2 ? static_cast<double>(outputs[r * n]) : 0);
+  const RocAuc auc(labels, scores);
+  figures["auc"] = with_interval(labels.size(), auc);
+  return figures;
+}
+
+JsonObject number_figures(const ModelConfig& config, std::span<const float> outputs,
+                          std::span<const double> targets) {
+  const double unit = std::get<NetworkFields>(config.own).target_deviation;
+  std::vector<double> values(outputs.begin(), outputs.end()), squares, distances;
+  for (size_t r = 0; r < values.size(); ++r) {
+    const double error = unit * (values[r] - targets[r]);
+    squares.push_back(error * error);
+    distances.push_back(std::abs(error));
+  }
+  const auto r2 = [&](std::span<const uint32_t> rows) { return r_squared(targets, values, rows); };
+  return {{"mse", mean_with_interval(squares)},
+          {"mae", mean_with_interval(distances)},
+          {"r2", with_interval(values.size(), r2)}};
+}
+
+}  // namespace
+
+JsonObject prediction_figures(const ModelConfig& config, std::span<const float> outputs,
+                              const LossTargets& targets) {
+  return problem_of(config) == Problem::kNumber ? number_figures(config, outputs, targets.numbers)
+                                                : label_figures(config, outputs, targets.labels);
+}
+
+std::vector<int32_t> decided_labels(const ModelConfig& config, std::span<const float> outputs) {
+  if (problem_of(config) == Problem::kClasses) return best_labels(outputs, config.labels.size());
+  std::vector<int32_t> labels;
+  for (const float score : outputs) labels.push_back(score > 0 ? 1 : 0);
+  return labels;
+}
+
+Json PredictionParity::to_json() const {
+  return JsonObject{{"rows", rows},
+                    {"max_abs_difference", max_abs_difference},
+                    {"relative", relative},
+                    {"same_best", same_best}};
+}
+
+PredictionParity prediction_parity(const ModelConfig& config, std::span<const float> outputs,
+                                   std::span<const float> others) {
+  CHECK(outputs.size() == others.size());
+  PredictionParity parity;
+  double most = 1;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const double one = static_cast<double>(outputs[i]), other = static_cast<double>(others[i]);
+    const double difference = std::abs(one - other);
+    // Not a number is as far as can be.
+    parity.max_abs_difference =
+        difference <= parity.max_abs_difference ? parity.max_abs_difference : difference;
+    most = std::max(most, std::abs(one));
+  }
+  parity.relative = parity.max_abs_difference / most;
+  parity.rows = static_cast<int64_t>(outputs.size()) / n_outputs(config);
+  if (problem_of(config) == Problem::kNumber || parity.rows == 0) return parity;
+  const std::vector<int32_t> one = decided_labels(config, outputs), other = decided_labels(config, others);
+  const auto same =
+      std::inner_product(one.begin(), one.end(), other.begin(), int64_t{0}, std::plus<>(), std::equal_to<>());
+  parity.same_best = static_cast<double>(same) / static_cast<double>(parity.rows);
+  return parity;
+}
+
+}  // namespace volant
