@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
@@ -14,6 +15,7 @@ namespace {
 
 inline constexpr size_t kSmall = 4096;  // below: a multiple of this is not worth a page
 inline constexpr size_t kHuge = 2UL << 20;
+inline constexpr size_t kHeader = 64;  // before the data of a block: its size, for the list it goes back to
 inline constexpr size_t kMaxKeptBytes = 16UL << 30;  // of free blocks; more goes back to the system
 
 size_t rounded(size_t bytes) {
@@ -24,12 +26,17 @@ size_t rounded(size_t bytes) {
 class BlockCache final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) const override {
-    void* block = bytes == 0 ? nullptr : self().take(rounded(bytes));
-    // The context says the size, so that the deleter knows which list to give the block back to.
-    auto* header = block == nullptr ? nullptr : new Block{block, rounded(bytes)};
-    return {block, header, &give_back, c10::Device(c10::DeviceType::CPU)};
+    void* data = nullptr;
+    if (bytes > 0) {
+      const size_t size = rounded(bytes + kHeader);
+      void* block = self().take(size);
+      std::memcpy(block, &size, sizeof size);
+      data = static_cast<char*>(block) + kHeader;
+    }
+    return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
   }
-  c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
+  // Of those that ask for bare memory (libtorch's convolutions): the context is the data itself.
+  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
 
   static BlockCache& instance() {
     static auto* cache = new BlockCache;  // outlives every tensor
@@ -37,11 +44,6 @@ class BlockCache final : public c10::Allocator {
   }
 
  private:
-  struct Block {
-    void* data;
-    size_t bytes;
-  };
-
   BlockCache& self() const { return const_cast<BlockCache&>(*this); }
 
   void* take(size_t bytes) {
@@ -61,17 +63,18 @@ class BlockCache final : public c10::Allocator {
     return block;
   }
 
-  static void give_back(void* context) {
-    auto* block = static_cast<Block*>(context);
-    if (block == nullptr) return;
-    instance().keep(*block);
-    delete block;
+  static void give_back(void* data) {
+    if (data == nullptr) return;
+    void* block = static_cast<char*>(data) - kHeader;
+    size_t size = 0;
+    std::memcpy(&size, block, sizeof size);
+    instance().keep(block, size);
   }
-  void keep(const Block& block) {
+  void keep(void* block, size_t bytes) {
     const std::lock_guard lock(mutex_);
-    if (kept_ + block.bytes > kMaxKeptBytes) return std::free(block.data);
-    free_[block.bytes].push_back(block.data);
-    kept_ += block.bytes;
+    if (kept_ + bytes > kMaxKeptBytes) return std::free(block);
+    free_[bytes].push_back(block);
+    kept_ += bytes;
   }
 
   std::mutex mutex_;
