@@ -1,7 +1,7 @@
-// The network for digits (conv 32 of 3x3, relu, max pool 2x2, dense 128, relu, dense 10) in batches of random
-// pictures: forward and backward of training, and prediction by the native model, each beside the same layers
-// as eager libtorch computes them (PyTorch's own operations and autograd) in the same process. Prints one
-// JSON line. Arguments: batch size, threads, repeats.
+// Networks for digits in batches of random pictures: forward and backward of training, and prediction by the
+// native model, each beside the same layers as eager libtorch computes them (PyTorch's own operations and
+// autograd) in the same process. Prints one JSON line. Arguments: plain (conv 32 of 3x3, max pool 2x2, dense
+// 128) or deep (conv 32, conv 32, max pool, conv 64, max pool, dense 128), batch size, threads, repeats.
 #include "ops/torch/tensor.h"
 // Above it: tensor.h keeps a macro of libtorch's headers away.
 #include <ATen/core/grad_mode.h>
@@ -28,9 +28,15 @@ namespace {
 
 using namespace volant;
 
-const char* const kConfig =
+const char* const kPlain =
     R"({"model_type": "network", "input_shape": [1, 28, 28], "num_labels": 10, "layers": [
   {"type": "conv", "channels": 32, "kernel": 3}, {"type": "relu"}, {"type": "max_pool", "size": 2},
+  {"type": "dense", "units": 128}, {"type": "relu"}]})";
+const char* const kDeep =
+    R"({"model_type": "network", "input_shape": [1, 28, 28], "num_labels": 10, "layers": [
+  {"type": "conv", "channels": 32, "kernel": 3}, {"type": "relu"},
+  {"type": "conv", "channels": 32, "kernel": 3}, {"type": "relu"}, {"type": "max_pool", "size": 2},
+  {"type": "conv", "channels": 64, "kernel": 3}, {"type": "relu"}, {"type": "max_pool", "size": 2},
   {"type": "dense", "units": 128}, {"type": "relu"}]})";
 
 // Median seconds of a call, two calls to warm up.
@@ -78,24 +84,34 @@ Path write_model(const ModelConfig& config, const std::map<std::string, std::vec
 }
 
 struct Peer {
+  std::vector<NetworkLayer> layers;
   std::vector<at::Tensor> w;
 
-  at::Tensor output(const at::Tensor& x) const {
-    const at::Tensor h = at::max_pool2d(at::conv2d(x, w[0], w[1]).relu(), {2, 2}).flatten(1);
-    return at::linear(at::linear(h, w[2], w[3]).relu(), w[4], w[5]);
+  at::Tensor output(at::Tensor x) const {
+    size_t next = 0;
+    for (const NetworkLayer& layer : layers) {
+      if (layer.kind == NetworkLayer::Kind::kRelu) x = x.relu();
+      if (layer.kind == NetworkLayer::Kind::kMaxPool) x = at::max_pool2d(x, {2, 2});
+      if (layer.kind == NetworkLayer::Kind::kConv) x = at::conv2d(x, w[next], w[next + 1]);
+      if (layer.kind == NetworkLayer::Kind::kDense) x = at::linear(x.flatten(1), w[next], w[next + 1]);
+      if (layer.kind == NetworkLayer::Kind::kConv || layer.kind == NetworkLayer::Kind::kDense) next += 2;
+    }
+    return at::linear(x, w[next], w[next + 1]);
   }
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return std::fprintf(stderr, "usage: bench_network BATCH THREADS REPEATS\n"), 2;
-  const int batch_size = std::atoi(argv[1]), threads = std::atoi(argv[2]), repeats = std::atoi(argv[3]);
+  if (argc != 5) return std::fprintf(stderr, "usage: bench_network plain|deep BATCH THREADS REPEATS\n"), 2;
+  const int batch_size = std::atoi(argv[2]), threads = std::atoi(argv[3]), repeats = std::atoi(argv[4]);
   prepare_torch(threads);
-  const ModelConfig config = ModelConfig::from_json(parse_json(kConfig).value()).value();
+  const ModelConfig config =
+      ModelConfig::from_json(parse_json(std::string_view(argv[1]) == "deep" ? kDeep : kPlain).value())
+          .value();
   TorchModel model = TorchModel::create(config, {}).value();
   Random random(1);
-  Peer peer;
+  Peer peer{std::get<NetworkFields>(config.own).layers, {}};
   std::map<std::string, std::vector<float>> numbers;
   for (size_t i = 0; i < model.tensors().size(); ++i) {
     const TensorSpec& spec = model.tensors()[i];
@@ -155,9 +171,9 @@ int main(int argc, char** argv) {
   const double peer_predict =
       median_seconds(repeats, [&] { peer_first = peer.output(x).data_ptr<float>()[0]; });
   std::printf(
-      "{\"batch\":%d,\"threads\":%d,\"train_seconds\":%.6f,\"peer_train_seconds\":%.6f,\"predict_seconds\":%.6f,"
+      "{\"network\":\"%s\",\"batch\":%d,\"threads\":%d,\"train_seconds\":%.6f,\"peer_train_seconds\":%.6f,\"predict_seconds\":%.6f,"
       "\"peer_predict_seconds\":%.6f,\"loss\":%.6f,\"peer_loss\":%.6f,\"output\":%.6f,\"peer_output\":%.6f}\n",
-      batch_size, threads, train, peer_train, predict, peer_predict, loss, peer_loss,
+      argv[1], batch_size, threads, train, peer_train, predict, peer_predict, loss, peer_loss,
       static_cast<double>(first), static_cast<double>(peer_first));
   return 0;
 }

@@ -28,6 +28,7 @@ struct MatmulArgs {
   int64_t x_stride = 0;             // numbers between rows of x
   int64_t n_rows = 0;
   const void* w = nullptr;         // packed panels
+  const int64_t* w_at = nullptr;   // of matmul_shifted alone
   const void* w_scales = nullptr;  // quantised: records of scales
   int64_t n_in = 0, n_out = 0;
   int64_t panel_begin = 0, panel_end = 0;
@@ -74,6 +75,10 @@ struct Kernels {
   // for the quantised types, n_in a multiple of their block.
   MatmulTable matmul;
 
+  // The f32 product with weights that are not packed: those of input k for the panels stand side by side from
+  // number w_at[k] of w on, and all 16 of the last panel can be read. Of overlapping windows, which would be
+  // many copies.
+  void (*matmul_shifted)(const MatmulArgs&);
   // n numbers to bf16 (round to nearest even); an odd end is padded with a zero.
   void (*to_bf16)(const float* x, int64_t n, uint16_t* out);
   // n numbers, a multiple of 32, to int8 with a scale for each 32 (largest magnitude / 127) and a sum for

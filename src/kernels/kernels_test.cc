@@ -247,6 +247,44 @@ TEST_P(EachTable, RowGivesTheSameBitsAloneAndInABatch) {
   }
 }
 
+TEST_P(EachTable, ShiftedProductReadsEachInputsWeightsWhereTheyStand) {
+  for (const int64_t n_rows : {1, 2, 5, 12, 13, 31}) {
+    for (const int64_t n_out : {1, 16, 17, 100}) {
+      const int64_t n_in = 9, n_weights = 300, panels = panel_count(n_out);
+      const std::vector<float> x = random_floats(random_, n_rows * n_in),
+                               w = random_floats(random_, n_weights);
+      const Fenced fenced(w.size() * sizeof(float));
+      std::memcpy(fenced.as(), w.data(), w.size() * sizeof(float));
+      std::vector<int64_t> at;
+      for (int64_t i = 0; i < n_in; ++i)
+        at.push_back(
+            i == 0 ? n_weights - panels * kPanel
+                   : static_cast<int64_t>(random_.below(static_cast<uint64_t>(n_weights - panels * kPanel))));
+      Guarded y(n_rows * n_out);
+      k().matmul_shifted({.x = x.data(),
+                          .x_stride = n_in,
+                          .n_rows = n_rows,
+                          .w = fenced.as<float>(),
+                          .w_at = at.data(),
+                          .n_in = n_in,
+                          .n_out = n_out,
+                          .panel_begin = 0,
+                          .panel_end = panels,
+                          .y = y.data(),
+                          .y_stride = n_out});
+      ASSERT_TRUE(y.intact());
+      for (int64_t r = 0; r < n_rows; ++r)
+        for (int64_t o = 0; o < n_out; ++o) {
+          double sum = 0;
+          for (int64_t i = 0; i < n_in; ++i)
+            sum += static_cast<double>(x[static_cast<size_t>(r * n_in + i)]) *
+                   static_cast<double>(w[static_cast<size_t>(at[static_cast<size_t>(i)] + o)]);
+          ASSERT_NEAR(y.data()[r * n_out + o], sum, 1e-5 * (1 + std::abs(sum)));
+        }
+    }
+  }
+}
+
 TEST_P(EachTable, OnlyTheNamedPanelsAreWritten) {
   Product p = make_product(k(), DType::kF32, 3, 40, 100, random_);
   std::vector<float> y(300, kGuard);

@@ -24,7 +24,8 @@ Status check_features(const ModelConfig& config, const Batch& batch) {
   for (const int64_t size : network->input_shape) columns *= size;
   if (!batch.tokens.empty())
     return fail(ErrorCode::kInvalidArgument, "this network reads rows of {} numbers, not token ids", columns);
-  if (batch.feature_columns != columns || batch.features.size() % static_cast<size_t>(columns) != 0)
+  if (batch.features.empty() || batch.feature_columns != columns ||
+      batch.features.size() % static_cast<size_t>(columns) != 0)
     return fail(ErrorCode::kInvalidArgument, "expected rows of {} numbers, got {} numbers in rows of {}",
                 columns, batch.features.size(), batch.feature_columns);
   return {};

@@ -229,10 +229,6 @@ const ModelFamily kNetworkFamily = {
     .gguf_rule = [](const ModelConfig&, const std::string&) { return GgufRule(); },
     .canonical_name = canonical_name,
     .may_be_left_over = may_be_left_over,
-    .check_gguf = [](const ModelConfig&) -> Status {
-      return fail(ErrorCode::kUnsupported,
-                  "GGUF holds language models and encoders, not networks: export a Hugging Face folder");
-    },
     .is_transformer = false};
 
 }  // namespace volant

@@ -200,7 +200,9 @@ TEST(Network, BatchesMustBeWhatItReads) {
   EXPECT_THAT(check_batch(text, batch).error().message, HasSubstr("token ids"));
   batch.feature_columns = 392;
   EXPECT_THAT(check_batch(digits, batch).error().message, HasSubstr("784"));
+  batch.feature_columns = 784;
   batch.features = {};
+  EXPECT_FALSE(check_batch(digits, batch));
   batch.feature_columns = 0;
   EXPECT_FALSE(check_batch(digits, batch));
   batch.tokens = batch.pos = tokens;
@@ -211,11 +213,6 @@ TEST(Network, BatchesMustBeWhatItReads) {
   batch.seq_begin = begins;
   batch.tokens = wrong;
   EXPECT_FALSE(check_batch(text, batch));
-}
-
-TEST(Network, GgufHoldsNone) {
-  const ModelConfig config = config_of(kDigits);
-  EXPECT_EQ(config.family->check_gguf(config).error().code, ErrorCode::kUnsupported);
 }
 
 TEST(Network, BareSequentialNamesAreUnderstood) {

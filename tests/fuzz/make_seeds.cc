@@ -117,7 +117,14 @@ void configs() {
       "model_config",
       {R"({"architectures":["LlamaForCausalLM"],"vocab_size":512,"hidden_size":64,"intermediate_size":172,"num_hidden_layers":2,)"
        R"("num_attention_heads":8,"num_key_value_heads":4,"rope_theta":10000.0,"tie_word_embeddings":true,"eos_token_id":[1,2],)"
-       R"("rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}})"});
+       R"("rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}})",
+       R"({"model_type":"network","problem_type":"regression","input_shape":[3,9,8],"target_mean":3.5,"layers":[)"
+       R"({"type":"conv","channels":4,"kernel":3,"stride":2,"padding":1},{"type":"batch_norm"},{"type":"relu"},)"
+       R"({"type":"residual","layers":[{"type":"conv","channels":6,"kernel":1}]},{"type":"max_pool","size":2,"stride":1},)"
+       R"({"type":"average_pool"},{"type":"dense","units":5},{"type":"dropout","p":0.5}]})",
+       R"({"model_type":"network","problem_type":"binary_classification","vocab_size":50,"layers":[)"
+       R"({"type":"embedding","units":8},{"type":"lstm","units":6,"bidirectional":true},{"type":"gru","units":5},)"
+       R"({"type":"layer_norm"},{"type":"mean_rows"}],"id2label":{"0":"no","1":"yes"}})"});
   put_all("workspace_config",
           {"[workspace]\nname = \"w\"\n[[collect.source]]\nname = \"s\"\nkind = \"text\"\npaths = "
            "[\"a/*.txt\"]\nseparator = \"%\"\n"

@@ -4,6 +4,7 @@
 
 namespace volant::generic {
 MatmulTable matmuls();
+void matmul_shifted(const MatmulArgs& args);
 void to_bf16(const float* x, int64_t n, uint16_t* out);
 void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t* sums);
 void rms_norm(const float* x, const float* weight, int64_t n, float eps, float offset, float* out);

@@ -103,6 +103,16 @@ void matmul_blocks(const MatmulArgs& args) {
 
 }  // namespace
 
+void matmul_shifted(const MatmulArgs& args) {
+  for_each_panel(args, [&](int64_t row, int64_t panel, float* sums) {
+    const float* x = static_cast<const float*>(args.x) + row * args.x_stride;
+    const float* w = static_cast<const float*>(args.w) + panel * kPanel;
+    for (int64_t i = 0; i < args.n_in; ++i) {
+      for (int64_t j = 0; j < kPanel; ++j) sums[j] += x[i] * w[args.w_at[i] + j];
+    }
+  });
+}
+
 MatmulTable matmuls() {
   MatmulTable table;
   table[DType::kF32] = matmul_f32;

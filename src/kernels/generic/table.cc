@@ -7,6 +7,7 @@ const Kernels& generic_kernels() {
   static const Kernels kTable{
       .name = "generic",
       .matmul = generic::matmuls(),
+      .matmul_shifted = generic::matmul_shifted,
       .to_bf16 = generic::to_bf16,
       .quantize_q8 = generic::quantize_q8,
       .rms_norm = generic::rms_norm,

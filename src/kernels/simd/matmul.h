@@ -14,7 +14,8 @@ inline typename S::V load_weights(const uint16_t* p) {
   return S::load_f16(p);
 }
 
-template <class S, class W>
+// kShifted: the weights of each input stand where args.w_at says.
+template <class S, class W, bool kShifted = false>
 struct FloatProduct {
   template <int M, int P>
   struct Tile {
@@ -27,14 +28,15 @@ struct FloatProduct {
         for (int j = 0; j < kN; ++j) sums[m][j] = S::zero();
       }
       const float* x = static_cast<const float*>(args.x) + row * args.x_stride;
-      const W* w = static_cast<const W*>(args.w) + panel * kPanel * args.n_in;
-      const int64_t n_in = args.n_in, x_stride = args.x_stride, w_stride = kPanel * args.n_in;
+      const W* w = static_cast<const W*>(args.w) + panel * kPanel * (kShifted ? 1 : args.n_in);
+      const int64_t n_in = args.n_in, x_stride = args.x_stride,
+                    w_stride = kShifted ? kPanel : kPanel * args.n_in;
       for (int64_t i = 0; i < n_in; ++i) {
+        const W* here = w + (kShifted ? args.w_at[i] : i * kPanel);
         typename S::V weights[kN];
 #pragma GCC unroll 32
         for (int j = 0; j < kN; ++j) {
-          weights[j] =
-              load_weights<S>(w + (j / kVectors<S>)*w_stride + i * kPanel + j % kVectors<S> * S::kLanes);
+          weights[j] = load_weights<S>(here + (j / kVectors<S>)*w_stride + j % kVectors<S> * S::kLanes);
         }
 #pragma GCC unroll 32
         for (int m = 0; m < M; ++m) {
@@ -85,6 +87,10 @@ struct Bf16Product {
 template <class S>
 void matmul_f32(const MatmulArgs& args) {
   matmul_tiles<FloatProduct<S, float>::template Tile, S::kMaxAccumulators, kVectors<S>>(args);
+}
+template <class S>
+void matmul_shifted(const MatmulArgs& args) {
+  matmul_tiles<FloatProduct<S, float, true>::template Tile, S::kMaxAccumulators, kVectors<S>>(args);
 }
 template <class S>
 void matmul_f16(const MatmulArgs& args) {

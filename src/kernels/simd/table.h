@@ -33,6 +33,7 @@ constexpr Kernels make_table(const char* name) {
   return {
       .name = name,
       .matmul = make_matmuls<S>(),
+      .matmul_shifted = matmul_shifted<S>,
       .to_bf16 = generic::to_bf16,
       .quantize_q8 = quantize_q8<S>,
       .rms_norm = rms_norm<S>,

@@ -1,10 +1,11 @@
 // Convolution, pooling and batch normalisation of pictures. A convolution is a product of its weight with the
-// windows of the picture, laid in panels of 16 positions as the kernels read them: each output channel comes
-// out as a row, which is how pictures lie.
+// windows of the picture: each output channel comes out as a row, which is how pictures lie. With stride 1
+// the windows are read where they overlap in the picture; with others they are copied out.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/pack.h"
@@ -15,84 +16,77 @@ namespace {
 
 constexpr int64_t kChunkBytes = 64 * 1024;  // of windows, and of results, at a time: they stay in the cache
 
-// One picture with its padding around it, and the windows over it.
+// One picture with its padding around it, and the windows over it: input k of window n stands at number
+// at(k) + n. The last input is 1, for the bias.
 class Windows {
  public:
-  explicit Windows(const ConvSpec& spec)
+  Windows(const ConvSpec& spec, int64_t chunk)
       : spec_(spec),
         out_(spec.out()),
         height_(spec.in.height + 2 * spec.padding),
-        width_(spec.in.width + 2 * spec.padding) {
-    if (spec.padding > 0) {
-      padded_ = std::make_unique<float[]>(static_cast<size_t>(spec.in.channels * height_ * width_));
-    }
+        width_(spec.in.width + 2 * spec.padding),
+        n_copied_(chunk * kPanel) {
+    const int64_t picture =
+        spec.in.channels * height_ * width_ + kPanel;  // the last panel may reach beyond it
+    const int64_t n_ones = spec.stride == 1 ? n_panel() * kPanel : 0;
+    picture_ = std::make_unique<float[]>(static_cast<size_t>(picture + n_ones));
+    std::fill_n(picture_.get() + picture, n_ones, 1.0F);
+    for (int64_t c = 0; c < spec.in.channels; ++c)
+      for (int64_t u = 0; u < spec.kernel; ++u)
+        for (int64_t v = 0; v < spec.kernel; ++v) at_.push_back((c * height_ + u) * width_ + v);
+    at_.push_back(picture);
+    if (spec.stride == 1) return;
+    inputs_ = std::exchange(at_, {});
+    inputs_.pop_back();
+    for (int64_t k = 0; k <= spec.n_in(); ++k) at_.push_back(k * n_copied_);
+    copied_ = std::make_unique<float[]>(static_cast<size_t>((spec.n_in() + 1) * n_copied_));
+    std::fill_n(copied_.get() + spec.n_in() * n_copied_, n_copied_, 1.0F);
   }
 
   // With stride 1 the windows that would begin at the right border count too, so that neighbours in memory
-  // are neighbours in a panel; they are left out when results are written.
-  int64_t per_row() const { return spec_.stride == 1 ? width_ : out_.width; }
-  int64_t count() const { return (out_.height - 1) * per_row() + out_.width; }
-  int64_t n_panel() const { return panel_count(count()); }
-  int64_t panel_numbers() const { return (spec_.n_in() + 1) * kPanel; }
+  // are neighbours among windows; they are left out when results are written.
+  static int64_t per_row(const ConvSpec& spec) {
+    return spec.stride == 1 ? spec.in.width + 2 * spec.padding : spec.out().width;
+  }
+  static int64_t count(const ConvSpec& spec) {
+    return (spec.out().height - 1) * per_row(spec) + spec.out().width;
+  }
 
   void set_picture(const float* x) {
-    x_ = x;
-    if (!padded_) return;
     const PictureShape& in = spec_.in;
+    if (spec_.padding == 0) {
+      std::copy_n(x, in.columns(), picture_.get());
+      return;
+    }
     for (int64_t c = 0; c < in.channels; ++c)
       for (int64_t i = 0; i < in.height; ++i)
         std::copy_n(x + (c * in.height + i) * in.width, in.width,
-                    padded_.get() + (c * height_ + i + spec_.padding) * width_ + spec_.padding);
-    x_ = padded_.get();
+                    picture_.get() + (c * height_ + i + spec_.padding) * width_ + spec_.padding);
   }
 
-  // Inputs of windows 16 * panel ..., [n_in + 1, 16]: the last input is 1, for the bias.
-  void pack(int64_t panel, float* to) const {
-    const int64_t first = panel * kPanel, n = std::min(kPanel, count() - first);
-    std::fill_n(to + spec_.n_in() * kPanel, kPanel, 1.0F);
-    if (spec_.stride == 1) {
-      pack_neighbours(first, n, to);
-    } else {
-      pack_strided(first, n, to);
+  // The windows from number `first` on, at most a chunk of them.
+  const float* from(int64_t first) {
+    if (spec_.stride == 1) return picture_.get() + first;
+    const int64_t n = std::min(n_copied_, count(spec_) - first);
+    for (int64_t j = 0; j < n; ++j) {
+      const int64_t window = first + j;
+      const float* x = picture_.get() + (window / out_.width * width_ + window % out_.width) * spec_.stride;
+      for (size_t k = 0; k < inputs_.size(); ++k)
+        copied_[k * static_cast<size_t>(n_copied_) + static_cast<size_t>(j)] = x[inputs_[k]];
     }
+    return copied_.get();
   }
+  const int64_t* at() const { return at_.data(); }
 
  private:
-  template <class F>
-  void for_inputs(const F& f) const {
-    int64_t input = 0;
-    for (int64_t c = 0; c < spec_.in.channels; ++c)
-      for (int64_t u = 0; u < spec_.kernel; ++u)
-        for (int64_t v = 0; v < spec_.kernel; ++v) f(input++, x_ + (c * height_ + u) * width_ + v);
-  }
-
-  void pack_neighbours(int64_t first, int64_t n, float* to) const {
-    if (n == kPanel)
-      return for_inputs([&](int64_t i, const float* x) {
-        std::memcpy(to + i * kPanel, x + first, static_cast<size_t>(kPanel) * sizeof(float));
-      });
-    for_inputs([&](int64_t i, const float* x) {
-      std::copy_n(x + first, n, to + i * kPanel);
-      std::fill_n(to + i * kPanel + n, kPanel - n, 0.0F);
-    });
-  }
-
-  void pack_strided(int64_t first, int64_t n, float* to) const {
-    int64_t at[kPanel];
-    for (int64_t j = 0; j < kPanel; ++j) {
-      const int64_t window = first + std::min(j, n - 1);
-      at[j] = (window / out_.width * width_ + window % out_.width) * spec_.stride;
-    }
-    for_inputs([&](int64_t i, const float* x) {
-      for (int64_t j = 0; j < kPanel; ++j) to[i * kPanel + j] = x[at[j]];
-    });
-  }
+  int64_t n_panel() const { return panel_count(count(spec_)); }
 
   ConvSpec spec_;
   PictureShape out_;
   int64_t height_, width_;  // with padding
-  const float* x_ = nullptr;
-  std::unique_ptr<float[]> padded_;
+  int64_t n_copied_;
+  std::unique_ptr<float[]> picture_, copied_;
+  std::vector<int64_t> at_, inputs_;  // the latter in the picture, where windows are copied
 };
 
 // Results of neighbouring windows to the rows of a channel: windows `first` ... `first + n - 1`.
@@ -145,40 +139,38 @@ NativeOps::Act NativeOps::conv2d(const Act& x, const Weight& w, const Weight& b,
     w.read_row(o, weight.row(o));
     weight.row(o)[n_in - 1] = b.vector()[o];
   }
-  const Windows shape(spec);
-  const int64_t per_panel = std::max(n_in, spec.channels) * kPanel * static_cast<int64_t>(sizeof(float));
-  const int64_t chunk = std::clamp<int64_t>(kChunkBytes / per_panel, 2, shape.n_panel() + 1);
-  const int64_t n_chunk = (shape.n_panel() + chunk - 1) / chunk;
-  const auto matmul = kernels().matmul[DType::kF32];
+  const int64_t n_window = Windows::count(spec), per_row = Windows::per_row(spec);
+  const bool direct = per_row == out_shape.width;
+  const int64_t per_panel = (spec.stride == 1 ? spec.channels : std::max(n_in, spec.channels)) * kPanel *
+                            static_cast<int64_t>(sizeof(float));
+  const int64_t n_panel = panel_count(n_window);
+  const int64_t chunk = std::clamp<int64_t>(kChunkBytes / per_panel, 2, std::max<int64_t>(2, n_panel));
+  const int64_t n_chunk = (n_panel + chunk - 1) / chunk;
+  const auto matmul = kernels().matmul_shifted;
   const int64_t products = chunk * kPanel * n_in * spec.channels;
   threads_.parallel_for(
       x.rows() * n_chunk, grain_for(kGrainProducts, products), [&](int64_t begin, int64_t end) {
-        Windows windows(spec);
-        const auto packed =
-            std::make_unique_for_overwrite<float[]>(static_cast<size_t>(chunk * windows.panel_numbers()));
+        Windows windows(spec, chunk);
         const auto results =
             std::make_unique_for_overwrite<float[]>(static_cast<size_t>(chunk * kPanel * spec.channels));
         for (int64_t item = begin; item < end; ++item) {
-          const int64_t t = item / n_chunk, first = item % n_chunk * chunk;
-          const int64_t n_panel = std::min(chunk, windows.n_panel() - first), at = first * kPanel;
+          const int64_t t = item / n_chunk, first = item % n_chunk * chunk * kPanel;
+          const int64_t n = std::min(chunk * kPanel, n_window - first);
           if (item == begin || first == 0) windows.set_picture(x.row(t));
-          for (int64_t p = 0; p < n_panel; ++p)
-            windows.pack(first + p, packed.get() + p * windows.panel_numbers());
-          const int64_t n = std::min(n_panel * kPanel, windows.count() - at);
-          const bool direct = windows.per_row() == out_shape.width;
           matmul({.x = weight.row(0),
                   .x_stride = n_in,
                   .n_rows = spec.channels,
-                  .w = packed.get(),
+                  .w = windows.from(first),
+                  .w_at = windows.at(),
                   .n_in = n_in,
                   .n_out = n,
                   .panel_begin = 0,
-                  .panel_end = n_panel,
-                  .y = direct ? out.row(t) + at : results.get(),
+                  .panel_end = panel_count(n),
+                  .y = direct ? out.row(t) + first : results.get(),
                   .y_stride = direct ? area : chunk * kPanel});
           if (direct) continue;
           for (int64_t o = 0; o < spec.channels; ++o)
-            write_windows(results.get() + o * chunk * kPanel, at, n, windows.per_row(), out_shape.width,
+            write_windows(results.get() + o * chunk * kPanel, first, n, per_row, out_shape.width,
                           out.row(t) + o * area);
         }
       });
