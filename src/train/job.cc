@@ -123,8 +123,8 @@ Status read_predict(const Json& json, const Path& folder, TrainJob& job) {
   const bool used = job.objective == TrainJob::Objective::kPredict;
   TRY(read_own(json, "predict", used, parse_predict_job, job.predict));
   const std::array<const char*, 2> needed = {"task", "encoder"};
-  const std::array<const char*, 6> useless = {"tokenizer", "tokens_per_step", "max_seq_len",
-                                              "z_loss",    "neftune_alpha",   "budget_seconds"};
+  const std::array<const char*, 4> useless = {"tokenizer", "tokens_per_step", "max_seq_len",
+                                              "budget_seconds"};
   for (const char* key : needed)
     if ((json_find(json, key) != nullptr) != used)
       return used ? fail(ErrorCode::kInvalidArgument, "expected '{}' with this objective", key)

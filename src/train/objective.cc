@@ -61,7 +61,8 @@ Status check_regularisers(const TrainJob& job) {
     return fail(ErrorCode::kInvalidArgument, "'{}' is of no use with {}: leave it out", key,
                 from_teacher ? "a teacher's probabilities" : "the objective '" + job.objective_name() + "'");
   };
-  if (job.label_smoothing > 0 && job.objective != Objective::kClassify) return refuse("label_smoothing");
+  const bool has_labels = job.objective == Objective::kClassify || job.objective == Objective::kPredict;
+  if (job.label_smoothing > 0 && !has_labels) return refuse("label_smoothing");
   if (job.z_loss > 0) return refuse("z_loss");
   if (job.neftune_alpha > 0) return refuse("neftune_alpha");
   return {};

@@ -24,6 +24,9 @@ constexpr size_t kParityRows = 256;
 constexpr double kParityTolerance = 1e-3, kRoundedParityTolerance = 3e-2;  // relative to the largest output
 constexpr size_t kShownBytes = 300;
 
+// A step has so many rows, however long they are.
+const RowOrder::RowSize kOneEach = [](uint32_t) { return int64_t{1}; };
+
 LossOutputs outputs_of(Problem problem) {
   switch (problem) {
     case Problem::kClasses:
@@ -42,14 +45,14 @@ class PredictObjective final : public Objective {
 
   uint64_t n_examples() const override { return train_.size(); }
   uint64_t n_targets() const override { return train_.size(); }
-  int64_t steps_of_an_epoch() override { return (n_train() + how_.batch_size - 1) / how_.batch_size; }
+  int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(how_.batch_size, kOneEach); }
   Result<StepLoss> step(TorchModel& model) override;
   bool can_evaluate() const override { return validation_.size() > 0; }
   uint64_t n_validation_targets() const override { return validation_.size(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
   std::string judged_by() const override { return how_.judge_by == "loss" ? "loss" : "error rate"; }
-  Json state() const override { return JsonObject{{"taken", order_->taken()}}; }
-  Status restore(const Json& state) override;
+  Json state() const override { return order_->state(); }
+  Status restore(const Json& state) override { return order_->restore(state); }
   std::vector<std::vector<Piece>> preview(int n_examples) const override;
   uint64_t activation_bytes(const ModelConfig& config) const override;
   const char* unit() const override { return "examples"; }
@@ -62,8 +65,6 @@ class PredictObjective final : public Objective {
   Status load();
   Status choose_loss();
   int64_t n_train() const { return static_cast<int64_t>(train_.size()); }
-  // The next batch_size rows; a step ends with the epoch.
-  std::vector<uint32_t> next_rows();
   double weight_of(std::span<const uint32_t> rows);
   // Adds the gradient of scale * sum of the batch's loss; gives the sum and counts the labels that are right.
   Result<double> learn(TorchModel& model, double scale, double& n_right);
@@ -139,21 +140,6 @@ Status PredictObjective::choose_loss() {
   return {};
 }
 
-Status PredictObjective::restore(const Json& state) {
-  const int64_t taken = TRY(json_int(state, "taken"));
-  if (taken < 0) return fail(ErrorCode::kParse, "'taken': expected a count, got {}", taken);
-  order_->seek(static_cast<uint64_t>(taken));
-  return {};
-}
-
-std::vector<uint32_t> PredictObjective::next_rows() {
-  std::vector<uint32_t> rows;
-  do {
-    rows.push_back(order_->next());
-  } while (std::ssize(rows) < how_.batch_size && !order_->at_epoch_begin());
-  return rows;
-}
-
 double PredictObjective::weight_of(std::span<const uint32_t> rows) {
   double weight = 0;
   for (const uint32_t row : rows)
@@ -200,7 +186,7 @@ Result<StepLoss> PredictObjective::step(TorchModel& model) {
     if (tried > train_.size())
       return fail(ErrorCode::kInvalidArgument, "nothing to learn: the weights of all rows are 0");
     taken = order_->taken();
-    rows = next_rows();
+    rows = order_->take(how_.batch_size, kOneEach);
     weight = weight_of(rows);
   }
   const uint64_t epoch = taken / train_.size();
