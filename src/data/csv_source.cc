@@ -7,11 +7,6 @@
 namespace volant {
 namespace {
 
-bool is_tsv(const Path& path) {
-  const std::string name = path.filename().string();
-  return name.ends_with(".tsv") || name.find(".tsv.") != std::string::npos || name.ends_with(".tab");
-}
-
 Result<CsvOptions> options_for(const CollectSource& source, const CollectOptions& options, const Path& path) {
   CsvOptions out;
   out.max_record_bytes = options.max_record_bytes;

@@ -46,6 +46,11 @@ bool is_blank(std::string_view line) { return line.empty() || line == "\r"; }
 
 }  // namespace
 
+bool is_tsv(const Path& path) {
+  const std::string name = path.filename().string();
+  return name.ends_with(".tsv") || name.find(".tsv.") != std::string::npos || name.ends_with(".tab");
+}
+
 Result<CsvReader> CsvReader::open(const Path& path, const CsvOptions& options) {
   const LineReaderOptions lines{.max_line_bytes = options.max_record_bytes, .strip_carriage_return = false};
   return start(TRY(LineReader::open(path, lines)), options);

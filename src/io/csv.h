@@ -18,6 +18,9 @@ struct CsvOptions {
   uint64_t max_record_bytes = 16ULL << 20;
 };
 
+// Whether a file is tab-separated by its name: ".tsv", ".tsv.gz", ".tab".
+bool is_tsv(const Path& path);
+
 struct CsvRecord {
   std::vector<std::string> fields;
   uint64_t line = 0;  // where it begins, from 1

@@ -29,7 +29,26 @@ struct PngImage : png_image {
   PngImage& operator=(const PngImage&) = delete;
 };
 
-Result<Image> decode_png(std::string_view bytes, int64_t max_pixels) {
+// The chunks that hold the picture. All others are dropped: libpng would allocate whatever length a text or a
+// colour profile claims or decompresses to.
+Result<std::string> picture_chunks(std::string_view bytes) {
+  constexpr size_t kAround = 12;  // length, type and checksum of a chunk
+  std::string out(kPngMagic);
+  for (size_t at = kPngMagic.size(); bytes.size() - at >= kAround;) {
+    uint32_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(bytes[at + i]);
+    if (length > bytes.size() - at - kAround) break;
+    const std::string_view type = bytes.substr(at + 4, 4);
+    if (type == "IHDR" || type == "PLTE" || type == "tRNS" || type == "IDAT" || type == "IEND")
+      out += bytes.substr(at, kAround + length);
+    if (type == "IEND") return out;
+    at += kAround + length;
+  }
+  return fail(ErrorCode::kParse, "the PNG is broken: it ends within a chunk or has no end");
+}
+
+Result<Image> decode_png(std::string_view file, int64_t max_pixels) {
+  const std::string bytes = TRY(picture_chunks(file));
   PngImage png;
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0)
     return fail(ErrorCode::kParse, "the PNG is broken: {}", png.message);

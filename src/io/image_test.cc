@@ -69,6 +69,21 @@ TEST(Image, AFileThatIsCutOffIsAnError) {
   }
 }
 
+TEST(Image, WhatIsNoPartOfThePictureIsPassedOver) {
+  const Image image = smooth(4, 4, 1);
+  const std::string good = encode_png(image).value();
+  const size_t header_end = 8 + 12 + 13;
+  const std::string text("\0\0\0\3tEXtabc????", 15);  // a wrong checksum, which nobody looks at
+  const Result<Image> decoded = decode_image(good.substr(0, header_end) + text + good.substr(header_end));
+  ASSERT_TRUE(decoded) << decoded.error().to_string();
+  EXPECT_EQ(decoded->pixels, image.pixels);
+  // A gibibyte of text that is not there.
+  const std::string claim("\x40\0\0\3tEXtabc????", 15);
+  const Result<Image> refused = decode_image(good.substr(0, header_end) + claim + good.substr(header_end));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kParse);
+}
+
 TEST(Image, ChangedBytesNeverCrash) {
   Random random(1);
   const Image image = smooth(20, 20, 3);

@@ -35,11 +35,6 @@ std::string ending_of(const Path& path) {
   return ending == ".gz" || ending == ".zst" ? path.stem().extension().string() : ending;
 }
 
-bool is_tsv(const Path& path) {
-  const std::string ending = ending_of(path);
-  return ending == ".tsv" || ending == ".tab";
-}
-
 Result<CsvReader> open_records(const Path& path, char separator, bool header) {
   const std::string bytes = TRY(read_content(path, kMaxFileBytes));
   Result<DecodedText> decoded = decode_text(bytes);

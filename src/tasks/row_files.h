@@ -19,8 +19,6 @@ struct RowFiles {
 std::vector<RowFiles> take_row_files(Settings& settings, const Path& base);
 std::vector<Path> all_paths(std::span<const RowFiles> files);
 
-// Whether a name is that of a tab-separated file, compressed or not.
-bool is_tsv(const Path& path);
 // The file's ending without ".gz" and ".zst": ".csv".
 std::string ending_of(const Path& path);
 
