@@ -47,28 +47,25 @@ std::vector<std::string> keys_of(Kind kind) {
   }
 }
 
+// What may stand in the place of an unknown name: ", did you mean 'units'? Known are units, type".
+std::string hint(std::string_view unknown, const std::vector<std::string>& known) {
+  std::string list;
+  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+  const std::string nearest = did_you_mean(unknown, known);
+  return fmt::format("{} Known are {}", nearest.empty() ? "." : nearest, list);
+}
+
 Status only_known(const JsonObject& json, const std::vector<std::string>& known, const std::string& of) {
-  for (const auto& [key, value] : json) {
-    if (std::find(known.begin(), known.end(), std::string_view(key)) != known.end()) continue;
-    std::string list;
-    for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
-    return fail(
-        ErrorCode::kUnsupported, "{} has no '{}'{} It has {}", of, std::string_view(key),
-        did_you_mean(std::string_view(key), known).empty() ? "." : did_you_mean(std::string_view(key), known),
-        list);
-  }
+  for (const auto& [key, value] : json)
+    if (std::find(known.begin(), known.end(), std::string_view(key)) == known.end())
+      return fail(ErrorCode::kUnsupported, "{} has no '{}'{}", of, std::string_view(key), hint(key, known));
   return {};
 }
 
 Result<Kind> read_kind(const Json& json) {
   const std::string type = TRY(json_string(json, "type"));
-  const std::vector<std::string> names = network_layer_names();
-  for (size_t i = 0; i < names.size(); ++i)
-    if (names[i] == type) return network_layer_kind(i);
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  return fail(ErrorCode::kUnsupported, "there is no layer '{}'{} There are {}", type,
-              did_you_mean(type, names).empty() ? "." : did_you_mean(type, names), list);
+  if (const auto kind = network_layer_kind(type)) return *kind;
+  return fail(ErrorCode::kUnsupported, "there is no layer '{}'{}", type, hint(type, network_layer_names()));
 }
 
 Result<std::vector<NetworkLayer>> read_layers(const Json& json, const std::string& name);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <utility>
 
 namespace volant {
@@ -190,6 +189,8 @@ class Planner {
     TRY(needs_pictures(rows));
     NetworkLayer& layer = step.layer;
     if (layer.size == 0 && layer.kind == Kind::kAveragePool) {  // over the whole picture
+      if (layer.stride != 0)
+        return fail(ErrorCode::kParse, "'stride' is {}, expected none without a 'size'", layer.stride);
       rows.shape = {rows.shape.channels, 1, 1};
       return {};
     }
@@ -277,7 +278,11 @@ std::vector<std::string> network_layer_names() {
   return names;
 }
 
-NetworkLayer::Kind network_layer_kind(size_t i) { return kNames[i].first; }
+std::optional<NetworkLayer::Kind> network_layer_kind(std::string_view name) {
+  for (const auto& [kind, each] : kNames)
+    if (name == each) return kind;
+  return std::nullopt;
+}
 
 PoolSpec NetworkStep::pool() const {
   const bool whole = layer.size == 0;

@@ -1,7 +1,9 @@
 // The layers of a network with the shapes of the rows between them, and the names of their tensors: what the
 // model text follows. Names are those of PyTorch's nn.Sequential under "layers".
 #pragma once
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -13,7 +15,7 @@ namespace volant {
 // "conv", as config.json has it.
 const char* network_layer_name(NetworkLayer::Kind kind);
 std::vector<std::string> network_layer_names();
-NetworkLayer::Kind network_layer_kind(size_t i);  // of the name with that place
+std::optional<NetworkLayer::Kind> network_layer_kind(std::string_view name);
 
 struct NetworkStep {
   NetworkLayer layer;                   // without the layers of a residual

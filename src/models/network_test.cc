@@ -161,6 +161,7 @@ TEST(Network, ShapesAreCheckedThroughAllLayers) {
   EXPECT_THAT(refusal_of_layers(R"([{"type": "embedding", "units": 9}])"), HasSubstr("vocab_size"));
   EXPECT_THAT(refusal_of_layers(R"([{"type": "dropout", "p": 1}])"), HasSubstr("'p' is 1"));
   EXPECT_THAT(refusal_of_layers(R"([{"type": "residual", "layers": []}])"), HasSubstr("none"));
+  EXPECT_THAT(refusal_of_layers(R"([{"type": "average_pool", "stride": 2}])"), HasSubstr("'stride'"));
   EXPECT_THAT(refusal(kDigits, "input_shape", {28, 28}), HasSubstr("2 sizes"));
   EXPECT_THAT(refusal(kDigits, "vocab_size", 10), HasSubstr("one of them"));
   EXPECT_THAT(refusal(kEverything, "layers", parse_json(R"([{"type": "embedding", "units": 4}])").value()),
