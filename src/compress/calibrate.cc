@@ -35,6 +35,9 @@ void read_window(NativeModel& model, std::span<const int32_t> ids) {
 }  // namespace
 
 Result<Importance> collect_importance(const Checkpoint& checkpoint, const std::vector<std::string>& texts) {
+  if (checkpoint.config().has_source())
+    return fail(ErrorCode::kUnsupported, "calibration texts for a {} are not supported: export it without",
+                checkpoint.config().architecture);
   const std::unique_ptr<Tokenizer> tokenizer = TRY(checkpoint.tokenizer());
   const std::unique_ptr<NativeModel> model = TRY(NativeModel::load(checkpoint, {}));
   std::map<std::string, Sums> sums;

@@ -35,8 +35,12 @@ Error refused(const ParityReport& report) {
               report.format, report.mean_kl, report.max_mean_kl_allowed, strict);
 }
 
-// Both models stay open no longer than this.
-Result<ParityReport> check(const Path& model, const Path& exported, const ExportOptions& options) {
+// Both models stay open no longer than this. `checkpoint`: `model` with its adapter.
+Result<ParityReport> check(const Path& model, const Checkpoint& checkpoint, const Path& exported,
+                           const ExportOptions& options) {
+  if (!checkpoint.config().is_decoder())
+    return compare_outputs(checkpoint, TRY(Checkpoint::open(exported)), options.to,
+                           options.parity_texts.empty() ? built_in_parity_texts() : options.parity_texts);
   const EngineOptions engine{.n_threads = 0, .n_slots = 1};
   EngineOptions with_adapter = engine;
   if (!options.adapter.empty()) with_adapter.adapters = {options.adapter};
@@ -76,7 +80,7 @@ Result<ParityReport> export_model(const Path& model, const ExportOptions& option
   } else {
     TRY(write_hf_model(checkpoint, options.to.base(), partial.path));
   }
-  ParityReport report = TRY(check(model, partial.path, options));
+  ParityReport report = TRY(check(model, checkpoint, partial.path, options));
   report.tensors = std::move(written.tensors);
   report.notes = std::move(written.notes);
   report.bytes = TRY(bytes_of(partial.path));

@@ -7,6 +7,7 @@
 
 #include "compress/convert.h"
 #include "models/tensor_layout.h"
+#include "runtime/embedder.h"
 
 namespace volant {
 namespace {
@@ -107,16 +108,21 @@ struct Writer {
   std::map<std::pair<DType, DType>, int64_t> replaced{};  // wanted and taken
   WrittenTypes written{};
 
-  Status add(const TensorSpec& spec);
+  // Under the name that the family gives it, or as the head that stands apart.
+  Status add(const TensorSpec& spec, bool as_head = false);
   void note_replaced();
 };
 
-Status Writer::add(const TensorSpec& spec) {
+Status Writer::add(const TensorSpec& spec, bool as_head) {
   const TensorView view = TRY(model.tensor(spec.name));
   const ModelConfig& config = model.config();
-  const GgufRule rule = config.family->gguf_rule(config, spec.name);
-  if (rule.name.empty()) return fail(ErrorCode::kInternal, "tensor '{}' has no name in GGUF", spec.name);
-  const bool is_head = spec.role == TensorRole::kHead || (!has_head && rule.name == "token_embd.weight");
+  GgufRule rule = config.family->gguf_rule(config, spec.name);
+  if (as_head) rule.name = "output.weight";
+  if (rule.name.empty())
+    return fail(ErrorCode::kUnsupported, "GGUF cannot hold '{}' of a {}: export a Hugging Face folder",
+                spec.name, config.architecture);
+  const bool is_head =
+      as_head || spec.role == TensorRole::kHead || (!has_head && rule.name == "token_embd.weight");
   const ExportFormat::Choice choice = format.choose(spec, rule.name, is_head, config.num_hidden_layers);
   const auto weight = importance.find(spec.name);
   std::vector<std::byte> bytes = convert(
@@ -147,6 +153,16 @@ std::vector<float> rope_factors(const ModelConfig& c) {
   return rope == nullptr ? std::vector<float>() : rope->factors(c.head_dim);
 }
 
+// How llama.cpp shall make one vector of a text: as Volant does it with the same folder.
+Result<GgufField> pooling_field(const Checkpoint& model) {
+  const std::unique_ptr<Embedder> embedder = TRY(Embedder::open(model.path(), {.n_threads = 1}));
+  const Pooling pooling = embedder->pooling();
+  return uint_field(std::string(model.config().family->gguf_architecture) + ".pooling_type",
+                    pooling == Pooling::kMean    ? 1
+                    : pooling == Pooling::kFirst ? 2
+                                                 : 3);
+}
+
 }  // namespace
 
 Result<WrittenTypes> write_gguf_model(const Checkpoint& model, const ExportFormat& format,
@@ -156,13 +172,13 @@ Result<WrittenTypes> write_gguf_model(const Checkpoint& model, const ExportForma
     return fail(ErrorCode::kInvalidArgument, "no model is written in {}", format.name());
   }
   const ModelConfig& config = model.config();
-  if (*config.family->gguf_architecture == 0)
-    return fail(ErrorCode::kUnsupported, "GGUF has no architecture for {}: export a Hugging Face folder",
-                config.architecture);
   if (config.family->check_gguf != nullptr) TRY(config.family->check_gguf(config));
   const std::unique_ptr<Tokenizer> tokenizer = TRY(model.tokenizer());
   std::vector<GgufField> fields = model_fields(config, format, name);
   TRY(add_text_fields(model, *tokenizer, fields));
+  const bool repeats_head = config.tie_word_embeddings && config.family->gguf_repeats_tied_head;
+  if (repeats_head) fields.push_back({"volant.tie_word_embeddings", Type::kBool, true});
+  if (config.output == ModelOutput::kHidden) fields.push_back(TRY(pooling_field(model)));
   Writer writer{model, format, importance};
   if (const std::vector<float> factors = rope_factors(config); !factors.empty()) {
     const std::span<const std::byte> bytes = std::as_bytes(std::span(factors));
@@ -173,6 +189,7 @@ Result<WrittenTypes> write_gguf_model(const Checkpoint& model, const ExportForma
   writer.has_head = std::any_of(specs.begin(), specs.end(),
                                 [](const TensorSpec& spec) { return spec.role == TensorRole::kHead; });
   for (const TensorSpec& spec : specs) TRY(writer.add(spec));
+  if (repeats_head) TRY(writer.add(specs.front(), true));
   writer.note_replaced();
   TRY(write_gguf(path, fields, writer.out.tensors));
   return std::move(writer.written);

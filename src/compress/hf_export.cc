@@ -3,6 +3,7 @@
 #include "compress/convert.h"
 #include "io/safetensors.h"
 #include "models/tensor_layout.h"
+#include "runtime/embedder.h"
 
 namespace volant {
 namespace {
@@ -68,6 +69,16 @@ Status add_chat_template(const Path& path, const std::string& source) {
   return write_file_atomic(path, dump_json_pretty(std::move(json)));
 }
 
+// How sentence-transformers shall make one vector of a text: as Volant does it with the same model.
+Status write_pooling(const Checkpoint& model, const Path& folder) {
+  const std::unique_ptr<Embedder> embedder = TRY(Embedder::open(model.path(), {.n_threads = 1}));
+  return write_sentence_settings(folder,
+                                 {.pooling = embedder->pooling(),
+                                  .normalize = embedder->normalizes(),
+                                  .max_seq_length = embedder->max_tokens()},
+                                 embedder->n_dims());
+}
+
 }  // namespace
 
 Status write_hf_weights(const Checkpoint& model, DType to, const Path& folder) {
@@ -90,7 +101,9 @@ Status write_hf_model(const Checkpoint& model, DType to, const Path& folder) {
   TRY(tokenizer->save(folder));
   if (model.has_chat_template())
     TRY(add_chat_template(folder / "tokenizer_config.json", model.chat_template()));
-  return write_generation_config(model, *tokenizer, folder / "generation_config.json");
+  TRY(write_generation_config(model, *tokenizer, folder / "generation_config.json"));
+  if (model.config().output == ModelOutput::kHidden) TRY(write_pooling(model, folder));
+  return {};
 }
 
 }  // namespace volant

@@ -1,5 +1,6 @@
 // A model as a Hugging Face folder that transformers opens: config.json, model.safetensors, tokenizer files,
-// generation_config.json, the chat template in tokenizer_config.json.
+// generation_config.json, the chat template in tokenizer_config.json; of an encoder also how
+// sentence-transformers pools.
 #pragma once
 #include "models/checkpoint.h"
 

@@ -7,7 +7,6 @@
 namespace volant {
 namespace {
 
-constexpr size_t kMaxTexts = 64;
 constexpr int64_t kMaxPositions = 2048;  // of all texts together
 constexpr size_t kMaxIds = 256;          // of one text
 
@@ -51,6 +50,48 @@ Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::ve
   return best;
 }
 
+ParityReport parity_report(const ParitySums& sums, const ExportFormat& to, int64_t conversations) {
+  const ParityBound bound = parity_bound(to);
+  const auto n = static_cast<double>(sums.positions);
+  ParityReport report{
+      .format = to.name(),
+      .greedy_agreement = static_cast<double>(sums.agreeing) / n,
+      .mean_kl = sums.kl / n,
+      .max_logit_error = sums.max_logit_error,
+      .positions = sums.positions,
+      .conversations = conversations,
+      .passed = false,
+      .max_mean_kl_allowed = bound.max_mean_kl,
+      .max_logit_error_allowed = std::isfinite(bound.max_logit_error) ? bound.max_logit_error : 0,
+      .bytes = 0};
+  report.passed = report.mean_kl <= bound.max_mean_kl && report.max_logit_error <= bound.max_logit_error &&
+                  report.greedy_agreement >= bound.min_greedy_agreement;
+  return report;
+}
+
+Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
+                                    const std::vector<std::string>& texts, int32_t adapter) {
+  ParitySums sums;
+  const size_t n_ids_max =
+      std::min({kMaxIds, static_cast<size_t>(original.n_ctx()), static_cast<size_t>(exported.n_ctx())});
+  for (size_t t = 0; t < std::min(texts.size(), kMaxTexts) && sums.positions < kMaxPositions; ++t) {
+    std::vector<int32_t> ids = original.tokenizer().encode(texts[t]);
+    if (ids != exported.tokenizer().encode(texts[t])) {
+      return fail(ErrorCode::kRefused, "the exported vocabulary gives other ids for parity text {}", t + 1);
+    }
+    ids.resize(std::min(ids.size(), n_ids_max));
+    if (ids.empty()) continue;
+    const std::vector<float> a = TRY(original.logits(ids, adapter)), b = TRY(exported.logits(ids));
+    const size_t n_vocab = a.size() / ids.size();
+    for (size_t i = 0; i < ids.size(); ++i) {
+      sums.add(std::span(a).subspan(i * n_vocab, n_vocab), std::span(b).subspan(i * n_vocab, n_vocab));
+    }
+  }
+  if (sums.positions == 0)
+    return fail(ErrorCode::kInvalidArgument, "expected parity texts with at least one token");
+  return parity_report(sums, to);
+}
+
 Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
                                     const std::vector<std::string>& texts, int32_t adapter) {
   ParitySums sums;
@@ -79,22 +120,7 @@ Result<ParityReport> compare_models(Engine& original, Engine& exported, const Ex
     return [&engine](const JsonArray& messages) { return engine.encode_chat(messages); };
   };
   const int64_t conversations = TRY(compare_prompts(prompt_of(original), prompt_of(exported)));
-  const ParityBound bound = parity_bound(to);
-  const auto n = static_cast<double>(sums.positions);
-  ParityReport report{
-      .format = to.name(),
-      .greedy_agreement = static_cast<double>(sums.agreeing) / n,
-      .mean_kl = sums.kl / n,
-      .max_logit_error = sums.max_logit_error,
-      .positions = sums.positions,
-      .conversations = conversations,
-      .passed = false,
-      .max_mean_kl_allowed = bound.max_mean_kl,
-      .max_logit_error_allowed = std::isfinite(bound.max_logit_error) ? bound.max_logit_error : 0,
-      .bytes = 0};
-  report.passed = report.mean_kl <= bound.max_mean_kl && report.max_logit_error <= bound.max_logit_error &&
-                  report.greedy_agreement >= bound.min_greedy_agreement;
-  return report;
+  return parity_report(sums, to, conversations);
 }
 
 }  // namespace volant

@@ -19,9 +19,21 @@ ParityBound parity_bound(const ExportFormat& to);
 // with noise, and there rounding shows more than it matters.
 Result<std::vector<std::string>> best_foreseen_half(Engine& model, const std::vector<std::string>& texts);
 
+// Texts that are compared at most.
+constexpr size_t kMaxTexts = 64;
+
+// What the sums come to, against the bound of `to`; `conversations`: how many gave the same prompt.
+ParityReport parity_report(const ParitySums& sums, const ExportFormat& to, int64_t conversations = 0);
+
 // Reads the texts with both, the original with its adapter of that number; kRefused when their vocabularies
 // give different ids, their chat templates different prompts, or a logit is not a number.
 Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
                                     const std::vector<std::string>& texts, int32_t adapter = 0);
+
+// The same for models that do not go on with a text: the scores of a classifier, the hidden states of an
+// encoder (1 - cosine in place of the divergence), the words of an encoder-decoder that is given the text as
+// source and as what it has written.
+Result<ParityReport> compare_outputs(const Checkpoint& original, const Checkpoint& exported,
+                                     const ExportFormat& to, const std::vector<std::string>& texts);
 
 }  // namespace volant

@@ -20,6 +20,7 @@ Status read_json(const Json& json, ModelConfig& c) {
   TRY(check_range("type_vocab_size", n_types, 1 << 16));
   if (c.num_key_value_heads != c.num_attention_heads)
     return fail(ErrorCode::kUnsupported, "'num_key_value_heads': grouped heads are not supported in a BERT");
+  if (json_find(json, "max_position_embeddings") == nullptr) c.max_position_embeddings = 512;  // as above
   c.own = BertFields{.layer_norm_eps = TRY(read_eps(json, "layer_norm_eps", 1e-12)),
                      .type_vocab_size = n_types,
                      .tanh_gelu = act != "gelu",
@@ -37,7 +38,31 @@ void write_json(const ModelConfig& c, JsonObject& json) {
   json["position_embedding_type"] = "absolute";
 }
 
-// llama.cpp keeps the encoder alone: no heads, no pooler.
+constexpr int64_t kScore = 4;  // GGUF's pooling type of a model with a head for labels
+
+// The labels of a classifier; llama.cpp's own converter writes their names and leaves the pooler out.
+Status read_gguf_labels(const GgufFile& file, ModelConfig& c) {
+  const auto head = file.tensors().find("cls.output.weight");
+  if (head->second.shape.size() != 2 || !file.tensors().contains("cls.weight"))
+    return fail(ErrorCode::kUnsupported,
+                "a classifier without its pooler is not supported: expected 'cls.weight' beside "
+                "'cls.output.weight'");
+  c.architecture = "BertForSequenceClassification";
+  c.output = ModelOutput::kLabels;
+  const auto names = file.metadata().find("bert.classifier.output_labels");
+  if (names != file.metadata().end()) {
+    const auto* labels = std::get_if<std::vector<std::string>>(&names->second);
+    if (labels == nullptr || std::ssize(*labels) != head->second.shape[0])
+      return fail(ErrorCode::kParse, "'bert.classifier.output_labels': expected {} names",
+                  head->second.shape[0]);
+    c.labels = *labels;
+    return {};
+  }
+  for (int64_t i = 0; i < head->second.shape[0]; ++i) c.labels.push_back(fmt::format("LABEL_{}", i));
+  return {};
+}
+
+// llama.cpp keeps the encoder, and of heads the one for labels of a text: "cls" is its pooler.
 Status read_gguf(const GgufFile& file, ModelConfig& c) {
   const auto causal = file.metadata().find("bert.attention.causal");
   if (causal != file.metadata().end() && causal->second == GgufValue(true))
@@ -47,16 +72,36 @@ Status read_gguf(const GgufFile& file, ModelConfig& c) {
   const auto types = file.tensors().find("token_types.weight");
   if (types == file.tensors().end() || types->second.shape.size() != 2)
     return fail(ErrorCode::kParse, "tensor 'token_types.weight' with two dimensions is missing");
+  if (file.tensors().contains("cls.output.weight")) TRY(read_gguf_labels(file, c));
+  const std::string pooling = "bert.pooling_type";
   c.own = BertFields{.layer_norm_eps = TRY(file.get_number("bert.attention.layer_norm_epsilon")),
-                     .type_vocab_size = types->second.shape[0]};
+                     .type_vocab_size = types->second.shape[0],
+                     .pooler = file.tensors().contains("cls.weight"),
+                     .gguf_pooling = file.contains(pooling) ? TRY(file.get_int(pooling)) : 0};
   return {};
 }
 
 std::vector<GgufField> gguf_fields(const ModelConfig& c) {
   using Type = GgufField::Type;
   const auto& own = std::get<BertFields>(c.own);
-  return {{"bert.attention.layer_norm_epsilon", Type::kF32, own.layer_norm_eps},
-          {"bert.attention.causal", Type::kBool, false}};
+  std::vector<GgufField> fields{
+      {"bert.attention.layer_norm_epsilon", Type::kF32, own.layer_norm_eps},
+      {"bert.attention.causal", Type::kBool, false},
+      {"tokenizer.ggml.token_type_count", Type::kU32, static_cast<uint64_t>(own.type_vocab_size)}};
+  if (c.output == ModelOutput::kLabels) {
+    fields.push_back({"bert.pooling_type", Type::kU32, static_cast<uint64_t>(kScore)});
+    fields.push_back({"bert.classifier.output_labels", Type::kString, c.labels, true});
+  }
+  return fields;
+}
+
+Status check_gguf(const ModelConfig& c) {
+  if (c.architecture != "BertModel" && c.architecture != "BertForSequenceClassification")
+    return fail(ErrorCode::kUnsupported, "GGUF cannot hold the head of a {}: export a Hugging Face folder",
+                c.architecture);
+  if (std::get<BertFields>(c.own).tanh_gelu)
+    return fail(ErrorCode::kUnsupported, "GGUF cannot hold a BERT with the tanh formula of gelu");
+  return {};
 }
 
 constexpr GgufName kTop[] = {{"embeddings.word_embeddings.weight", "token_embd.weight"},
@@ -72,13 +117,16 @@ constexpr GgufName kLayer[] = {{"attention.self.query", "attn_q"},
                                {"intermediate.dense", "ffn_up"},
                                {"output.dense", "ffn_down"},
                                {"output.LayerNorm", "layer_output_norm"}};
+constexpr GgufName kHead[] = {{"pooler.dense", "cls"}, {"classifier", "cls.output"}};
 
-GgufRule gguf_rule(const ModelConfig&, const std::string& name) {
+GgufRule gguf_rule(const ModelConfig&, const std::string& full_name) {
+  constexpr std::string_view kRoot = "bert.";
+  const std::string name = full_name.starts_with(kRoot) ? full_name.substr(kRoot.size()) : full_name;
   for (const GgufName& pair : kTop)
     if (name == pair.hugging_face) return {.name = std::string(pair.gguf)};
   const size_t dot = name.rfind('.');  // "weight" and "bias" have the same names
   if (dot == std::string::npos) return {};
-  const std::string stem = gguf_name_of(name.substr(0, dot), {}, kLayer, "encoder.layer.");
+  const std::string stem = gguf_name_of(name.substr(0, dot), kHead, kLayer, "encoder.layer.");
   return {.name = stem.empty() ? "" : stem + name.substr(dot)};
 }
 
@@ -115,6 +163,7 @@ const ModelFamily kBertFamily = {.model_type = "bert",
                                  .gguf_rule = gguf_rule,
                                  .canonical_name = canonical_name,
                                  .may_be_left_over = may_be_left_over,
+                                 .check_gguf = check_gguf,
                                  .has_learned_positions = true,
                                  .look_at_tensors = look_at_tensors};
 

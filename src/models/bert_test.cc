@@ -232,6 +232,16 @@ TEST(Bert, WhatIsNotDoneIsRefusedByName) {
   }
 }
 
+TEST(Bert, WithoutACountOfPositionsThereAre512) {
+  JsonObject json{{"architectures", JsonArray{"BertModel"}},
+                  {"vocab_size", 50},
+                  {"hidden_size", 16},
+                  {"num_hidden_layers", 1},
+                  {"num_attention_heads", 2},
+                  {"intermediate_size", 32}};
+  EXPECT_EQ(ModelConfig::from_json(json).value().max_position_embeddings, 512);
+}
+
 TEST(Bert, ConfigurationComesBackFromItsOwnJson) {
   VOLANT_DATA_OR_SKIP(folder, "models/tiny-bert");
   const ModelConfig config = ModelConfig::from_json(Json(config_of(folder))).value();

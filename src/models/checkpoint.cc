@@ -115,6 +115,7 @@ Status Checkpoint::State::open_gguf(const Path& file) {
 
 Status Checkpoint::State::take_gguf_tensors() {
   std::set<std::string> taken{"rope_freqs.weight"};
+  if (config.tie_word_embeddings) taken.insert("output.weight");  // a copy of the embedding
   for (const TensorSpec& spec : tensor_specs(config)) {
     const GgufRule rule = config.family->gguf_rule(config, spec.name);
     const auto found = gguf->tensors().find(rule.name);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 
 #include "base/random.h"
 #include "io/safetensors.h"
@@ -206,6 +207,49 @@ TEST(Checkpoint, MissingExtraAndMisshapenTensorsAreNamed) {
   Tensors flat = small_tensors();
   flat["model.embed_tokens.weight"].shape = {kVocab * kHidden};
   EXPECT_THAT(refusal(small_config(), flat), HasSubstr("32 x 64"));
+}
+
+// Two shards, and an index that `change` may spoil.
+std::string refusal_of_shards(const std::function<void(const Path&, JsonObject&)>& change) {
+  const testing::ScratchDir dir;
+  write_folder(dir.path(), small_config(), {});
+  EXPECT_TRUE(volant::remove_all(dir / "model.safetensors"));
+  const Tensors tensors = small_tensors(DType::kBF16);
+  const char* shards[] = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
+  JsonObject map;
+  for (const bool second : {false, true}) {
+    std::map<std::string, SafetensorsEntry> entries;
+    for (const auto& [name, t] : tensors) {
+      if (second != (name >= "model.layers.0.mlp")) continue;
+      entries[name] = {safetensors_word(t.dtype), t.shape, t.bytes};
+      map[name] = shards[second];
+    }
+    EXPECT_TRUE(write_safetensors(dir / shards[second], entries, {{"format", "pt"}}));
+  }
+  change(dir.path(), map);
+  const Json index = JsonObject{{"metadata", JsonObject{{"total_size", 1}}}, {"weight_map", map}};
+  EXPECT_TRUE(write_file_atomic(dir / "model.safetensors.index.json", dump_json(index)));
+  const Result<Checkpoint> opened = Checkpoint::open(dir.path());
+  if (!opened) return opened.error().to_string();
+  expect_equal(*opened, tensors);
+  return "";
+}
+
+TEST(Checkpoint, ShardsAreReadTogetherAndWhatTheIndexPromisesInVainIsNamed) {
+  EXPECT_EQ(refusal_of_shards([](const Path&, JsonObject&) {}), "");
+  EXPECT_THAT(refusal_of_shards([](const Path& dir, JsonObject&) {
+                ASSERT_TRUE(volant::remove_all(dir / "model-00002-of-00002.safetensors"));
+              }),
+              HasSubstr("model-00002-of-00002.safetensors"));
+  EXPECT_THAT(refusal_of_shards([](const Path&, JsonObject& map) {
+                map["model.layers.1.mlp.up_proj.weight"] = "model-00001-of-00002.safetensors";
+              }),
+              ::testing::AllOf(HasSubstr("model.layers.1.mlp.up_proj.weight"),
+                               HasSubstr("model-00001-of-00002.safetensors")));
+  EXPECT_THAT(refusal_of_shards([](const Path&, JsonObject& map) {
+                map["model.norm.weight"] = "../model-00002-of-00002.safetensors";
+              }),
+              ::testing::AllOf(HasSubstr("index.json"), HasSubstr("../model-00002")));
 }
 
 TEST(Checkpoint, RotaryFrequenciesOfOldFilesAreIgnored) {

@@ -82,6 +82,39 @@ TEST(DecoderConfig, Gemma3ReadsTheNewerFormOfItsTwoRotations) {
   EXPECT_FALSE(own.local_rope.scaling);
 }
 
+// What Transformers takes where config.json says nothing, and the name under which version 5 saves a count.
+TEST(DecoderConfig, MixturesReadTransformersDefaultsAndItsNewName) {
+  for (const auto& [family, expected] : {std::pair{"mixtral", 2}, {"qwen2_moe", 4}, {"qwen3_moe", 8}}) {
+    Random random(3);
+    JsonObject json = testing::random_config(family, random);
+    json.erase("num_experts_per_tok");
+    json.erase("num_experts");
+    json.erase("head_dim");
+    json["num_local_experts"] = 12;
+    json["hidden_size"] = json.at("num_attention_heads").as_int64() * 24;
+    const ModelConfig c = ModelConfig::from_json(json).value();
+    EXPECT_EQ(c.head_dim, 24) << family;
+    std::visit(
+        [&, n = expected](const auto& own) {
+          if constexpr (requires { own.experts; }) {
+            EXPECT_EQ(own.experts.num_experts, 12);
+            EXPECT_EQ(own.experts.num_experts_per_tok, n);
+            return;
+          }
+          FAIL() << "no mixture";
+        },
+        c.own);
+  }
+}
+
+TEST(DecoderConfig, Phi3SaysThatItHasNoPaddingIdWhichTransformersWouldElseTakeAs32000) {
+  Random random(3);
+  JsonObject json = testing::random_config("phi3", random);
+  EXPECT_TRUE(ModelConfig::from_json(json).value().to_json().at("pad_token_id").is_null());
+  json["pad_token_id"] = 7;
+  EXPECT_EQ(ModelConfig::from_json(json).value().to_json().at("pad_token_id"), Json(7));
+}
+
 TEST(DecoderConfig, YarnKeepsFastDimensionsAndStretchesSlowOnes) {
   RopeConfig rope;
   const std::vector<float> plain = rope.inv_freq(64);

@@ -5,6 +5,7 @@
 namespace volant {
 namespace {
 
+constexpr const char* kMixtralCount = "num_local_experts";
 constexpr int64_t kMaxExperts = 1024, kMaxWidth = 1 << 17;
 
 Status check(const ExpertsFields& e, const char* count, const char* width) {
@@ -30,7 +31,7 @@ constexpr GgufName kParts[] = {{"gate", "ffn_gate_inp.weight"},
 
 }  // namespace
 
-Result<ExpertsFields> read_experts_json(const Json& json, const char* count, const char* width) {
+Result<ExpertsFields> read_experts_json(const Json& json, const ExpertsNames& names) {
   TRY(expect_bool(json, "output_router_logits", false));  // it asks for the balancing loss
   if (TRY(json_number_or(json, "router_jitter_noise", 0)) != 0)
     return fail(ErrorCode::kUnsupported, "'router_jitter_noise' other than 0 is not supported");
@@ -38,19 +39,22 @@ Result<ExpertsFields> read_experts_json(const Json& json, const char* count, con
     return fail(ErrorCode::kUnsupported, "'decoder_sparse_step' other than 1 is not supported");
   if (const Json* dense = json_find(json, "mlp_only_layers"); dense != nullptr && *dense != Json(JsonArray()))
     return fail(ErrorCode::kUnsupported, "'mlp_only_layers': layers without experts are not supported");
-  ExpertsFields e{.num_experts = TRY(json_int_or(json, count, 0)),
-                  .num_experts_per_tok = TRY(json_int_or(json, "num_experts_per_tok", 2)),
-                  .intermediate_size = TRY(json_int_or(json, width, 0)),
-                  .shared_intermediate_size = TRY(json_int_or(json, "shared_expert_intermediate_size", 0)),
-                  .router_aux_loss_coef = TRY(json_number_or(json, "router_aux_loss_coef", 0.001))};
-  TRY(check(e, count, width));
+  // Transformers 5 saves every family's count under Mixtral's name.
+  const char* count = json_find(json, names.count) == nullptr ? kMixtralCount : names.count;
+  ExpertsFields e{
+      .num_experts = TRY(json_int_or(json, count, 0)),
+      .num_experts_per_tok = TRY(json_int_or(json, "num_experts_per_tok", names.default_per_token)),
+      .intermediate_size = TRY(json_int_or(json, names.width, 0)),
+      .shared_intermediate_size = TRY(json_int_or(json, "shared_expert_intermediate_size", 0)),
+      .router_aux_loss_coef = TRY(json_number_or(json, "router_aux_loss_coef", 0.001))};
+  TRY(check(e, names.count, names.width));
   return e;
 }
 
-void write_experts_json(const ExpertsFields& e, const char* count, const char* width, JsonObject& json) {
-  json[count] = e.num_experts;
+void write_experts_json(const ExpertsFields& e, const ExpertsNames& names, JsonObject& json) {
+  json[names.count] = e.num_experts;
   json["num_experts_per_tok"] = e.num_experts_per_tok;
-  json[width] = e.intermediate_size;
+  json[names.width] = e.intermediate_size;
   if (e.shared_intermediate_size != 0) json["shared_expert_intermediate_size"] = e.shared_intermediate_size;
   json["router_aux_loss_coef"] = e.router_aux_loss_coef;
   json["output_router_logits"] = false;

@@ -4,10 +4,15 @@
 
 namespace volant {
 
-// `count` is the family's name of the number of experts, `width` that of their intermediate size. Refuses by
-// name what the mixture here does not do: noise on the router, and the loss that balances it.
-Result<ExpertsFields> read_experts_json(const Json& json, const char* count, const char* width);
-void write_experts_json(const ExpertsFields& experts, const char* count, const char* width, JsonObject& json);
+// How the family's config.json names them, and what it means by leaving out how many experts a row meets.
+struct ExpertsNames {
+  const char *count, *width;  // the number of experts and their intermediate size
+  int64_t default_per_token;
+};
+
+// Refuses by name what the mixture here does not do: noise on the router, and the loss that balances it.
+Result<ExpertsFields> read_experts_json(const Json& json, const ExpertsNames& names);
+void write_experts_json(const ExpertsFields& experts, const ExpertsNames& names, JsonObject& json);
 // Keys "<architecture>.expert_*"; `width` where the file names none.
 Result<ExpertsFields> read_experts_gguf(const GgufFile& file, const std::string& architecture, int64_t width);
 void add_experts_fields(const ExpertsFields& experts, const std::string& architecture,

@@ -25,8 +25,8 @@ struct GgufRule {
 };
 
 struct ModelFamily {
-  const char* model_type;                  // "llama"
-  const char* gguf_architecture;           // "llama"; empty: GGUF does not know it
+  const char* model_type;                  // "llama"; empty: GGUF does not know it
+  const char* gguf_architecture;           // "llama"
   std::vector<const char*> architectures;  // that config.json may name: "LlamaForCausalLM"
 
   // Fills `own` and whatever differs from the common fields, which have been read.
@@ -47,6 +47,8 @@ struct ModelFamily {
   bool (*is_gguf_of)(const GgufFile& file) = nullptr;
   // kUnsupported names what GGUF cannot hold of this model; null: it holds all.
   Status (*check_gguf)(const ModelConfig& config) = nullptr;
+  // llama.cpp wants the head as a tensor of its own although it is tied.
+  bool gguf_repeats_tied_head = false;
   // Positions beyond max_position_embeddings have no numbers.
   bool has_learned_positions = false;
   // What the configuration leaves open and the tensors of a folder tell; null: nothing.

@@ -49,6 +49,22 @@ void expect_losses(const std::vector<float>& logits, const std::vector<int32_t>&
   }
 }
 
+// The ten best logits of every position; of a long text, of the last one.
+void expect_best(const std::vector<float>& logits, size_t n_rows, const Json& test) {
+  const size_t n_vocab = logits.size() / n_rows;
+  const auto expect_row = [&](size_t row, const Json& ids, const Json& values) {
+    for (size_t k = 0; k < 10; ++k)
+      ASSERT_NEAR(logits[row * n_vocab + static_cast<size_t>(ids.at(k).as_int64())],
+                  values.at(k).to_number<double>(), 1e-3)
+          << "position " << row;
+  };
+  if (test.as_object().contains("last_top10_ids"))
+    return expect_row(n_rows - 1, test.at("last_top10_ids"), test.at("last_top10_logits"));
+  ASSERT_EQ(test.at("top10_ids").as_array().size(), n_rows);
+  for (size_t row = 0; row < n_rows; ++row)
+    expect_row(row, test.at("top10_ids").at(row), test.at("top10_logits").at(row));
+}
+
 class EachIsa : public ::testing::TestWithParam<const Kernels*> {
  protected:
   EachIsa() { EXPECT_TRUE(force_kernels(GetParam()->name)); }
@@ -92,6 +108,7 @@ TEST_P(EachIsa, RealModelsGiveTheGoldenLossesAndLogits) {
       if (slow) break;
       const std::vector<float> logits = all_logits(*model, ids);
       expect_losses(logits, ids, test.at("nll"));
+      expect_best(logits, ids.size(), test);
       if (first && std::filesystem::exists(golden / "logits.npy")) {
         const std::vector<float> expected = read_npy(golden / "logits.npy");
         ASSERT_EQ(logits.size(), expected.size());

@@ -4,14 +4,15 @@
 namespace volant {
 namespace {
 
-constexpr const char *kCount = "num_local_experts", *kWidth = "intermediate_size";
+constexpr ExpertsNames kNames{
+    .count = "num_local_experts", .width = "intermediate_size", .default_per_token = 2};
 
 Status read_json(const Json& json, ModelConfig& c) {
   TRY(expect_word(json, "hidden_act", "silu"));
   MixtralFields own;
   TRY(read_decoder_json(json, own));
   own.sliding_window = TRY(read_sliding_window(json));
-  own.experts = TRY(read_experts_json(json, kCount, kWidth));
+  own.experts = TRY(read_experts_json(json, kNames));
   c.own = own;
   return {};
 }
@@ -21,7 +22,7 @@ void write_json(const ModelConfig& c, JsonObject& json) {
   json["hidden_act"] = "silu";
   json["sliding_window"] = own.sliding_window > 0 ? Json(own.sliding_window) : Json(nullptr);
   write_decoder_json(own, json);
-  write_experts_json(own.experts, kCount, kWidth, json);
+  write_experts_json(own.experts, kNames, json);
 }
 
 bool is_gguf_of(const GgufFile& file) {

@@ -184,7 +184,10 @@ Result<ModelConfig> ModelConfig::from_gguf(const GgufFile& file) {
   if (embed == file.tensors().end() || embed->second.shape.size() != 2)
     return fail(ErrorCode::kParse, "tensor 'token_embd.weight' with two dimensions is missing");
   c.vocab_size = embed->second.shape[0];
-  c.tie_word_embeddings = !file.tensors().contains("output.weight");
+  // Our own exports say when the head is there only because llama.cpp wants one.
+  const auto tied = file.metadata().find("volant.tie_word_embeddings");
+  c.tie_word_embeddings = !file.tensors().contains("output.weight") ||
+                          (tied != file.metadata().end() && tied->second == GgufValue(true));
   TRY(check(c));
   if (file.contains("tokenizer.ggml.bos_token_id"))
     c.bos_token_id = TRY(file.get_int("tokenizer.ggml.bos_token_id"));
@@ -229,6 +232,10 @@ RowsRead ModelConfig::rows_read() const {
   if (std::holds_alternative<NetworkFields>(own)) return RowsRead::kFirst;
   if (!architecture.ends_with("ForSequenceClassification")) return RowsRead::kAny;
   return has_label_head(*family, architecture) ? RowsRead::kLast : RowsRead::kFirst;
+}
+
+bool ModelConfig::is_decoder() const {
+  return output == ModelOutput::kNextToken && !has_source() && !std::holds_alternative<BertFields>(own);
 }
 
 int32_t ModelConfig::start_token_id() const {

@@ -67,6 +67,8 @@ struct ModelConfig {
   // Labels of a whole sequence stand at its first row (BERT) or its last one (decoders). Networks give the
   // same for every row of a sequence.
   RowsRead rows_read() const;
+  // Whether it goes on with a text: no encoder, no scores, no source.
+  bool is_decoder() const;
   // Whether it writes from a source that an encoder of its own reads (T5), and the id that its text starts
   // with.
   bool has_source() const { return std::holds_alternative<T5Fields>(own); }

@@ -33,6 +33,8 @@ void write_json(const ModelConfig& c, JsonObject& json) {
   const auto& own = std::get<Phi3Fields>(c.own);
   json["hidden_act"] = "silu";
   json["attention_bias"] = false;
+  // Transformers takes 32000 where none is named, and fails when the vocabulary is smaller.
+  if (!c.pad_token_id) json["pad_token_id"] = nullptr;
   json["partial_rotary_factor"] = own.partial_rotary_factor;
   json["original_max_position_embeddings"] = c.max_position_embeddings;
   json["sliding_window"] = own.sliding_window > 0 ? Json(own.sliding_window) : Json(nullptr);

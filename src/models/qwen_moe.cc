@@ -4,7 +4,10 @@
 namespace volant {
 namespace {
 
-constexpr const char *kCount = "num_experts", *kWidth = "moe_intermediate_size";
+template <class Fields>
+constexpr ExpertsNames kNames{.count = "num_experts",
+                              .width = "moe_intermediate_size",
+                              .default_per_token = std::is_same_v<Fields, Qwen3MoeFields> ? 8 : 4};
 
 template <class Fields>
 Status read_json(const Json& json, ModelConfig& c) {
@@ -14,12 +17,11 @@ Status read_json(const Json& json, ModelConfig& c) {
   TRY(expect_bool(json, kThird ? "attention_bias" : "qkv_bias", !kThird));
   Fields own;
   TRY(read_decoder_json(json, own));
-  own.experts = TRY(read_experts_json(json, kCount, kWidth));
+  own.experts = TRY(read_experts_json(json, kNames<Fields>));
   own.experts.norm_topk_prob = TRY(json_bool_or(json, "norm_topk_prob", false));
   if (kThird != (own.experts.shared_intermediate_size == 0))
     return fail(ErrorCode::kParse, "'shared_expert_intermediate_size' is {}, expected {}",
                 own.experts.shared_intermediate_size, kThird ? "none" : "1 and more");
-  if (kThird && c.head_dim == 0) c.head_dim = 128;  // of a configuration that leaves it out
   c.own = own;
   return {};
 }
@@ -35,7 +37,7 @@ void write_json(const ModelConfig& c, JsonObject& json) {
   json["mlp_only_layers"] = JsonArray();
   json["norm_topk_prob"] = own.experts.norm_topk_prob;
   write_decoder_json(own, json);
-  write_experts_json(own.experts, kCount, kWidth, json);
+  write_experts_json(own.experts, kNames<Fields>, json);
 }
 
 template <class Fields>
@@ -86,7 +88,8 @@ const ModelFamily kQwen2MoeFamily = {.model_type = "qwen2_moe",
                                      .read_gguf = read_gguf<Qwen2MoeFields>,
                                      .gguf_fields = gguf_fields<Qwen2MoeFields>,
                                      .gguf_rule = gguf_rule<Qwen2MoeFields>,
-                                     .check_gguf = check_gguf<Qwen2MoeFields>};
+                                     .check_gguf = check_gguf<Qwen2MoeFields>,
+                                     .gguf_repeats_tied_head = true};
 
 const ModelFamily kQwen3MoeFamily = {.model_type = "qwen3_moe",
                                      .gguf_architecture = "qwen3moe",

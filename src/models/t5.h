@@ -1,7 +1,8 @@
 // T5 (Raffel et al. 2019; v1.1 and Flan with gated gelu): an encoder reads the source, a decoder writes with
 // attention to itself and to the source. Distances between rows count through a learned bias of each head,
-// shared by the layers of a stack; scores are not scaled; a tied head is scaled by D^-0.5.
-// T rows, U rows of sources, D hidden, F intermediate, H heads, d head_dim, V vocabulary, R rows read out.
+// shared by the layers of a stack; scores are not scaled; the first T5 scales what its tied head reads by
+// D^-0.5. T rows, U rows of sources, D hidden, F intermediate, H heads, d head_dim, V vocabulary, R rows read
+// out.
 #pragma once
 #include <cmath>
 #include <string>
@@ -48,8 +49,9 @@ class T5 final : public Model<O> {
   }
 
   LmHead<Weight> lm_head() const override {
-    if (!config_.tie_word_embeddings) return {.weight = &lm_head_};
-    return {.weight = &shared_, .scale = 1.0F / std::sqrt(static_cast<float>(config_.hidden_size))};
+    return {
+        .weight = config_.tie_word_embeddings ? &shared_ : &lm_head_,
+        .scale = own_.scale_decoder_outputs ? 1.0F / std::sqrt(static_cast<float>(config_.hidden_size)) : 1};
   }
 
  private:

@@ -10,6 +10,8 @@ struct T5Fields {
   double layer_norm_epsilon = 1e-6;
   bool gated_gelu = false;  // v1.1 and Flan; the first T5 has relu
   int64_t decoder_start_token_id = 0;
+  bool scale_decoder_outputs =
+      false;  // what the head reads is scaled by D^-0.5; the first T5, whose head is tied
 };
 
 }  // namespace volant

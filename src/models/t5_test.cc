@@ -189,6 +189,28 @@ TEST(T5, WhatIsNotDoneIsRefusedByName) {
   }
 }
 
+// Version 5 of Transformers says that every head is tied; the file and the scale tell whether it is.
+TEST(T5, AHeadOfItsOwnIsFoundWhereTransformers5SaysItIsTied) {
+  const ScratchDir scratch;
+  Random random(4);
+  write_random_model(scratch.path(), small_config(true, false), random);
+  Pairs batch;
+  batch.add(some_ids(9, 1), some_ids(4, 0));
+  const auto logits = [&] {
+    const auto model = NativeModel::load(Checkpoint::open(scratch.path()).value(), {.n_threads = 1}).value();
+    const auto got = model->logits(batch.view());
+    return std::vector<float>(got.begin(), got.end());
+  };
+  const std::vector<float> expected = logits();
+  JsonObject json = small_json(true, true);
+  json["scale_decoder_outputs"] = false;
+  ASSERT_TRUE(write_file_atomic(scratch / "config.json", dump_json(json)));
+  EXPECT_EQ(logits(), expected);
+  json.erase("scale_decoder_outputs");
+  ASSERT_TRUE(write_file_atomic(scratch / "config.json", dump_json(json)));
+  EXPECT_THAT(Checkpoint::open(scratch.path()).error().message, HasSubstr("lm_head.weight"));
+}
+
 TEST(T5, ConfigurationComesBackFromItsOwnJson) {
   const Json json = small_config(true, false).to_json();
   EXPECT_EQ(dump_json(ModelConfig::from_json(json).value().to_json()), dump_json(json));

@@ -9,6 +9,14 @@ namespace {
 
 constexpr size_t kRowsAtOnce = 2048;  // of one pass; a longer text goes alone
 
+Result<Pooling> pooling_of_gguf(int64_t number) {
+  if (number == 1) return Pooling::kMean;
+  if (number == 2) return Pooling::kFirst;
+  if (number == 3) return Pooling::kLast;
+  return fail(ErrorCode::kUnsupported, "'bert.pooling_type': {} is not supported: supported are 1 to 3",
+              number);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Embedder>> Embedder::open(const Path& path, const EmbedderOptions& options) {
@@ -25,6 +33,8 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const Path& path, const Embedde
   Result<std::unique_ptr<Tokenizer>> tokenizer = checkpoint.tokenizer();
   std::unique_ptr<Embedder> embedder(
       new Embedder(std::move(checkpoint), std::move(model), std::move(tokenizer)));
+  if (const auto* bert = std::get_if<BertFields>(&config.own); bert != nullptr && bert->gguf_pooling != 0)
+    embedder->pooling_ = TRY(pooling_of_gguf(bert->gguf_pooling));
   int64_t most = config.max_position_embeddings;
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {

@@ -119,8 +119,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
     return fail(ErrorCode::kInvalidArgument, "'n_slots' is {}, expected 1 to {}", options.n_slots, kMaxSlots);
   }
   Checkpoint checkpoint = TRY(Checkpoint::open(path));
-  if (checkpoint.config().has_source() || std::holds_alternative<BertFields>(checkpoint.config().own) ||
-      checkpoint.config().output != ModelOutput::kNextToken) {
+  if (!checkpoint.config().is_decoder()) {
     const ModelOutput output = checkpoint.config().output;
     return fail(ErrorCode::kUnsupported, "{} does not go on with a text: it {}",
                 checkpoint.config().architecture,

@@ -93,6 +93,21 @@ void ParitySums::add(std::span<const float> original, std::span<const float> exp
   ++positions;
 }
 
+void ParitySums::add_hidden(std::span<const float> original, std::span<const float> exported) {
+  double product = 0, square_a = 0, square_b = 0;
+  for (size_t i = 0; i < original.size(); ++i) {
+    const auto a = static_cast<double>(original[i]), b = static_cast<double>(exported[i]);
+    max_logit_error = std::max(max_logit_error, std::abs(a - b));
+    product += a * b;
+    square_a += a * a;
+    square_b += b * b;
+  }
+  const double lengths = std::sqrt(square_a * square_b);
+  kl += lengths > 0 ? std::max(1 - product / lengths, 0.0) : 0;
+  ++agreeing;  // there is nothing to choose
+  ++positions;
+}
+
 Result<int64_t> compare_prompts(const PromptOf& original, const PromptOf& exported) {
   for (size_t i = 0; i < conversations().size(); ++i) {
     const auto a = original(conversations()[i]), b = exported(conversations()[i]);

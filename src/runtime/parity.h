@@ -15,7 +15,7 @@ namespace volant {
 struct ParityReport {
   std::string format;           // "f32", "q8_0", "q4_K_M"
   double greedy_agreement = 0;  // share of positions whose most likely next token is the same, 0 to 1
-  double mean_kl = 0;           // of next-token distributions, original to exported, nats
+  double mean_kl = 0;           // of distributions, original to exported, nats; hidden states: 1 - cosine
   double max_logit_error = 0;
   int64_t positions = 0;
   int64_t conversations = 0;  // whose prompts, through the chat templates, are the same; others are refused
@@ -32,11 +32,12 @@ Json to_json(const ParityReport& report);
 const std::vector<std::string>& built_in_parity_texts();
 
 // Adds one position to the sums of a report:
-// logits of the original and of the exported model, [n_vocab] each.
+// logits of the original and of the exported model, [n_vocab] each, or hidden states.
 struct ParitySums {
   double kl = 0, max_logit_error = 0;
   int64_t positions = 0, agreeing = 0;
   void add(std::span<const float> original, std::span<const float> exported);
+  void add_hidden(std::span<const float> original, std::span<const float> exported);
 };
 bool all_finite(std::span<const float> logits);
 
