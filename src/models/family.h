@@ -25,8 +25,8 @@ struct GgufRule {
 };
 
 struct ModelFamily {
-  const char* model_type;                  // "llama"; empty: GGUF does not know it
-  const char* gguf_architecture;           // "llama"
+  const char* model_type;                  // "llama"
+  const char* gguf_architecture;           // "llama"; empty: GGUF does not know it
   std::vector<const char*> architectures;  // that config.json may name: "LlamaForCausalLM"
 
   // Fills `own` and whatever differs from the common fields, which have been read.
