@@ -36,8 +36,8 @@ void sigmoid(const float* x, int64_t n, float* y) {
 }
 void tanh_of(const float* x, int64_t n, float* y) { kernels().softcap(x, n, 1, y); }
 
-// One row of an LSTM: x and h are the two parts of the gates [4 * n], `x` is overwritten. c changes, out is
-// h.
+// One row of an LSTM: x and h are the two parts of the gates [4 * n], `gates` is room for them. c changes,
+// out is h.
 void lstm_row(const float* x, const float* h, int64_t n, float* gates, float* c, float* out) {
   kernels().add(x, h, 4 * n, gates);
   float *i = gates, *f = gates + n, *g = gates + 2 * n, *o = gates + 3 * n;
