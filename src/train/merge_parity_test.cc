@@ -42,7 +42,7 @@ class MergeParity : public ::testing::Test {
   std::unique_ptr<testing::PreparedRun> moved(const JsonObject& job, const Path& merged) const {
     auto run = testing::PreparedRun::make(job, runs_.folder());
     testing::move(*run->model, testing::random_direction(*run->model, 7), 0.05F);
-    EXPECT_TRUE(write_model_folder(merged, run->job, *run->model, *run->tokenizer));
+    EXPECT_TRUE(write_model_folder(merged, run->job, *run->model, run->tokenizer.get()));
     return run;
   }
   Result<ParityReport> parity(testing::PreparedRun& run, const Path& merged) const {

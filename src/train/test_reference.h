@@ -65,7 +65,7 @@ struct PreparedRun {
     auto run = std::make_unique<PreparedRun>();
     run->job = parse_train_job(json, folder).value();
     run->tokenizer = load_tokenizer(run->job.tokenizer).value();
-    run->config = starting_config(run->job, *run->tokenizer).value();
+    run->config = starting_config(run->job, run->tokenizer.get()).value();
     run->objective = make_objective({run->job, run->tokenizer.get(), run->config}).value();
     TorchOptions options = torch_options(run->job.trained);
     options.label_smoothing = static_cast<float>(run->job.label_smoothing);

@@ -256,6 +256,7 @@ Result<Evaluation> PredictObjective::evaluate(TorchModel& model) {
   Evaluation result;
   result.loss = weight > 0 ? loss_->sum(settings_, all, targets, ignored) / weight : 0;
   result.metrics = prediction_figures(config_, all, targets);
+  result.by_row = {prediction_by_row(config_, all, targets)};
   if (how_.judge_by == "accuracy")
     result.judged = 1 - result.metrics.at("accuracy").at("value").to_number<double>();
   return result;

@@ -16,8 +16,7 @@ namespace {
 JsonObject label_figures(const ModelConfig& config, std::span<const float> outputs,
                          std::span<const int32_t> labels) {
   const std::vector<int32_t> guesses = decided_labels(config, outputs);
-  std::vector<double> right(labels.size());
-  for (size_t r = 0; r < labels.size(); ++r) right[r] = labels[r] == guesses[r] ? 1 : 0;
+  const std::vector<double> right = prediction_by_row(config, outputs, {.labels = labels}).values;
   const auto f1 = [&](std::span<const uint32_t> rows) {
     return macro_f1(labels, guesses, config.labels.size(), rows);
   };
@@ -35,13 +34,10 @@ JsonObject label_figures(const ModelConfig& config, std::span<const float> outpu
 
 JsonObject number_figures(const ModelConfig& config, std::span<const float> outputs,
                           std::span<const double> targets) {
-  const double unit = std::get<NetworkFields>(config.own).target_deviation;
-  std::vector<double> values(outputs.begin(), outputs.end()), squares, distances;
-  for (size_t r = 0; r < values.size(); ++r) {
-    const double error = unit * (values[r] - targets[r]);
-    squares.push_back(error * error);
-    distances.push_back(std::abs(error));
-  }
+  const std::vector<double> values(outputs.begin(), outputs.end());
+  const std::vector<double> distances = prediction_by_row(config, outputs, {.numbers = targets}).values;
+  std::vector<double> squares;
+  for (const double distance : distances) squares.push_back(distance * distance);
   const auto r2 = [&](std::span<const uint32_t> rows) { return r_squared(targets, values, rows); };
   return {{"mse", mean_with_interval(squares)},
           {"mae", mean_with_interval(distances)},
@@ -54,6 +50,22 @@ JsonObject prediction_figures(const ModelConfig& config, std::span<const float> 
                               const LossTargets& targets) {
   return problem_of(config) == Problem::kNumber ? number_figures(config, outputs, targets.numbers)
                                                 : label_figures(config, outputs, targets.labels);
+}
+
+RowFigure prediction_by_row(const ModelConfig& config, std::span<const float> outputs,
+                            const LossTargets& targets) {
+  if (problem_of(config) == Problem::kNumber) {
+    const double unit = std::get<NetworkFields>(config.own).target_deviation;
+    RowFigure figure{.name = "mae", .values = {}, .higher_is_better = false};
+    for (size_t r = 0; r < outputs.size(); ++r)
+      figure.values.push_back(unit * std::abs(static_cast<double>(outputs[r]) - targets.numbers[r]));
+    return figure;
+  }
+  const std::vector<int32_t> guesses = decided_labels(config, outputs);
+  RowFigure figure{.name = "accuracy", .values = {}, .higher_is_better = true};
+  for (size_t r = 0; r < guesses.size(); ++r)
+    figure.values.push_back(targets.labels[r] == guesses[r] ? 1 : 0);
+  return figure;
 }
 
 std::vector<int32_t> decided_labels(const ModelConfig& config, std::span<const float> outputs) {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/json.h"
-#include "models/model_config.h"
 #include "train/losses.h"
+#include "train/objective.h"
 
 namespace volant {
 
@@ -14,6 +14,10 @@ namespace volant {
 // one). Numbers, in the unit of the targets: "mse", "mae", "r2". Each {"value", "ci95"}.
 JsonObject prediction_figures(const ModelConfig& config, std::span<const float> outputs,
                               const LossTargets& targets);
+
+// What each row has to those: 1 where its label is right, or the distance from its number.
+RowFigure prediction_by_row(const ModelConfig& config, std::span<const float> outputs,
+                            const LossTargets& targets);
 
 // The label of each row: the best one, of one score the second one where it is above 0. Not for numbers.
 std::vector<int32_t> decided_labels(const ModelConfig& config, std::span<const float> outputs);

@@ -195,12 +195,70 @@ TEST_F(Predict, ClassWeightsAndTheWeightsOfRowsShiftDecisions) {
   }
 }
 
+// Twenty numbers that each say little of the label and one that is right nine times in ten (Tsipras et al.
+// 2019): against an attack on all of them only the one holds.
+std::vector<TaskRow> weak_and_strong(int n) {
+  std::vector<TaskRow> rows;
+  Random random(11);
+  for (int i = 0; i < n; ++i) {
+    const double y = i % 2 == 0 ? 1 : -1;
+    JsonObject input{{"strong", random.uniform() < 0.9 ? y : -y}};
+    for (int f = 0; f < 20; ++f) input[fmt::format("weak{}", f)] = 0.4 * y + random.normal();
+    TaskRow row;
+    row.input = std::move(input);
+    row.label = y > 0 ? "up" : "down";
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// Share of rows that a linear model with one score gets right when each number moves by epsilon against it.
+double attacked_accuracy(const Path& model, const std::vector<TaskRow>& rows, double epsilon) {
+  const auto predictor = Predictor::load(model).value();
+  const auto score = [&](const JsonObject& input) {
+    const EncodedInput encoded = predictor->encoder().encode(input).value();
+    return predictor->outputs({&encoded, 1}).value()[0];
+  };
+  const JsonObject& first = rows[0].input.as_object();
+  double right = 0;
+  for (const TaskRow& row : rows) {
+    JsonObject input = row.input.as_object();
+    const double y = row.label == "up" ? 1 : -1;
+    for (const auto& field : first) {
+      JsonObject more = first;
+      more[field.key()] = field.value().to_number<double>() + 1;
+      const double against = score(more) > score(first) ? -y : y;
+      input[field.key()] = input.at(field.key()).to_number<double>() + epsilon * against;
+    }
+    right += (score(input) > 0) == (y > 0) ? 1 : 0;
+  }
+  return right / static_cast<double>(rows.size());
+}
+
+TEST_F(Predict, AdversarialTrainingHoldsAgainstTheAttack) {
+  const std::vector<TaskRow> rows = weak_and_strong(300);
+  const auto accuracy = [&](const char* name, const char* predict, double epsilon) {
+    JsonObject job = table_job(rows, "[]");
+    job["model"].at("config").as_object()["problem_type"] = "binary_classification";
+    job["predict"] = parse_json(predict).value();
+    return attacked_accuracy(finished(name, job) / "model", rows, epsilon);
+  };
+  constexpr const char* kPlain = R"({"batch_size": 16})";
+  constexpr const char* kHardened = R"({"batch_size": 16, "adversarial": {"epsilon": 0.6, "share": 1}})";
+  EXPECT_GT(accuracy("plain", kPlain, 0), 0.95);
+  EXPECT_LT(accuracy("attacked", kPlain, 0.6), 0.4);
+  EXPECT_GT(accuracy("hardened", kHardened, 0.6), 0.75);
+}
+
 TEST_F(Predict, AFinishedModelIsTrainedOnAndTakesAnotherHeadForOtherLabels) {
   JsonObject job = table_job(exclusive_or(80), kTwoLayers);
   job["epochs"] = 5;
   const Path first = finished("first", job);
   job["model"] = JsonObject{{"init_from", (first / "model").string()}};
+  job["data"].as_object()["test_rows"] = job["data"].at("validation_rows");
   const Path second = finished("second", job);
+  for (const char* report : {"test_before.json", "test.json"})
+    EXPECT_THAT(read_file(second / report).value(), HasSubstr("\"accuracy\"")) << "rows that decide nothing";
   for (const Json& event : runs_.events(second))
     if (json_string(event, "type").value() == "eval") {
       EXPECT_NEAR(json_number(event, "loss").value(), json_number(last_evaluation(first), "loss").value(),
