@@ -17,7 +17,8 @@ Result<uint64_t> bytes_of(const Path& path) {
   std::error_code code;
   if (!std::filesystem::is_directory(path, code)) return volant::file_size(path);
   uint64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(path, code)) bytes += entry.file_size(code);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path, code))
+    if (entry.is_regular_file(code)) bytes += entry.file_size(code);
   return bytes;
 }
 

@@ -85,33 +85,18 @@ TEST(TorchModel, TinyModelsGiveTheGoldenLogitsAndLosses) {
   }
 }
 
-// The ten best logits of every position but the last.
-void expect_best(const std::vector<float>& logits, size_t n_rows, const Json& test) {
-  const JsonArray &ids = test.at("top10_ids").as_array(), &values = test.at("top10_logits").as_array();
-  ASSERT_EQ(ids.size(), n_rows + 1);
-  const size_t n_vocab = logits.size() / n_rows;
-  for (size_t row = 0; row < n_rows; ++row)
-    for (size_t k = 0; k < 10; ++k)
-      ASSERT_NEAR(logits[row * n_vocab + static_cast<size_t>(ids[row].as_array()[k].as_int64())],
-                  values[row].as_array()[k].to_number<double>(), 1e-3)
-          << "position " << row;
-}
-
-TEST(TorchModel, RealModelsGiveTheGoldenLossesAndLogits) {
+TEST(TorchModel, RealModelsGiveTheGoldenLosses) {
   for (const char* name : {"stories260K", "stories15M", "minimind2-small"}) {
     SCOPED_TRACE(name);
     VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name + "/logits.json");
     const Json json = parse_json(read_file(golden).value()).value();
     const TorchModel exact = torch_model(*golden_root / "models" / name, false);
     const TorchModel fast = torch_model(*golden_root / "models" / name, true);
-    bool first = true;
     for (const Json& test : json.at("cases").as_array()) {
       Packed batch;
       batch.add(ids_of(test.at("ids")));
       EXPECT_NEAR(mean_loss(exact, batch), mean_of(test.at("nll")), 1e-4);
       EXPECT_NEAR(mean_loss(fast, batch), mean_of(test.at("nll")), 0.03);
-      if (first) expect_best(exact.output(batch.view()).value(), batch.tokens.size() - 1, test);
-      first = false;
     }
   }
 }
