@@ -82,29 +82,6 @@ Result<ParityReport> compare_models(Engine& original, Engine& exported, const Ex
     ids.resize(std::min(ids.size(), n_ids_max));
     if (ids.empty()) continue;
     const std::vector<float> a = TRY(original.logits(ids, adapter)), b = TRY(exported.logits(ids));
-    const size_t n_vocab = a.size() / ids.size();
-    for (size_t i = 0; i < ids.size(); ++i) {
-      sums.add(std::span(a).subspan(i * n_vocab, n_vocab), std::span(b).subspan(i * n_vocab, n_vocab));
-    }
-  }
-  if (sums.positions == 0)
-    return fail(ErrorCode::kInvalidArgument, "expected parity texts with at least one token");
-  return parity_report(sums, to);
-}
-
-Result<ParityReport> compare_models(Engine& original, Engine& exported, const ExportFormat& to,
-                                    const std::vector<std::string>& texts, int32_t adapter) {
-  ParitySums sums;
-  const size_t n_ids_max =
-      std::min({kMaxIds, static_cast<size_t>(original.n_ctx()), static_cast<size_t>(exported.n_ctx())});
-  for (size_t t = 0; t < std::min(texts.size(), kMaxTexts) && sums.positions < kMaxPositions; ++t) {
-    std::vector<int32_t> ids = original.tokenizer().encode(texts[t]);
-    if (ids != exported.tokenizer().encode(texts[t])) {
-      return fail(ErrorCode::kRefused, "the exported vocabulary gives other ids for parity text {}", t + 1);
-    }
-    ids.resize(std::min(ids.size(), n_ids_max));
-    if (ids.empty()) continue;
-    const std::vector<float> a = TRY(original.logits(ids, adapter)), b = TRY(exported.logits(ids));
     if (!all_finite(a) || !all_finite(b)) {
       return fail(ErrorCode::kRefused, "the {} model gives logits that are not numbers",
                   all_finite(a) ? "exported" : "original");
