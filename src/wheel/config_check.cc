@@ -5,6 +5,7 @@
 #include "base/nearest.h"
 #include "compress/format.h"
 #include "data/prepare.h"
+#include "wheel/predict/evaluation.h"
 
 namespace volant {
 namespace {
@@ -44,6 +45,8 @@ std::optional<ConfigConflict> check_predictions(const WorkspaceConfig& config) {
   if (config.compress.formats.size() != 1 ||
       std::ranges::find(known, config.compress.formats[0]) == known.end())
     return ConfigConflict{"compress", "formats: expected one of f32, f16, bf16 for predictions"};
+  if (const auto evaluation = predict::read_evaluation(*config.predict); !evaluation)
+    return ConfigConflict{"evaluate", evaluation.error().message};
   return std::nullopt;
 }
 

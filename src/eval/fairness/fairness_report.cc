@@ -13,12 +13,6 @@ namespace {
 constexpr size_t kShownSlices = 20;
 constexpr size_t kMaxRows = 10'000'000;
 
-struct Predictions {
-  std::vector<int32_t> truth, predicted;
-  std::vector<double> correct;
-  std::map<std::string, std::vector<std::string>> columns;
-};
-
 Result<int32_t> flag_at(const Json& row, const std::string& key) {
   const Json* value = json_find(row, key);
   if (value != nullptr && value->is_bool()) return value->get_bool() ? 1 : 0;
@@ -27,10 +21,10 @@ Result<int32_t> flag_at(const Json& row, const std::string& key) {
   return fail(ErrorCode::kParse, "expected \"{}\" to be 0, 1, true or false", key);
 }
 
-Status read_row(const Json& row, const FairnessRequest& request, Predictions& rows) {
+Status read_row(const Json& row, const FairnessRequest& request, GroupedRows& rows) {
   rows.truth.push_back(TRY(flag_at(row, request.truth)));
   rows.predicted.push_back(TRY(flag_at(row, request.predicted)));
-  rows.correct.push_back(rows.truth.back() == rows.predicted.back() ? 1 : 0);
+  rows.scores.push_back(rows.truth.back() == rows.predicted.back() ? 1 : 0);
   for (const std::string& column : request.columns) {
     const Json* value = json_find(row, column);
     if (value != nullptr && (value->is_object() || value->is_array()))
@@ -42,9 +36,9 @@ Status read_row(const Json& row, const FairnessRequest& request, Predictions& ro
   return {};
 }
 
-Result<Predictions> read_predictions(const FairnessRequest& request) {
+Result<GroupedRows> read_predictions(const FairnessRequest& request) {
   JsonlReader reader = TRY(JsonlReader::open(request.data));
-  Predictions rows;
+  GroupedRows rows;
   while (const auto row = TRY(reader.next())) {
     Status read = read_row(*row, request, rows);
     if (!read) return std::move(read).error().at(fmt::format("{}:{}", request.data.string(), reader.line()));
@@ -57,37 +51,74 @@ Result<Predictions> read_predictions(const FairnessRequest& request) {
   return rows;
 }
 
-void add_gap(const std::string& column, const char* what, const Gap& gap, EvalReport& report,
-             JsonObject& json, ReportSection& section) {
-  json[what] = to_json(gap);
-  const auto group = [&](const std::string& name) {
-    const auto found = std::ranges::find(report.groups, column + " = " + name, &FigureGroup::name);
-    return found == report.groups.end()
-               ? &report.groups.emplace_back(FigureGroup{.name = column + " = " + name})
-               : &*found;
-  };
+std::string lower_case_title(std::string name) {
+  std::ranges::replace(name, '_', ' ');
+  return name;
+}
+
+NumberStyle style_of(const std::string& figure, bool is_share) {
+  return is_share ? NumberStyle{1, 100, " %"} : style_of_figure({figure, {}, false});
+}
+
+void add_groups(const std::string& column, const std::string& what, bool higher_is_better, const Gap& gap,
+                EvalReport& report) {
   for (const GroupFigure& figure : gap.groups) {
-    FigureGroup* of_group = group(figure.group);
-    of_group->rows = std::max(of_group->rows, figure.rows);
-    of_group->figures.push_back({what, figure.estimate});
+    const std::string name = column + " = " + figure.group;
+    auto found = std::ranges::find(report.groups, name, &FigureGroup::name);
+    if (found == report.groups.end()) {
+      report.groups.push_back({.name = name});
+      found = report.groups.end() - 1;
+    }
+    found->rows = std::max(found->rows, figure.rows);
+    found->figures.push_back({what, figure.estimate, higher_is_better});
   }
+}
+
+void add_gap(const std::string& column, const std::string& what, const NumberStyle& style, const Gap& gap,
+             ReportSection& section) {
   if (!gap.compared) {
     section.rows.push_back({column, figure_title(what), "-", "-", "too few rows to compare"});
     return;
   }
-  const NumberStyle style{1, 100, " %"};
   section.rows.push_back({column, figure_title(what), format_number(gap.difference.value, style),
                           format_interval(gap.difference, style), gap.highest + " above " + gap.lowest});
 }
 
-Result<ReportSection> worst_section(const Predictions& rows, const FairnessOptions& options) {
-  std::vector<Slice> slices = TRY(worst_slices(rows.correct, rows.columns, options));
+// A row for each group and a column for each figure.
+void add_slices(const std::string& column, const std::vector<std::pair<std::string, Gap>>& gaps,
+                const std::vector<NumberStyle>& styles, ReportSection& section) {
+  for (const GroupFigure& group : gaps[0].second.groups) {
+    std::vector<std::string> cells{column + " = " + group.group, std::to_string(group.rows)};
+    for (size_t i = 0; i < gaps.size(); ++i) {
+      const auto found = std::ranges::find(gaps[i].second.groups, group.group, &GroupFigure::group);
+      cells.push_back(found == gaps[i].second.groups.end()
+                          ? "-"
+                          : fmt::format("{} ({})", format_number(found->estimate.value, styles[i]),
+                                        format_interval(found->estimate, styles[i])));
+    }
+    section.rows.push_back(std::move(cells));
+  }
+}
+
+Result<ReportSection> worst_section(const GroupedRows& rows, const FairnessOptions& options) {
+  // An error is turned round to look for the worst, and back to be shown.
+  const double sign = rows.higher_is_better ? 1 : -1;
+  std::vector<double> scores = rows.scores;
+  for (double& score : scores) score *= sign;
+  std::vector<Slice> slices = TRY(worst_slices(scores, rows.columns, options));
   if (slices.size() > kShownSlices) slices.resize(kShownSlices);
-  ReportSection section{.key = "worst_slices", .title = "Slices with the lowest accuracy"};
-  section.heading = {"slice", "rows", "accuracy", "95 %", "all others", "p, corrected"};
+  const std::string name = lower_case_title(rows.score);
+  ReportSection section{
+      .key = "worst_slices",
+      .title = fmt::format("Slices with the {} {}", rows.higher_is_better ? "lowest" : "highest", name)};
+  section.heading = {"slice", "rows", name, "95 %", "all others", "p, corrected"};
   JsonArray list;
-  const NumberStyle style{1, 100, " %"};
-  for (const Slice& slice : slices) {
+  const NumberStyle style = style_of(rows.score, rows.higher_is_better);
+  for (Slice& slice : slices) {
+    slice.rest *= sign;
+    const Estimate score = slice.score;
+    slice.score = {sign * score.value, std::min(sign * score.low, sign * score.high),
+                   std::max(sign * score.low, sign * score.high)};
     list.push_back(to_json(slice));
     section.rows.push_back({slice.name, std::to_string(slice.rows), format_number(slice.score.value, style),
                             format_interval(slice.score, style), format_number(slice.rest, style),
@@ -99,29 +130,48 @@ Result<ReportSection> worst_section(const Predictions& rows, const FairnessOptio
 
 }  // namespace
 
+Status add_fairness(const GroupedRows& rows, const FairnessOptions& options, EvalReport& report) {
+  const bool decided = !rows.truth.empty();
+  ReportSection section{.key = "fairness", .title = "Gaps between groups"};
+  section.heading = {"column", "figure", "gap", "95 %", "between"};
+  ReportSection slices{.key = "slices", .title = "By group", .heading = {"group", "rows"}};
+  for (const auto& [column, groups] : rows.columns) {
+    std::vector<std::pair<std::string, Gap>> gaps{
+        {rows.score, TRY(score_by_group(rows.scores, groups, options))}};
+    if (decided) {
+      EqualisedOdds odds = TRY(equalised_odds(rows.truth, rows.predicted, groups, options));
+      gaps.emplace_back("positive_share", TRY(demographic_parity(rows.predicted, groups, options)));
+      gaps.emplace_back("true_positive_rate", std::move(odds.true_positive_rate));
+      gaps.emplace_back("false_positive_rate", std::move(odds.false_positive_rate));
+    }
+    JsonObject json;
+    std::vector<NumberStyle> styles;
+    for (const auto& [what, gap] : gaps) {
+      const bool is_score = what == rows.score;
+      styles.push_back(style_of(what, !is_score || rows.higher_is_better));
+      if (slices.heading.size() < gaps.size() + 2) slices.heading.push_back(lower_case_title(what));
+      json[what] = to_json(gap);
+      add_groups(column, what, !is_score || rows.higher_is_better, gap, report);
+      add_gap(column, what, styles.back(), gap, section);
+    }
+    add_slices(column, gaps, styles, slices);
+    section.json[column] = std::move(json);
+  }
+  report.sections.push_back(std::move(slices));
+  report.sections.push_back(std::move(section));
+  report.sections.push_back(TRY(worst_section(rows, options)));
+  return {};
+}
+
 Result<EvalReport> measure_fairness(const FairnessRequest& request) {
   if (request.columns.empty())
     return fail(ErrorCode::kInvalidArgument, "expected at least one column to group rows by");
-  const Predictions rows = TRY(read_predictions(request));
+  const GroupedRows rows = TRY(read_predictions(request));
   EvalReport report{.title = "Fairness of " + request.data.filename().string(), .created_at = now_iso8601()};
   report.rows = static_cast<int64_t>(rows.truth.size());
-  const auto right = static_cast<int64_t>(std::ranges::count(rows.correct, 1.0));
+  const auto right = static_cast<int64_t>(std::ranges::count(rows.scores, 1.0));
   report.figures.push_back({"accuracy", TRY(share_estimate(right, report.rows))});
-  ReportSection section{.key = "fairness", .title = "Gaps between groups"};
-  section.heading = {"column", "figure", "gap", "95 %", "between"};
-  for (const auto& [column, groups] : rows.columns) {
-    JsonObject json;
-    add_gap(column, "accuracy", TRY(score_by_group(rows.correct, groups, request.options)), report, json,
-            section);
-    add_gap(column, "positive_share", TRY(demographic_parity(rows.predicted, groups, request.options)),
-            report, json, section);
-    const EqualisedOdds odds = TRY(equalised_odds(rows.truth, rows.predicted, groups, request.options));
-    add_gap(column, "true_positive_rate", odds.true_positive_rate, report, json, section);
-    add_gap(column, "false_positive_rate", odds.false_positive_rate, report, json, section);
-    section.json[column] = std::move(json);
-  }
-  report.sections.push_back(std::move(section));
-  report.sections.push_back(TRY(worst_section(rows, request.options)));
+  TRY(add_fairness(rows, request.options, report));
   report.settings = {{"min_rows", request.options.min_rows}, {"seed", request.options.seed}};
   return report;
 }

@@ -1,10 +1,24 @@
-// The fairness of predictions in a file: what fairness.h measures, for columns of it, as one report.
+// What fairness.h measures, by columns, as sections of a report; and the report of predictions in a file.
 #pragma once
 #include "eval/fairness/fairness.h"
 #include "eval/report/report.h"
 #include "io/file.h"
 
 namespace volant {
+
+struct GroupedRows {
+  // Of two classes: 1 for the second. Empty: there is no such decision, rows have scores alone.
+  std::vector<int32_t> truth = {}, predicted = {};
+  std::vector<double> scores = {};  // of each row
+  std::string score = "accuracy";   // what they are
+  bool higher_is_better = true;
+  std::map<std::string, std::vector<std::string>> columns = {};  // the group of every row
+};
+
+// Adds the figures of every group to the groups of `report`, and three sections: "slices", "fairness" (the
+// gaps of the score, of the positive share (demographic parity) and of both rates of equalised odds) and
+// "worst_slices" of all columns. Errors as in fairness.h.
+Status add_fairness(const GroupedRows& rows, const FairnessOptions& options, EvalReport& report);
 
 struct FairnessRequest {
   Path data = {};                                        // JSON Lines, a row a prediction
@@ -13,8 +27,7 @@ struct FairnessRequest {
   FairnessOptions options = {};
 };
 
-// Figures: accuracy, and for each column the gaps of accuracy, of the positive share (demographic parity) and
-// of both rates of equalised odds; a section with the worst slices of all columns. Errors name file and line.
+// Figures: accuracy, and what add_fairness() adds. Errors name file and line.
 Result<EvalReport> measure_fairness(const FairnessRequest& request);
 
 }  // namespace volant

@@ -197,7 +197,8 @@ std::string to_html(const EvalReport& report) {
   for (const std::string& note : report.notes) html += "<p>" + escape_html(note) + "</p>";
   html += plots_html(report) + group_bars(report);
   for (const ReportSection& section : report.sections)
-    html += "<h2>" + escape_html(section.title) + "</h2>" + html_table(section.heading, section.rows);
+    html += "<h2>" + escape_html(section.title) + "</h2>" + section.plot +
+            html_table(section.heading, section.rows);
   if (!report.examples.empty()) html += "<h2>Rows</h2>";
   for (const ReportExample& e : report.examples) {
     html += fmt::format(R"(<div class="sample"><b>{} · {:.2f}</b>)"
@@ -214,7 +215,7 @@ std::string to_html(const EvalReport& report) {
     settings.push_back(
         {std::string(key), value.is_string() ? std::string(value.get_string()) : dump_json(value)});
   html += html_table({"setting", "value"}, settings);
-  html += R"(<p class="soft">Intervals are 95 %: Wilson's for shares of rows, bootstrap otherwise.</p>)";
+  html += R"(<p class="soft">)" + escape_html(report.intervals) + "</p>";
   return html_page(report.title, fmt::format("{} rows · {}", report.rows, report.created_at.substr(0, 16)),
                    html);
 }

@@ -40,6 +40,7 @@ struct ReportSection {
   JsonObject json = {};
   std::vector<std::string> heading = {};
   std::vector<std::vector<std::string>> rows = {};  // cells are text
+  std::string plot = {};                            // HTML of html.h above the table; empty: none
 };
 
 struct EvalReport {
@@ -58,6 +59,8 @@ struct EvalReport {
   std::vector<ReportExample> examples = {};
   std::vector<std::string> notes = {};  // what a reader must know: rows that were cut, how answers were read
   JsonObject settings = {};             // what it was run with
+  // How the intervals were made, below the page.
+  std::string intervals = "Intervals are 95 %: Wilson's for shares of rows, bootstrap otherwise.";
 };
 
 // {"title", "model", "suite", "created_at", "rows", "<figure>": {"value", "ci95", "better"}..., "by_group":

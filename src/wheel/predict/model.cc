@@ -1,6 +1,7 @@
 // Train, evaluate, compress and deploy a model that predicts.
 #include "base/progress.h"
 #include "wheel/deploy.h"
+#include "wheel/predict/evaluation.h"
 #include "wheel/predict/job.h"
 #include "wheel/predict/report.h"
 #include "wheel/predict/stages.h"
@@ -43,7 +44,7 @@ Result<Json> evaluate_settings(Workspace& workspace, bool) {
 Result<StageResult> run_evaluate(StageContext& context) {
   const Path model = TRY(context.input("hf")), rows = TRY(context.input("rows"));
   EvalReport report = TRY(report_on_test(context.workspace, model, rows));
-  TRY(add_baselines_to(context.workspace, model, rows, report));
+  TRY(add_sections(context.workspace, model, rows, report));
   const Path folder = context.scratch / "evaluation";
   TRY(write_report(report, folder));
   StageResult result;
@@ -53,7 +54,13 @@ Result<StageResult> run_evaluate(StageContext& context) {
   return result;
 }
 
-Result<Json> compress_settings(Workspace& workspace, bool) { return to_json(workspace.config().compress); }
+Result<Json> compress_settings(Workspace& workspace, bool) {
+  Json settings = to_json(workspace.config().compress);
+  // It chooses the served threshold.
+  if (const Json* cost = json_find(workspace.config().predict->evaluate, "cost"); cost != nullptr)
+    settings.as_object()["cost"] = *cost;
+  return settings;
+}
 
 Result<StageResult> run_compress(StageContext& context) {
   const Served served = TRY(make_served(context.workspace, TRY(context.input("hf")),

@@ -5,9 +5,9 @@
 #include <map>
 
 #include "compress/hf_export.h"
-#include "eval/predict/baselines.h"
 #include "eval/report/compare.h"
 #include "registry/artifacts.h"
+#include "wheel/predict/evaluation.h"
 #include "wheel/predict/stages.h"
 #include "wheel/stages.h"
 
@@ -88,6 +88,17 @@ Result<std::vector<std::string>> answers_of(const Path& model, std::span<const J
   return answers;
 }
 
+// Of the served folder's own probabilities.
+Result<std::optional<double>> write_threshold(const Workspace& workspace, const Path& folder,
+                                              const Path& rows) {
+  const auto predictor = TRY(Predictor::load(folder));
+  const std::optional<double> threshold = TRY(chosen_threshold(workspace, *predictor, rows));
+  if (threshold)
+    TRY(write_file_atomic(folder / "predictor.json",
+                          dump_json_pretty(JsonObject{{"threshold", *threshold}})));
+  return threshold;
+}
+
 }  // namespace
 
 Result<EvalReport> report_on_test(Workspace& workspace, const Path& model, const Path& rows) {
@@ -97,15 +108,6 @@ Result<EvalReport> report_on_test(Workspace& workspace, const Path& model, const
   report.title = workspace.config().name;
   report.suite = "test rows";
   return report;
-}
-
-Status add_baselines_to(Workspace& workspace, const Path& model, const Path& rows, EvalReport& report) {
-  const Json settings(workspace.config().predict->evaluate);
-  const Json* wanted = json_find(settings, "baselines");
-  if (wanted != nullptr && *wanted == Json(false)) return {};
-  const auto predictor = TRY(Predictor::load(model));
-  return add_baselines(*predictor, TRY(read_task_rows(rows / kTrainRows)),
-                       TRY(read_task_rows(rows / kTestRows)), {}, report);
 }
 
 Status write_report(const EvalReport& report, const Path& folder) {
@@ -162,6 +164,7 @@ Result<Served> make_served(Workspace& workspace, const Path& hf, const Path& row
   Served served{folder, {}, TRY(volant::file_size(folder / "model.safetensors"))};
   JsonObject parity{
       {"format", format}, {"rows", before.size()}, {"same_prediction", agreement}, {"bytes", served.bytes}};
+  if (const auto threshold = TRY(write_threshold(workspace, folder, rows))) parity["threshold"] = *threshold;
   // What the trainer found when it compared its own outputs with the native ones.
   if (const Path training = hf / "parity.json"; std::filesystem::exists(training))
     parity["training"] = TRY(parse_json(TRY(read_file(training))));

@@ -9,8 +9,6 @@ namespace volant::predict {
 
 // On the test rows of `rows` (the folder that prepare made).
 Result<EvalReport> report_on_test(Workspace& workspace, const Path& model, const Path& rows);
-// What simpler models reach on the same rows, unless [evaluate] baselines = false.
-Status add_baselines_to(Workspace& workspace, const Path& model, const Path& rows, EvalReport& report);
 // report.json and report.html in `folder`.
 Status write_report(const EvalReport& report, const Path& folder);
 // What a version carries of a report: its figures, not its rows.
@@ -20,7 +18,8 @@ Json metrics_of(const EvalReport& report);
 Result<GateReport> gate_of(Workspace& workspace, const EvalReport& candidate, const Path& rows);
 
 // The trained folder in the number type of [compress], with the proof that it is the same model: labels of
-// the test rows by both. kRefused when fewer than 99 % of them agree.
+// the test rows by both. kRefused when fewer than 99 % of them agree. Its predictor.json has the threshold
+// that [evaluate] cost chooses.
 struct Served {
   Path folder;
   Json parity;

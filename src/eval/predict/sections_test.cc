@@ -1,0 +1,204 @@
+// What stands in a predictor's report beside its figures, of a network whose weights are known: a table of
+// two numbers and a group, of which it reads the first number alone.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/random.h"
+#include "eval/predict/decision_cost.h"
+#include "eval/predict/importance.h"
+#include "eval/predict/input_changes.h"
+#include "eval/predict/row_scores.h"
+#include "eval/predict/slices.h"
+#include "io/image.h"
+#include "io/safetensors.h"
+#include "support/scratch_dir.h"
+#include "tasks/image/image_encoder.h"
+#include "tasks/table/table_encoder.h"
+
+namespace volant {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The label is "yes" where a is above 0; in group "y" every fourth row says the opposite.
+std::vector<TaskRow> rows_of(size_t n) {
+  Random random(7);
+  std::vector<TaskRow> rows;
+  for (size_t i = 0; i < n; ++i) {
+    const double a = random.normal(), b = random.normal();
+    const bool y = i % 2 == 1, turned = y && i % 8 == 1;
+    rows.push_back({.id = std::to_string(i),
+                    .input = JsonObject{{"a", a}, {"b", b}, {"group", y ? "y" : "x"}},
+                    .label = (a > 0) != turned ? "yes" : "no",
+                    .target = {}});
+  }
+  return rows;
+}
+
+// One output: `weight` times the standardised a.
+std::unique_ptr<Predictor> model_of(const Path& folder, JsonObject config, double weight) {
+  const std::vector<TaskRow> rows = rows_of(400);
+  const auto encoder = TableEncoder::learn({}, rows).value();
+  EXPECT_TRUE(encoder->save(folder));
+  const auto F = static_cast<size_t>(encoder->n_features());
+  config["model_type"] = "network";
+  config["input_shape"] = JsonArray{encoder->n_features()};
+  config["layers"] = JsonArray{JsonObject{{"type", "dense"}, {"units", 1}}};
+  EXPECT_TRUE(
+      write_file_atomic(folder / "config.json", dump_json(ModelConfig::from_json(config).value().to_json())));
+  std::vector<float> first(F), bias{0}, head{static_cast<float>(weight)};
+  first[0] = 1;
+  EXPECT_EQ(encoder->origin(JsonObject(), 0), "a");
+  const auto bytes = [](const std::vector<float>& x) { return std::as_bytes(std::span<const float>(x)); };
+  EXPECT_TRUE(write_safetensors(folder / "model.safetensors",
+                                {{"layers.0.weight", {"F32", {1, static_cast<int64_t>(F)}, bytes(first)}},
+                                 {"layers.0.bias", {"F32", {1}, bytes(bias)}},
+                                 {"head.weight", {"F32", {1, 1}, bytes(head)}},
+                                 {"head.bias", {"F32", {1}, bytes(bias)}}}));
+  auto predictor = Predictor::load(folder, {.n_threads = 1});
+  EXPECT_TRUE(predictor) << predictor.error().to_string();
+  return std::move(predictor).value();
+}
+
+const JsonObject kTwo{{"problem_type", "binary_classification"}, {"id2label", {{"0", "no"}, {"1", "yes"}}}};
+const JsonObject kNumber{{"problem_type", "regression"}, {"target_mean", 0.0}, {"target_deviation", 1.0}};
+
+const ReportSection& section_of(const EvalReport& report, std::string_view key) {
+  const auto found = std::ranges::find(report.sections, key, &ReportSection::key);
+  EXPECT_NE(found, report.sections.end()) << key;
+  return *found;
+}
+
+TEST(ColumnImportance, OfNumbersTheSquaredErrorRises) {
+  const testing::ScratchDir dir;
+  const auto predictor = model_of(dir.path(), kNumber, 1);
+  std::vector<TaskRow> rows = rows_of(400);
+  for (TaskRow& row : rows) {
+    row.label.clear();
+    row.target = predictor->predict({&row.input, 1}).value()[0].value;  // exactly what it says
+  }
+  const auto importance = column_importance(*predictor, rows, {.repeats = 3}).value();
+  EXPECT_EQ(importance[0].column, "a");
+  // The expected square of the difference of two draws of variance 1.
+  EXPECT_NEAR(importance[0].worse.value, 2, 0.25);
+  EXPECT_FALSE(column_importance(*predictor, {}, {}));
+}
+
+TEST(DecisionCost, NoThresholdIsCheaper) {
+  Random random(3);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<int32_t> truth;
+    std::vector<double> p;
+    const uint64_t n = 1 + random.below(30);
+    for (uint64_t i = 0; i < n; ++i) {
+      truth.push_back(static_cast<int32_t>(random.below(2)));
+      p.push_back(static_cast<double>(random.below(12)) / 11);
+    }
+    const DecisionCost cost{static_cast<double>(random.below(4)), static_cast<double>(random.below(4))};
+    const auto price = [&](double threshold) {
+      double sum = 0;
+      for (size_t i = 0; i < p.size(); ++i) {
+        if (p[i] >= threshold && truth[i] == 0) sum += cost.false_positive;
+        if (p[i] < threshold && truth[i] == 1) sum += cost.false_negative;
+      }
+      return sum;
+    };
+    const double threshold = cheapest_threshold(truth, p, cost).value();
+    EXPECT_GE(threshold, 0);
+    EXPECT_LE(threshold, 1);
+    for (int step = 0; step <= 220; ++step) EXPECT_LE(price(threshold), price(step / 220.0));
+  }
+}
+
+TEST(DecisionCost, EqualCostsOfAGoodModelKeepOneHalf) {
+  EXPECT_EQ(cheapest_threshold(std::vector<int32_t>{0, 0, 1, 1}, std::vector<double>{0.1, 0.2, 0.8, 0.9}, {})
+                .value(),
+            0.5);
+  EXPECT_FALSE(cheapest_threshold({}, {}, {}));
+  EXPECT_FALSE(cheapest_threshold(std::vector<int32_t>{1}, std::vector<double>{1.5}, {}));
+  EXPECT_THAT(cheapest_threshold(std::vector<int32_t>{1}, std::vector<double>{0.5}, {-1, 1}).error().message,
+              HasSubstr("0 or more"));
+}
+
+TEST(DecisionCost, TheReportPricesBothThresholds) {
+  const testing::ScratchDir dir;
+  const auto predictor = model_of(dir.path(), kTwo, 1);
+  const std::vector<TaskRow> rows = rows_of(400);
+  const DecisionCost cost{1, 10};
+  const double threshold = cheapest_threshold(*predictor, rows, cost).value();
+  EXPECT_LT(threshold, 0.5);  // misses are dear
+  EvalReport report;
+  ASSERT_TRUE(add_decision_cost(*predictor, rows, cost, threshold, report));
+  const JsonObject& json = section_of(report, "cost").json;
+  const auto number = [&](const char* name, const char* key) {
+    return json.at(name).at(key).to_number<double>();
+  };
+  for (const char* name : {"at_half", "at_threshold"})
+    EXPECT_NEAR(number(name, "value"),
+                (number(name, "false_positives") + 10 * number(name, "false_negatives")) / 400, 1e-12);
+  EXPECT_NEAR(number("difference", "value"), number("at_threshold", "value") - number("at_half", "value"),
+              1e-12);
+  EXPECT_LT(number("difference", "value"), 0);
+  const testing::ScratchDir other;
+  EXPECT_THAT(cheapest_threshold(*model_of(other.path(), kNumber, 1), rows, cost).error().message,
+              HasSubstr("two classes"));
+}
+
+TEST(Slices, QuartilesHoldAsManyRowsEach) {
+  std::vector<TaskRow> rows;
+  for (int i = 0; i < 40; ++i) rows.push_back({.input = JsonObject{{"age", i}}, .target = {}});
+  rows.push_back({.input = JsonObject(), .target = {}});
+  const std::vector<std::string> groups = groups_by(rows, "age");
+  EXPECT_EQ(groups[0], "0 to 9");
+  EXPECT_EQ(groups[9], "0 to 9");
+  EXPECT_EQ(groups[10], "10 to 19");
+  EXPECT_EQ(groups[39], "30 to 39");
+  EXPECT_EQ(groups[40], "(none)");
+  rows.resize(8);
+  EXPECT_EQ(groups_by(rows, "age")[7], "7");
+}
+
+TEST(InputChanges, PicturesKeepTheirSizeAndChangeAsTheyAreNamed) {
+  Image image{.width = 6, .height = 5, .channels = 1, .pixels = std::vector<uint8_t>(30)};
+  image.pixels[2 * 6 + 3] = 160;
+  const Json input = image_input(encode_png(image).value());
+  const std::vector<TaskRow> rows{{.input = input, .label = "a", .target = {}}};
+  const auto encoder = ImageEncoder::learn({}, rows).value();
+  const auto changes = input_changes(*encoder).value();
+  ASSERT_EQ(changes.size(), 3U);
+  const auto changed = [&](size_t i) {
+    Random random(5);
+    return image_of(changes[i].apply(input, random).value()).value();
+  };
+  const Image shifted = changed(0), blurred = changed(1), noisy = changed(2);
+  EXPECT_EQ(std::ranges::count(shifted.pixels, 160), 1);
+  const auto at = static_cast<int>(std::ranges::find(shifted.pixels, 160) - shifted.pixels.begin());
+  EXPECT_EQ(std::abs(at % 6 - 3) + std::abs(at / 6 - 2), 2);
+  EXPECT_EQ(blurred.pixels[2 * 6 + 3], 40);
+  EXPECT_EQ(blurred.pixels[2 * 6 + 4], 20);
+  EXPECT_EQ(blurred.pixels[3 * 6 + 4], 10);
+  EXPECT_NE(noisy.pixels, image.pixels);
+  Random random(1);
+  EXPECT_FALSE(changes[0].apply(JsonObject{{"image", "x"}}, random));
+}
+
+TEST(InputChanges, GapsLeaveAField) {
+  const auto encoder = TableEncoder::learn({}, rows_of(40)).value();
+  const auto changes = input_changes(*encoder).value();
+  const auto gaps = std::ranges::find(changes, "missing fields (30 %)", &InputChange::name);
+  ASSERT_NE(gaps, changes.end());
+  const Json input = rows_of(1)[0].input;
+  size_t n_fields = 0;
+  Random random(2);
+  for (int i = 0; i < 3000; ++i) {
+    const Json changed = gaps->apply(input, random).value();
+    ASSERT_FALSE(changed.as_object().empty());
+    n_fields += changed.as_object().size();
+  }
+  EXPECT_NEAR(static_cast<double>(n_fields) / 3000, 1 + 2 * 0.7, 0.05);  // one of three is kept
+}
+
+}  // namespace
+}  // namespace volant
