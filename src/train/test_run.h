@@ -67,7 +67,13 @@ class TrainRuns {
       (void)process.wait();
     }
     ASSERT_EQ(finish(broken).status, 0) << errors(broken);
-    EXPECT_EQ(curve(broken), curve(whole));
+    const std::vector<std::string> left = curve(whole), gone_on = curve(broken);
+    EXPECT_EQ(gone_on.size(), left.size());
+    // The first difference says where it came from; the whole curves would fill pages.
+    const auto [a, b] = std::ranges::mismatch(gone_on, left);
+    EXPECT_TRUE(a == gone_on.end() && b == left.end())
+        << (a == gone_on.end() ? "(nothing)" : *a) << "\n  where the run that was left alone has\n  "
+        << (b == left.end() ? "(nothing)" : *b);
     for (const char* file : {"model/model.safetensors", "adapter/adapter_model.safetensors"}) {
       const auto left_alone = read_file(whole / file);
       EXPECT_TRUE(left_alone || file[0] == 'a') << file;  // not every run has an adapter

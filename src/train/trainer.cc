@@ -37,6 +37,12 @@ JsonObject memory_json(const TorchMemory& memory) {
   return {{"trained", memory.trained}, {"frozen", memory.frozen}, {"gradients", memory.gradients}};
 }
 
+// With nine digits: a number of that length comes back from an event to the bit.
+double short_number(double x) {
+  constexpr double kParts = 1e9;
+  return std::round(x * kParts) / kParts;
+}
+
 class Trainer {
  public:
   static Result<Trainer> open(const Path& job_file, bool plan_only);
@@ -291,8 +297,9 @@ Result<TrainOutcome> Trainer::loop() {
     }
     const double begin = steady_seconds();
     const auto replay = events_->replayed().find(state_.step + 1);
-    const double done =
-        replay != events_->replayed().end() ? replay->second : train_progress(job_, state_.step, elapsed());
+    const double done = replay != events_->replayed().end()
+                            ? replay->second
+                            : short_number(train_progress(job_, state_.step, elapsed()));
     const double lr = learning_rate(job_, state_.step, done, state_.n_plateaus);
     double grad_norm = 0;
     const StepLoss result = TRY(step(lr, grad_norm));

@@ -318,7 +318,7 @@ TEST_F(VolantTrain, ADamagedOrForeignCheckpointIsAnError) {
   EXPECT_EQ(finish(run).status, 0);
 }
 
-TEST(VolantTrain, DataThatItMakesAreMadeAnewForAnotherJobUntilTheRunHasBegun) {
+TEST(MadeData, AreMadeAnewForAnotherJobUntilTheRunHasBegun) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
   const testing::TrainRuns runs;
   const auto made_with_operands_to = [&](int64_t max) {
