@@ -16,8 +16,7 @@ TEST(JobWords, AWordThatIsNoChoiceIsNamedWithItsKeyAndTheNearestChoice) {
             "'adamw'?");
   EXPECT_EQ(complaint({{"adapter", JsonObject{{"kind", "lroa"}}}}),
             "'adapter.kind': expected one of lora, rslora, dora, got 'lroa', did you mean 'lora'?");
-  EXPECT_EQ(complaint({{"save_dtype", "int8"}}),
-            "'save_dtype': expected one of f32, bf16, f16, got 'int8'");
+  EXPECT_EQ(complaint({{"save_dtype", "int8"}}), "'save_dtype': expected one of f32, bf16, f16, got 'int8'");
 }
 
 TEST(JobWords, AWordMustBeText) { EXPECT_NE(complaint({{"schedule", 3}}), ""); }

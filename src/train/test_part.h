@@ -19,7 +19,8 @@ Json paired_difference(const std::vector<double>& a, const std::vector<double>& 
 
 class TestPart {
  public:
-  // Of a job that has_test(). `tokenizer`, null for what has none, is kept; errors: those of make_objective().
+  // Of a job that has_test(). `tokenizer`, null for what has none, is kept; errors: those of
+  // make_objective().
   static Result<TestPart> open(const TrainJob& job, const Tokenizer* tokenizer, const ModelConfig& config,
                                const TrainFiles& files);
   // `model` has its starting weights. Measures them, once for all starts of the run.

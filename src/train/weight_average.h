@@ -1,5 +1,5 @@
-// Averages of the weights (and of batch norm's statistics) over time, which often generalise better than the last ones: an exponential moving
-// average kept beside them, and the mean of the last checkpoints.
+// Averages of the weights (and of batch norm's statistics) over time, which often generalise better than the
+// last ones: an exponential moving average kept beside them, and the mean of the last checkpoints.
 #pragma once
 #include "train/optimizer.h"
 

@@ -79,9 +79,9 @@ TEST(House, ARoomIncludesOnlyItselfAndTheRoomsItDeclares) {
 }
 
 TEST(House, ARoomDeclaresOnlyRoomsBelowIt) {
-  const std::vector<std::string> order{"base", "io",       "store",    "text",  "tensor", "kernels",
-                                       "ops",  "models",   "runtime",  "data",  "tasks",  "train", "compress",
-                                       "eval", "registry", "feedback", "wheel", "server", "cli"};
+  const std::vector<std::string> order{
+      "base",  "io",    "store",    "text", "tensor",   "kernels",  "ops",   "models", "runtime", "data",
+      "tasks", "train", "compress", "eval", "registry", "feedback", "wheel", "server", "cli"};
   const auto rank = [&](const std::string& room) {
     return std::find(order.begin(), order.end(), room_of(room)) - order.begin();
   };
