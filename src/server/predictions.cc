@@ -104,6 +104,7 @@ HttpResponse predictions_response(const PredictionsRequest& request, const Serve
     if (registry != nullptr && model.registered)
       record(*registry, model, std::string(prediction["id"].as_string()), request.inputs[i],
              Json(prediction));
+    if (request.explain) prediction["explanation"] = to_json(*reasons);
     data.push_back(std::move(prediction));
   }
   return json_response(JsonObject{{"object", "predictions"},
