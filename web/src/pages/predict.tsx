@@ -190,7 +190,7 @@ function Words({ busy, onAsk }: { busy: boolean; onAsk: (input: Input) => Promis
 }
 
 function Outcome({ task, input, prediction }: { task: Task; input: Input; prediction: Prediction }): JSX.Element {
-  const shown = Object.entries(prediction.probabilities ?? {}).slice(0, kMostLabels);
+  const shown = Object.entries(prediction.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, kMostLabels);
   return (
     <>
       <p class="predict-label" data-prediction={prediction.label ?? String(prediction.value)}>
