@@ -5,7 +5,7 @@
 #include "base/nearest.h"
 #include "compress/format.h"
 #include "data/prepare.h"
-#include "wheel/predict/evaluation.h"
+#include "wheel/predict/evaluate_section.h"
 
 namespace volant {
 namespace {
