@@ -97,6 +97,13 @@ const std::vector<std::string>& job_keys() {
   return kKeys;
 }
 
+const std::vector<std::string>& predict_keys() {
+  static const std::vector<std::string> keys = {
+      "adversarial", "augment",  "batch_size", "class_weights", "focal_gamma", "gradient_noise",
+      "input_noise", "judge_by", "l1",         "loss"};
+  return keys;
+}
+
 const std::vector<std::string>& job_words(std::string_view key) {
   const auto found = std::ranges::find(all_choices(), key, &Choices::key);
   CHECK(found != all_choices().end());

@@ -12,6 +12,8 @@ namespace volant {
 
 // Keys at the top of job.json.
 const std::vector<std::string>& job_keys();
+// Keys of its object "predict".
+const std::vector<std::string>& predict_keys();
 // The choices of `key`, "optimizer" or, in an object, "adapter.kind". It is a programmer's error to ask for a
 // key that has none.
 const std::vector<std::string>& job_words(std::string_view key);

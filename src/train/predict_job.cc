@@ -21,11 +21,8 @@ Status read_adversarial(const Json& json, PredictJob& job) {
 }  // namespace
 
 Result<PredictJob> parse_predict_job(const Json& json) {
-  static const std::array<std::string, 10> kKeys = {
-      "adversarial", "augment",  "batch_size", "class_weights", "focal_gamma", "gradient_noise",
-      "input_noise", "judge_by", "l1",         "loss"};
   PredictJob job;
-  TRY(check_keys(json.as_object(), kKeys, " in 'predict'"));
+  TRY(check_keys(json.as_object(), predict_keys(), " in 'predict'"));
   if (json_find(json, "loss") != nullptr) TRY(read_word(json, "loss", job_words("predict.loss"), job.loss));
   if (json_find(json, "focal_gamma") != nullptr && job.loss != "focal")
     return fail(ErrorCode::kInvalidArgument, "'focal_gamma' is of no use without \"loss\": \"focal\"");

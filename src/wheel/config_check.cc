@@ -6,6 +6,7 @@
 #include "compress/format.h"
 #include "data/prepare.h"
 #include "wheel/predict/evaluate_section.h"
+#include "wheel/predict/train_section.h"
 
 namespace volant {
 namespace {
@@ -45,6 +46,8 @@ std::optional<ConfigConflict> check_predictions(const WorkspaceConfig& config) {
   if (config.compress.formats.size() != 1 ||
       std::ranges::find(known, config.compress.formats[0]) == known.end())
     return ConfigConflict{"compress", "formats: expected one of f32, f16, bf16 for predictions"};
+  if (const auto train = predict::training_settings(*config.predict); !train)
+    return ConfigConflict{"train", train.error().message};
   if (const auto evaluation = predict::read_evaluation(*config.predict); !evaluation)
     return ConfigConflict{"evaluate", evaluation.error().message};
   return std::nullopt;

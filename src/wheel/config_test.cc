@@ -177,6 +177,55 @@ TEST(Workspace, OneHolderOfTheLockAtATime) {
   EXPECT_TRUE(two->lock());
 }
 
+// A workspace of predictions with `line` in place of one of its own.
+std::string predictions_with(const std::string& old, const std::string& line) {
+  std::string text = R"([workspace]
+name = "fruit"
+[task]
+kind = "table"
+problem = "binary"
+[data]
+train = ["${FRUIT:-fruit.csv}"]
+[model]
+layers = []
+[train]
+loss = "focal"
+batch_size = 32
+max_minutes = 2
+optimizer = "adam"
+[evaluate]
+cost = { false_positive = 1, false_negative = 5 }
+)";
+  const size_t at = text.find(old);
+  EXPECT_NE(at, std::string::npos) << old;
+  return text.replace(at, old.size(), line);
+}
+
+TEST(Predictions, AreReadWithTheirVariablesAndSettings) {
+  const WorkspaceConfig config = parse_config(predictions_with("[model]", "[model]"), "volant.toml").value();
+  ASSERT_TRUE(config.predict);
+  EXPECT_EQ(config.predict->kind, "table");
+  EXPECT_EQ(config.predict->data.at("train").at(0), Json("fruit.csv"));
+  EXPECT_EQ(config.compress.formats, std::vector<std::string>{"f32"});
+  EXPECT_EQ(config.predict->gate.max_accuracy_drop, 0.01);
+}
+
+TEST(Predictions, MistypedKeysAndWordsAreRefusedBeforeAnythingIsDone) {
+  const auto refusal = [](const char* old, const char* line) {
+    const auto config = parse_config(predictions_with(old, line), "volant.toml");
+    EXPECT_FALSE(config) << line;
+    return config ? "" : config.error().to_string();
+  };
+  EXPECT_THAT(refusal("\"table\"", "\"tabel\""), HasSubstr("did you mean 'table'"));
+  EXPECT_THAT(refusal("\"binary\"", "\"binray\""), HasSubstr("did you mean 'binary'"));
+  EXPECT_THAT(refusal("batch_size", "bach_size"), HasSubstr("did you mean 'batch_size'"));
+  EXPECT_THAT(refusal("max_minutes", "max_minuts"), HasSubstr("did you mean 'max_minutes'"));
+  EXPECT_THAT(refusal("\"focal\"", "\"focl\""), HasSubstr("did you mean 'focal'"));
+  EXPECT_THAT(refusal("\"adam\"", "\"adma\""), HasSubstr("did you mean 'adam'"));
+  EXPECT_THAT(refusal("cost", "costs"), HasSubstr("did you mean 'cost'"));
+  EXPECT_THAT(refusal("[data]", "[collect]"), HasSubstr("collect"));
+}
+
 TEST(Workspace, TheLockSweepsWhatAKilledHolderLeft) {
   const ScratchDir dir;
   Workspace::init(dir / "w", "w").value();

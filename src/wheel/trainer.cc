@@ -102,9 +102,12 @@ Error trainer_failed(const ProcessExit& exit, const Path& dir, const std::deque<
   const std::string how = signalled ? fmt::format("was ended by signal {}", exit.signal)
                                     : fmt::format("ended with status {}", exit.status);
   const char* hint = exit.signal == SIGKILL ? " (out of memory, or killed by hand)" : "";
-  return fail(signalled ? ErrorCode::kUnavailable : ErrorCode::kIo,
-              "volant-train {}{}{}; the same command goes on from its last checkpoint", how, hint,
-              signalled ? "" : last_words(dir, lines))
+  const auto means = [&](ErrorCode code) { return exit.status == error_code_info(code).exit_status; };
+  const bool refused = means(ErrorCode::kInvalidArgument) || means(ErrorCode::kParse);
+  return fail(signalled ? ErrorCode::kUnavailable : ErrorCode::kIo, "volant-train {}{}{}; {}", how, hint,
+              signalled ? "" : last_words(dir, lines),
+              refused ? "mend that and give the same command again"
+                      : "the same command goes on from its last checkpoint")
       .at(dir.filename().string());
 }
 

@@ -1,37 +1,15 @@
 #include "wheel/predict/job.h"
 
 #include <algorithm>
-#include <array>
 
 #include "tasks/problem.h"
 #include "wheel/predict/stages.h"
+#include "wheel/predict/train_section.h"
 #include "wheel/pretrained.h"
 #include "wheel/stages.h"
 
 namespace volant::predict {
 namespace {
-
-// Keys of [train] that stand in the job's "predict"; the others are those of every job.
-constexpr std::array kPredictKeys = {"loss",        "focal_gamma", "class_weights",  "batch_size",
-                                     "judge_by",    "augment",     "gradient_noise", "l1",
-                                     "adversarial", "input_noise"};
-
-// [train] in the job's two places.
-JsonObject settings_of(const PredictSection& section) {
-  JsonObject job{{"objective", "predict"}, {"task", section.kind}};
-  JsonObject predict;
-  for (const auto& field : section.train) {
-    const std::string key(field.key());
-    const bool own = std::ranges::find(kPredictKeys, key) != kPredictKeys.end();
-    (own ? predict : job)[key] = field.value();
-  }
-  if (const Json* minutes = job.if_contains("max_minutes"); minutes != nullptr && minutes->is_number()) {
-    job["max_seconds"] = 60 * minutes->to_number<double>();
-    job.erase("max_minutes");
-  }
-  job["predict"] = std::move(predict);
-  return job;
-}
 
 const char* problem_type(const std::string& problem) {
   return problem == "number" ? problem_name(Problem::kNumber)
@@ -68,7 +46,7 @@ Result<JsonObject> new_model(const PredictSection& section) {
 
 Result<JsonObject> training_job(const Workspace& workspace, const Path& rows) {
   const PredictSection& section = *workspace.config().predict;
-  JsonObject job = settings_of(section);
+  JsonObject job = TRY(training_settings(section));
   job["encoder"] = (rows / kEncoderFolder).string();
   job["data"] = JsonObject{{"train_rows", (rows / kTrainRows).string()},
                            {"validation_rows", (rows / kValidationRows).string()}};
@@ -82,7 +60,7 @@ Result<JsonObject> training_job(const Workspace& workspace, const Path& rows) {
 
 Result<JsonObject> tuning_job(const Workspace& workspace, const Path& model, const Path& file, int64_t steps,
                               double lr) {
-  JsonObject job = settings_of(*workspace.config().predict);
+  JsonObject job = TRY(training_settings(*workspace.config().predict));
   for (const char* key : {"epochs", "patience", "warmup_steps", "validation_rows"}) job.erase(key);
   job["encoder"] = model.string();
   job["data"] = JsonObject{{"train_rows", file.string()}};

@@ -1,0 +1,37 @@
+#include "wheel/predict/train_section.h"
+
+#include <algorithm>
+
+#include "base/nearest.h"
+#include "data/job_words.h"
+
+namespace volant::predict {
+
+Result<JsonObject> training_settings(const PredictSection& section) {
+  constexpr const char* kMaxMinutes = "max_minutes";  // a job has max_seconds
+  JsonObject job{{"objective", "predict"}, {"task", section.kind}};
+  JsonObject predict;
+  const auto has = [](const std::vector<std::string>& keys, const std::string& key) {
+    return std::ranges::find(keys, key) != keys.end();
+  };
+  for (const auto& field : section.train) {
+    const std::string key(field.key());
+    if (has(predict_keys(), key)) {
+      predict[key] = field.value();
+    } else if (key == kMaxMinutes && field.value().is_number()) {
+      job["max_seconds"] = 60 * field.value().to_number<double>();
+    } else if (has(job_keys(), key)) {
+      job[key] = field.value();
+    } else {
+      std::vector<std::string> known = job_keys();
+      known.insert(known.end(), predict_keys().begin(), predict_keys().end());
+      known.emplace_back(kMaxMinutes);
+      return fail(ErrorCode::kInvalidArgument, "unknown key '{}'{}", key, did_you_mean(key, known));
+    }
+  }
+  job["predict"] = std::move(predict);
+  TRY(check_job_words(Json(job)));
+  return job;
+}
+
+}  // namespace volant::predict
