@@ -23,6 +23,7 @@ const std::vector<Choices>& all_choices() {
       {"optimizer", {"adamw", "adam", "lion", "sgd", "adafactor", "muon"}},
       {"schedule", {"cosine", "linear", "constant", "step", "one_cycle", "plateau"}},
       {"adapter.kind", {"lora", "rslora", "dora"}},
+      {"adapter.start", {"nothing", "rounding"}},
       {"distil.from", {"logits", "sequences"}},
       {"embed.pooling", {"mean", "cls", "last"}},
       {"grpo.reward", {"exact_match", "arithmetic", "regex"}},

@@ -54,8 +54,8 @@ Result<std::vector<std::string>> read_names(const Json& json, std::string_view k
 }
 
 Status read_adapter_fields(const Json& json, AdapterJob& job) {
-  static const std::array<std::string, 7> kKeys = {"alpha", "base_bits", "dropout",       "in_8_bits",
-                                                   "kind",  "r",         "target_modules"};
+  static const std::array<std::string, 8> kKeys = {"alpha", "base_bits", "dropout", "in_8_bits",
+                                                   "kind",  "r",         "start",   "target_modules"};
   TRY(check_keys(json.as_object(), kKeys, " in 'adapter'"));
   AdapterSpec spec;
   std::string kind = "lora";
@@ -77,6 +77,13 @@ Status read_adapter_fields(const Json& json, AdapterJob& job) {
   job.in_8_bits = TRY(read_names(json, "in_8_bits"));
   if (!job.in_8_bits.empty() && bits != 4)
     return fail(ErrorCode::kInvalidArgument, "'in_8_bits': of use with 'base_bits' 4 alone, got {}", bits);
+  std::string start = "nothing";
+  TRY(read_word(json, "start", job_words("adapter.start"), start));
+  job.start_from_rounding = start == "rounding";
+  if (job.start_from_rounding && (kind != "lora" || bits == 32))
+    return fail(ErrorCode::kInvalidArgument,
+                "'start': \"rounding\" needs 'kind' \"lora\" and 'base_bits' below 32, got \"{}\" and {}",
+                kind, bits);
   job.adapter = std::move(spec);
   return {};
 }
@@ -120,6 +127,7 @@ Status check_patterns(const AdapterJob& job, const ModelConfig& config) {
 TorchOptions torch_options(const AdapterJob& job) {
   TorchOptions options;
   options.adapter = job.adapter;
+  options.start_from_rounding = job.start_from_rounding;
   options.frozen_dtype = job.base_bits == 4    ? DType::kIQ4_NL
                          : job.base_bits == 8  ? DType::kQ8_0
                          : job.base_bits == 16 ? DType::kBF16

@@ -42,6 +42,9 @@ TEST(AdapterJob, AdapterFieldsAreRead) {
   EXPECT_TRUE(mixed.in_8_bits(matrix("model.layers.1.mlp.down_proj.weight", 8, 4)));
   EXPECT_FALSE(mixed.in_8_bits(matrix("model.layers.1.mlp.up_proj.weight", 8, 4)));
   EXPECT_EQ(*parse(R"({"adapter": {"target_modules": "all-linear"}})")->adapter, AdapterSpec());
+  EXPECT_FALSE(torch_options(job).start_from_rounding);
+  EXPECT_TRUE(torch_options(parse(R"({"adapter": {"base_bits": 4, "start": "rounding"}})").value())
+                  .start_from_rounding);
 }
 
 TEST(AdapterJob, WrongFieldsAreErrorsByName) {
@@ -52,6 +55,10 @@ TEST(AdapterJob, WrongFieldsAreErrorsByName) {
   EXPECT_THAT(error(R"({"adapter": {"base_bits": 8, "in_8_bits": ["down_proj"]}})"),
               HasSubstr("'in_8_bits'"));
   EXPECT_THAT(error(R"({"adapter": {"r": 0}})"), HasSubstr("'r'"));
+  EXPECT_THAT(error(R"({"adapter": {"base_bits": 4, "start": "svd"}})"), HasSubstr("'start'"));
+  EXPECT_THAT(error(R"({"adapter": {"start": "rounding"}})"), HasSubstr("'base_bits'"));
+  EXPECT_THAT(error(R"({"adapter": {"kind": "dora", "base_bits": 4, "start": "rounding"}})"),
+              HasSubstr("'kind'"));
   EXPECT_THAT(error(R"({"adapter": {"target_modules": []}})"), HasSubstr("'target_modules'"));
   EXPECT_THAT(error(R"({"freeze": ["a"], "train_only": ["b"]})"), HasSubstr("either"));
   EXPECT_THAT(error(R"({"freeze": ["a"], "adapter": {}})"), HasSubstr("'adapter'"));

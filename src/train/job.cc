@@ -213,6 +213,13 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   job.trained = TRY(parse_adapter_job(json));
   if (job.trained.adapter && job.init_from.empty())
     return fail(ErrorCode::kInvalidArgument, "'adapter' needs 'init_from': a model to stand beside");
+  using Objective = TrainJob::Objective;
+  if (job.trained.start_from_rounding &&
+      (job.objective == Objective::kPreference || job.objective == Objective::kGrpo))
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "'start': \"rounding\" of 'adapter': this objective's reference is the base without the adapter, "
+        "which would be the rounded one; leave it out");
   return job;
 }
 

@@ -87,6 +87,8 @@ TEST_F(Resume, EveryKindOfAdapterOnEveryBase) {
           sft(),
           fmt::format(R"({{"kind": "{}", "r": 4, "base_bits": {}, "dropout": 0.1}})", kind, bits).c_str()));
     }
+  SCOPED_TRACE("that begins with what rounding took");
+  expect_exact(with_adapter(sft(), R"({"kind": "lora", "r": 4, "base_bits": 4, "start": "rounding"})"));
 }
 
 TEST_F(Resume, DistillationFromSequences) {
@@ -186,6 +188,9 @@ TEST_F(Resume, WhatAnAdapterCannotTrainIsRefusedByName) {
   embed["max_seq_len"] = 32;
   EXPECT_THAT(refusal("embed", with_adapter(embed, R"({"kind": "lora", "r": 4, "dropout": 0.1})")),
               HasSubstr("'dropout' of the adapter"));
+  EXPECT_THAT(refusal("dpo", with_adapter(preference("dpo"),
+                                          R"({"kind": "lora", "base_bits": 4, "start": "rounding"})")),
+              HasSubstr("'start': \"rounding\" of 'adapter'"));
   // The same of settings that a loss does not have.
   JsonObject grpo = job("grpo", [](int i) { return JsonObject{{"prompt", number(i)}, {"answer", "e"}}; });
   grpo["neftune_alpha"] = 1;

@@ -10,6 +10,7 @@
 #include "models/make_model.h"
 #include "ops/torch/adapter.h"
 #include "ops/torch/autograd.h"
+#include "ops/torch/low_rank.h"
 #include "ops/torch/memory.h"
 #include "ops/torch/torch_ops.h"
 
@@ -55,6 +56,7 @@ struct TorchModel::State {
   Regularisers regularisers;
   uint64_t step_seed = 0, n_passes = 0;  // of this step
   std::optional<AdapterSpec> adapter;
+  bool start_from_rounding = false;
   std::vector<TensorSpec> tensors;
   std::vector<TorchOps::Weight> weights;  // of the tensors
   std::vector<Parameter> parameters, kept;
@@ -102,6 +104,21 @@ Result<std::set<std::string>> adapted_names(const ModelConfig& config, const Tor
   const std::vector<std::string> names = TRY(adapted_tensors(config, *options.adapter));
   adapted.insert(names.begin(), names.end());
   return adapted;
+}
+
+// Whether adapters can begin from the rounding error, when that is asked for.
+Status check_start(const ModelConfig& config, const TorchOptions& options,
+                   const std::set<std::string>& adapted) {
+  if (!options.start_from_rounding) return {};
+  if (!options.adapter || options.adapter->kind != AdapterSpec::Kind::kLora)
+    return fail(ErrorCode::kInvalidArgument, "only LoRA's factors can begin from what rounding took");
+  for (const TensorSpec& spec : tensor_specs(config))
+    if (adapted.contains(spec.name) && options.adapter->r > std::min(spec.shape[0], spec.shape[1]))
+      return fail(
+          ErrorCode::kInvalidArgument,
+          "'r' is {}, more than the smaller side of {} ({} x {}), which \"start\": \"rounding\" needs",
+          options.adapter->r, spec.name, spec.shape[0], spec.shape[1]);
+  return {};
 }
 
 bool is_trained(const TensorSpec& spec, const TorchOptions& options) {
@@ -166,7 +183,9 @@ Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOption
       if (dtype == DType::kF32 && matrix) memory.packed += copies * static_cast<uint64_t>(spec.count());
     }
     if (!adapted.contains(spec.name)) continue;
-    add_trained(options.adapter->r * (spec.shape[0] + spec.shape[1]), true);
+    const int64_t factors = options.adapter->r * (spec.shape[0] + spec.shape[1]);
+    add_trained(factors, true);
+    if (options.start_from_rounding) memory.frozen += sizeof(float) * static_cast<uint64_t>(factors);
     if (options.adapter->kind == AdapterSpec::Kind::kDora) add_trained(spec.shape[0], false);
   }
   memory.trained = memory.gradients = 4 * memory.n_trained;
@@ -175,9 +194,11 @@ Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOption
 
 Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOptions& options) {
   const std::set<std::string> adapted = TRY(adapted_names(config, options));
+  TRY(check_start(config, options, adapted));
   return guarded([&] {
     auto state = std::make_unique<State>(config, options);
     state->adapter = options.adapter;
+    state->start_from_rounding = options.start_from_rounding;
     state->model->visit([&](const TensorSpec& spec, TorchOps::Weight& weight) {
       state->add_weight(spec, options, adapted.contains(spec.name), weight);
     });
@@ -194,7 +215,17 @@ std::span<const TorchModel::Parameter> TorchModel::parameters() const { return s
 std::span<const TorchModel::Parameter> TorchModel::kept() const { return state_->kept; }
 std::span<const TensorSpec> TorchModel::tensors() const { return state_->tensors; }
 
-void TorchModel::write(size_t i, std::span<const float> numbers) { state_->weights[i]->write(numbers); }
+void TorchModel::write(size_t i, std::span<const float> numbers) {
+  TorchParameter& weight = *state_->weights[i];
+  weight.write(numbers);
+  if (!weight.adapter || !state_->start_from_rounding) return;
+  std::vector<float> lost = weight.read();
+  for (size_t k = 0; k < lost.size(); ++k) lost[k] = (numbers[k] - lost[k]) / weight.adapter->scale;
+  torch_ops::LowRank start =
+      torch_ops::nearest_of_rank(lost, weight.shape[0], weight.shape[1], state_->adapter->r);
+  weight.adapter->start_a = std::move(start.a_rI);
+  weight.adapter->start_b = std::move(start.b_Or);
+}
 
 AdapterFactors TorchModel::State::factors_of(const TorchAdapter& beside) const {
   return {beside.a->read(), beside.b->read(),
@@ -218,17 +249,45 @@ void TorchModel::start_adapters(uint64_t seed) {
     const double most = 1 / std::sqrt(static_cast<double>(weight->shape[1]));
     for (float& x : numbers_of(*beside.a)) x = static_cast<float>((2 * random.uniform() - 1) * most);
     for (float& x : numbers_of(*beside.b)) x = 0;
+    if (!beside.start_a.empty()) {
+      beside.a->write(beside.start_a);
+      beside.b->write(beside.start_b);
+    }
     beside.changed();
     if (beside.magnitude) beside.magnitude->write(beside.norms(weight->matrix()));
   }
 }
+
+namespace {
+
+// B A - B0 A0 as one product of twice the rank: [B, -B0] [A; A0].
+AdapterFactors since_start(AdapterFactors now, const TorchAdapter& began) {
+  const auto r = static_cast<size_t>(began.a->shape[0]), n_out = static_cast<size_t>(began.b->shape[0]);
+  now.a_rI.insert(now.a_rI.end(), began.start_a.begin(), began.start_a.end());
+  std::vector<float> b(2 * n_out * r);
+  for (size_t o = 0; o < n_out; ++o)
+    for (size_t k = 0; k < r; ++k) {
+      b[o * 2 * r + k] = now.b_Or[o * r + k];
+      b[o * 2 * r + r + k] = -began.start_b[o * r + k];
+    }
+  now.b_Or = std::move(b);
+  return now;
+}
+
+}  // namespace
 
 std::optional<Adapter> TorchModel::adapter() const {
   if (!state_->adapter) return std::nullopt;
   Adapter adapter{.spec = *state_->adapter, .base_model = {}, .factors = {}};
   for (size_t i = 0; i < state_->weights.size(); ++i)
     if (const auto& beside = state_->weights[i]->adapter)
-      adapter.factors[state_->tensors[i].name] = state_->factors_of(*beside);
+      adapter.factors[state_->tensors[i].name] = beside->start_a.empty()
+                                                     ? state_->factors_of(*beside)
+                                                     : since_start(state_->factors_of(*beside), *beside);
+  if (state_->start_from_rounding) {
+    adapter.spec.r *= 2;
+    adapter.spec.alpha *= 2;
+  }
   return adapter;
 }
 
@@ -242,8 +301,10 @@ TorchMemory TorchModel::memory() const {
   for (const TorchOps::Weight& weight : state_->weights) {
     if (!weight->trained()) memory.frozen += weight->bytes();
     memory.packed += weight->packed_bytes();
-    if (weight->adapter)
-      memory.packed += weight->adapter->a->packed_bytes() + weight->adapter->b->packed_bytes();
+    if (const auto& beside = weight->adapter) {
+      memory.packed += beside->a->packed_bytes() + beside->b->packed_bytes();
+      memory.frozen += sizeof(float) * (beside->start_a.size() + beside->start_b.size());
+    }
   }
   return memory;
 }

@@ -37,6 +37,9 @@ struct TorchOptions {
   // product. Embeddings and head are kept in bf16 where the matrices are in fewer bits than f32, and so are
   // matrices whose rows do not divide into blocks.
   DType frozen_dtype = DType::kF32;
+  // Adapters (LoRA alone) begin as what comes nearest to what frozen_dtype took from their matrices, in place
+  // of nothing (Li et al. 2023, LoftQ, without alternation).
+  bool start_from_rounding = false;
   // Matrices that frozen_dtype would harm too much: kept in q8_0. None: no matrix.
   std::function<bool(const TensorSpec&)> in_8_bits = {};
 };
@@ -79,14 +82,16 @@ class TorchModel {
   std::span<const Parameter> kept() const;
   // Every tensor of the model, trained or not, without adapters.
   std::span<const TensorSpec> tensors() const;
-  // Writes tensor number `i` of those.
+  // Writes tensor number `i` of those. With start_from_rounding its adapter's start follows from the numbers.
   void write(size_t i, std::span<const float> numbers);
   // Tensor number `i` as the model computes with it: adapters merged, few bits unpacked.
   std::vector<float> merged(size_t i) const;
   // Factors of new adapters: A uniform within 1 / sqrt(inputs), B zero, magnitudes the norms of the rows, so
-  // that the model is what it was. The tensors must have been written.
+  // that the model is what it was; with start_from_rounding nearer to what was written than the rounded base.
+  // The tensors must have been written.
   void start_adapters(uint64_t seed);
-  // The adapters, without a base model's name; none when there are none.
+  // The adapters, without a base model's name; none when there are none. With start_from_rounding what was
+  // learned since the start, of twice the rank: for the base as it was written, which wants no correction.
   std::optional<Adapter> adapter() const;
   TorchMemory memory() const;
   // From now on products are computed in f32, whatever the options said: to compare with.

@@ -130,6 +130,64 @@ TEST(TorchAdapter, NewAdaptersLeaveTheModelAsItIs) {
   }
 }
 
+// The distance of what the model computes with to the base as it was written, over all matrices with
+// adapters.
+double squares_to_written(const TorchModel& model, const TorchModel& written) {
+  double squares = 0;
+  for (size_t i = 0; i < model.tensors().size(); ++i) {
+    if (model.tensors()[i].role != TensorRole::kMatrix) continue;
+    const std::vector<float> a = model.merged(i), b = written.merged(i);
+    for (size_t k = 0; k < a.size(); ++k) squares += std::pow(static_cast<double>(a[k] - b[k]), 2);
+  }
+  return squares;
+}
+
+TorchModel started_model(int64_t r, bool from_rounding) {
+  TorchModel model = TorchModel::create(small_config(), {.adapter = AdapterSpec{.r = r, .alpha = 12},
+                                                         .frozen_dtype = DType::kIQ4_NL,
+                                                         .start_from_rounding = from_rounding})
+                         .value();
+  fill_base(model);
+  model.start_adapters(4);
+  return model;
+}
+
+TEST(TorchAdapter, AStartFromRoundingIsNearerToTheBaseAndWithTheWholeRankIsTheBase) {
+  TorchModel plain = TorchModel::create(small_config(), {}).value();
+  fill_base(plain);
+  const double rounding = squares_to_written(started_model(8, false), plain);
+  const double eight = squares_to_written(started_model(8, true), plain);
+  EXPECT_LT(eight, 0.8 * rounding);
+  EXPECT_GT(eight, 0.2 * rounding);
+  EXPECT_LT(squares_to_written(started_model(32, true), plain), eight / 1.5);  // the rank of keys and values
+  EXPECT_FALSE(TorchModel::create(
+      small_config(),
+      {.adapter = AdapterSpec{.r = 33}, .frozen_dtype = DType::kIQ4_NL, .start_from_rounding = true}));
+}
+
+TEST(TorchAdapter, AStartFromRoundingGivesAnAdapterOfWhatWasLearnedSince) {
+  TorchModel model = started_model(3, true), plain = TorchModel::create(small_config(), {}).value();
+  fill_base(plain);
+  std::vector<std::vector<float>> before;
+  for (size_t i = 0; i < model.tensors().size(); ++i) before.push_back(model.merged(i));
+  Random random(8);
+  for (const auto& p : model.parameters())
+    for (float& x : p.values) x += static_cast<float>(0.05 * random.normal());
+  model.weights_changed();
+  const Adapter adapter = *model.adapter();
+  EXPECT_EQ(adapter.spec.r, 6);
+  for (size_t i = 0; i < model.tensors().size(); ++i) {
+    const TensorSpec& spec = model.tensors()[i];
+    const auto found = adapter.factors.find(spec.name);
+    if (found == adapter.factors.end()) continue;
+    const std::vector<float> after = model.merged(i);
+    std::vector<float> learned(after.size());
+    merge_adapter(found->second, adapter.spec, spec.shape[0], spec.shape[1], learned);
+    for (size_t k = 0; k < learned.size(); ++k)
+      ASSERT_NEAR(learned[k], after[k] - before[i][k], 1e-5) << spec.name;
+  }
+}
+
 // Along random directions; the norm of DoRA counts as a constant in its gradients, so that those of A and B
 // are checked in the test that follows.
 TEST(TorchAdapter, GradientsMatchDifferences) {

@@ -14,7 +14,8 @@ namespace volant {
 struct TorchAdapter {
   std::shared_ptr<TorchParameter> a, b, magnitude;  // magnitude [O] of DoRA, else null
   float scale = 1;
-  float dropout = 0;  // probability that a number of x is zero on the adapter's way
+  std::vector<float> start_a, start_b;  // what the factors began with, where that is not nothing
+  float dropout = 0;                    // probability that a number of x is zero on the adapter's way
 
   void changed();
   // |W + scale B A| of each row, made on first use after changed().
