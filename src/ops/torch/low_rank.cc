@@ -1,5 +1,7 @@
 #include "ops/torch/low_rank.h"
 
+#include "ops/torch/tensor.h"
+// Above them: tensor.h keeps a macro of libtorch's headers away.
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/mm.h>
@@ -10,7 +12,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "ops/torch/tensor.h"
 
 namespace volant::torch_ops {
 namespace {
