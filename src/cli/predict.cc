@@ -1,6 +1,7 @@
 // `volant predict`: classes or numbers for pictures, rows of a table, or texts.
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/default_workspace.h"
@@ -17,7 +18,7 @@ struct Flags {
   std::string model = "production", workspace = default_workspace();
   std::vector<std::string> inputs, texts, files;
   int n_threads = 0;
-  bool explain = false;
+  std::string explain = {};  // empty: no
 };
 
 constexpr uint64_t kMaxPictureBytes = 64ULL << 20;
@@ -60,13 +61,19 @@ Result<std::vector<Json>> inputs_of(const Flags& flags) {
 
 Result<int> predict(const Flags& flags) {
   const std::vector<Json> inputs = TRY(inputs_of(flags));
+  std::optional<ExplainMethod> method;
+  if (!flags.explain.empty()) {
+    const Result<ExplainMethod> named = explain_method_from_name(flags.explain);
+    if (!named) return Error(named.error()).at("--explain");
+    method = *named;
+  }
   const auto predictor =
       TRY(Predictor::load(TRY(resolve_model(flags.workspace, flags.model)), {.n_threads = flags.n_threads}));
   const std::vector<Prediction> predictions = TRY(predictor->predict(inputs));
   for (size_t i = 0; i < inputs.size(); ++i) {
     Json line = to_json(predictions[i], *predictor);
-    if (flags.explain)
-      line.as_object()["explanation"] = to_json(TRY(predictor->explain(inputs[i], predictions[i])));
+    if (method)
+      line.as_object()["explanation"] = to_json(TRY(predictor->explain(inputs[i], predictions[i], *method)));
     std::printf("%s\n", dump_json(line).c_str());
   }
   return 0;
@@ -87,8 +94,9 @@ void add_predict(CLI::App& root, Action& action) {
       ->capture_default_str();
   command->add_option("--input", flags->inputs, "An input as JSON; may be given several times");
   command->add_option("--text", flags->texts, "A text to classify; may be given several times");
-  command->add_flag("--explain", flags->explain,
-                    "Say what in the input spoke for each prediction: integrated gradients");
+  command->add_flag("--explain{integrated_gradients}", flags->explain,
+                    "Say what in the input spoke for each prediction: by integrated gradients, or "
+                    "--explain=occlusion: what is lost without each word, patch or column");
   command->add_option("--threads", flags->n_threads, "0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
@@ -99,6 +107,7 @@ void add_predict(CLI::App& root, Action& action) {
       "  volant predict -w examples/reviews --text \"a film to remember\"\n"
       "  volant predict -w examples/income --input '{\"age\": 39, \"education\": \"Bachelors\"}'\n"
       "  volant predict -w examples/reviews --explain --text \"dull and far too long\"\n"
+      "  volant predict -w examples/reviews --explain=occlusion --text \"dull and far too long\"\n"
       "  volant predict --model runs/mine/model rows.jsonl");
   command->callback([flags, &action] { action = [flags] { return predict(*flags); }; });
 }

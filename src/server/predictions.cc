@@ -66,8 +66,12 @@ Result<PredictionsRequest> parse_predictions_request(const Json& body) {
     out.model = std::string(model->get_string());
   }
   if (const Json* explain = json_find(body, "explain"); explain != nullptr) {
-    if (!explain->is_bool()) return bad("explain", "expected 'explain' to be true or false");
-    out.explain = explain->get_bool();
+    Result<ExplainMethod> method = ExplainMethod::kIntegratedGradients;
+    if (explain->is_string()) method = explain_method_from_name(explain->get_string());
+    if (!method || (!explain->is_bool() && !explain->is_string()))
+      return bad("explain",
+                 "expected 'explain' to be true, false, \"integrated_gradients\" or \"occlusion\"");
+    if (explain->is_string() || explain->get_bool()) out.explain = *method;
   }
   const Json* input = json_find(body, "input");
   if (input != nullptr && input->is_object()) out.inputs = {*input};
@@ -96,7 +100,7 @@ HttpResponse predictions_response(const PredictionsRequest& request, const Serve
   JsonArray data;
   for (size_t i = 0; i < predictions->size(); ++i) {
     Result<std::vector<Reason>> reasons = std::vector<Reason>();
-    if (request.explain) reasons = predictor.explain(request.inputs[i], (*predictions)[i]);
+    if (request.explain) reasons = predictor.explain(request.inputs[i], (*predictions)[i], *request.explain);
     if (!reasons) return error_response(reasons.error());
     JsonObject prediction{{"id", "pred-" + secure_random_hex(12)}};
     const Json said = to_json((*predictions)[i], predictor);

@@ -1,6 +1,7 @@
 // POST /v1/predictions: inputs in, labels with their probabilities or numbers out; each is recorded under an
 // id, so that a corrected label can name it. GET /v1/task: what a form needs to ask.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,8 @@ namespace volant {
 
 struct PredictionsRequest {
   std::string model = "production";
-  std::vector<Json> inputs;  // objects, never empty
-  bool explain = false;      // why: what in the input spoke for the label
+  std::vector<Json> inputs;                   // objects, never empty
+  std::optional<ExplainMethod> explain = {};  // why: what in the input spoke for the label
 };
 
 // Reads a request strictly, as openai_request.h does: `where` of an error is the field's name.

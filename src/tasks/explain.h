@@ -1,8 +1,13 @@
-// Why a model predicted what it did: integrated gradients (Sundararajan, Taly, Yan 2017). The score of a
-// feature is what it adds to the output on the straight way from a baseline to the input; together they are
-// the difference of the outputs at both ends, up to the steps' error. Baselines: a black picture; the mean of
-// every number and no category at all of a table; words of length zero.
+// Why a model predicted what it did, by one of two methods; scores are in units of the output.
+//
+// Integrated gradients (Sundararajan, Taly, Yan 2017): the score of a feature is what it adds to the output
+// on the straight way from a baseline to the input; together they are the difference of the outputs at both
+// ends, up to the steps' error. Baselines: a black picture; the mean of every number and no category at all
+// of a table; words of length zero.
+//
+// Occlusion (Zeiler and Fergus 2014): the score of a part (InputPart) is what the output loses without it.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,11 +17,23 @@
 
 namespace volant {
 
+enum class ExplainMethod { kIntegratedGradients, kOcclusion };
+// "integrated_gradients", "occlusion"; kInvalidArgument names them.
+Result<ExplainMethod> explain_method_from_name(std::string_view name);
+
 struct Reason {
-  std::string feature;  // as InputEncoder::origin() names it; features of the same name are summed
+  std::string feature;  // as InputEncoder::origin() or parts() name it; those of the same name are summed
   double score = 0;  // above 0: it spoke for the prediction; in units of the output before softmax or sigmoid
 };
 
+// What the model gives for inputs: [n, outputs] before softmax or sigmoid.
+using OutputsOf = std::function<Result<std::vector<float>>(std::span<const EncodedInput> inputs)>;
+
+// By occlusion: for the label number `label`, as Explainer has it. One pass for each part, and one more.
+Result<std::vector<Reason>> explain_by_occlusion(const InputEncoder& encoder, const ModelConfig& config,
+                                                 const OutputsOf& outputs, const Json& input, int32_t label);
+
+// By integrated gradients.
 class Explainer {
  public:
   // `folder`: of the model; `encoder` outlives this.
@@ -40,8 +57,6 @@ class Explainer {
   Result<std::vector<float>> baseline() const;
   Result<Scores> feature_scores(const EncodedInput& input, int32_t label);
   Result<Scores> token_scores(const EncodedInput& input, int32_t label);
-  // The output that speaks for `label`, and with which sign.
-  std::pair<size_t, float> wanted(int32_t label) const;
   InputGradient::Weights weights_for(int32_t label) const;
 
   std::unique_ptr<InputGradient> model_;

@@ -157,7 +157,12 @@ Result<std::vector<float>> Predictor::outputs(std::span<const EncodedInput> inpu
   return out;
 }
 
-Result<std::vector<Reason>> Predictor::explain(const Json& input, const Prediction& prediction) {
+Result<std::vector<Reason>> Predictor::explain(const Json& input, const Prediction& prediction,
+                                               ExplainMethod method) {
+  if (method == ExplainMethod::kOcclusion)
+    return explain_by_occlusion(
+        *encoder_, config(), [&](std::span<const EncodedInput> inputs) { return outputs(inputs); }, input,
+        prediction.best);
   const std::lock_guard lock(explaining_);
   if (!explainer_) explainer_ = TRY(Explainer::load(folder_, *encoder_, options_.n_threads));
   return explainer_->explain(input, prediction.best);

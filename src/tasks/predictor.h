@@ -37,8 +37,9 @@ class Predictor {
   Result<std::vector<float>> outputs(std::span<const EncodedInput> inputs);
 
   // Why: what in the input spoke for the prediction and what against it; see tasks/explain.h. The first call
-  // loads the model once more, in f32.
-  Result<std::vector<Reason>> explain(const Json& input, const Prediction& prediction);
+  // for integrated gradients loads the model once more, in f32.
+  Result<std::vector<Reason>> explain(const Json& input, const Prediction& prediction,
+                                      ExplainMethod method = ExplainMethod::kIntegratedGradients);
 
   Problem problem() const;
   const std::vector<std::string>& labels() const;  // empty for numbers

@@ -24,6 +24,11 @@ Problem problem_of(const ModelConfig& config) {
   return network->problem_type == problem_name(Problem::kNumber) ? Problem::kNumber : Problem::kClasses;
 }
 
+OutputFor output_for(const ModelConfig& config, int32_t label) {
+  if (n_outputs(config) > 1) return {static_cast<size_t>(label), 1};
+  return {0, problem_of(config) == Problem::kBinary && label == 0 ? -1.0F : 1.0F};
+}
+
 int64_t n_outputs(const ModelConfig& config) { return config.n_outputs(); }
 
 double number_of(const ModelConfig& config, float output) {

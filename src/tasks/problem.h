@@ -20,6 +20,14 @@ const char* problem_name(Problem problem);
 Problem problem_of(const ModelConfig& config);
 // How many numbers the model gives for one input.
 int64_t n_outputs(const ModelConfig& config);
+// The output that speaks for the label number `label` of classes, and with which sign: of two classes by one
+// output, for or against the second. Of numbers the value.
+struct OutputFor {
+  size_t column = 0;
+  float sign = 1;
+};
+OutputFor output_for(const ModelConfig& config, int32_t label);
+
 // Softmax, or [1 - p, p] of a sigmoid. Of classes and two classes.
 std::vector<double> probabilities_of(Problem problem, std::span<const float> outputs);
 

@@ -33,6 +33,19 @@ Result<double> number_field(const Json& row, std::string_view key, double otherw
 
 }  // namespace
 
+EncodedInput without(const EncodedInput& input, const InputPart& part) {
+  EncodedInput out = input;
+  if (!input.features.empty()) {
+    for (size_t i = 0; i < part.at.size(); ++i) out.features[part.at[i]] = part.otherwise[i];
+    return out;
+  }
+  for (auto at = part.at.rbegin(); at != part.at.rend(); ++at) {
+    out.tokens.erase(out.tokens.begin() + static_cast<ptrdiff_t>(*at));
+    if (!out.types.empty()) out.types.erase(out.types.begin() + static_cast<ptrdiff_t>(*at));
+  }
+  return out;
+}
+
 Result<TaskRow> parse_task_row(const Json& json) {
   if (!json.is_object()) return fail(ErrorCode::kParse, "expected a row, a JSON object with an 'input'");
   for (const auto& entry : json.get_object()) {

@@ -43,6 +43,17 @@ struct EncodedInput {
   std::vector<int32_t> tokens = {}, types = {};  // ids; types as many, or empty
 };
 
+// A part of an input that can be taken away: a word, a patch of a picture, a column. For explanations by
+// occlusion.
+struct InputPart {
+  std::string name = {};              // "film", "patch 4,8 4x4" (left, top, width, height), "age"
+  std::vector<size_t> at = {};        // its features or tokens, ascending
+  std::vector<float> otherwise = {};  // of features: what stands in their place, as many
+};
+inline constexpr size_t kMaxInputParts = 256;  // of an input; of longer texts each is several words
+// The input without the part: tokens are left out, features become what stands in their place.
+EncodedInput without(const EncodedInput& input, const InputPart& part);
+
 // Turns inputs into what a model reads. Learned from the training rows alone, saved beside the model, so that
 // trainer and server read the same bits. Thread safe.
 class InputEncoder {
@@ -59,6 +70,9 @@ class InputEncoder {
   // The field of the input that feature or token `i` came from: "age", "pixel 3,14", a word. For
   // explanations.
   virtual std::string origin(const Json& input, int64_t i) const = 0;
+  // The parts of an input, none of which share a feature or token. In the place of a patch stands the
+  // background; of a number its mean, of a category its most frequent value. Errors as encode() has them.
+  virtual Result<std::vector<InputPart>> parts(const Json& input) const = 0;
   // What a form for inputs needs: {"kind": "table", "fields": [{"name", "type": "number|category|text",
   // "values": [...], "example"}]}; {"kind": "image", "width", "height", "channels"}; {"kind": "text"}.
   virtual Json schema() const = 0;

@@ -91,6 +91,8 @@ test("a prediction has a label, probabilities that sum to one, and reasons", { s
   const sum = Object.values(predictions[0].probabilities).reduce((a, b) => a + b, 0);
   assert.ok(Math.abs(sum - 1) < 1e-6);
   assert.ok(predictions[0].explanation.some(({ feature, score }) => feature === "weight" && score > 0));
+  const other = await call(server.url, "/v1/predictions", { input: { size: 21, weight: 1480, colour: "green" }, explain: "occlusion" });
+  assert.ok(other.predictions[0].explanation.some(({ feature, score }) => feature === "weight" && score > 0));
   const line = JSON.parse(await volant("predict", "-w", folder, "--input", '{"size": 21, "weight": 1480, "colour": "green"}'));
   assert.equal(line.label, "melon");
   assert.ok(Math.abs(line.probability - predictions[0].probability) < 1e-6);
@@ -105,6 +107,7 @@ test("bad input is answered with the field and what was expected", { skip }, asy
   assert.match(await refuse({ input: { size: "big" } }), /size/);
   assert.match(await refuse({ input: { weigth: 3 } }), /weigth.*weight/s);
   assert.match(await refuse({ inputs: {} }), /input/);
+  assert.match(await refuse({ input: { size: 4 }, explain: "lime" }), /occlusion/);
   assert.match(await refuse({ input: [] }), /GET \/v1\/task/);
 });
 

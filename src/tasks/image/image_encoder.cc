@@ -11,7 +11,8 @@ namespace {
 constexpr int64_t kMaxSide = 4096;
 constexpr int64_t kMaxFeatures = 4 << 20;
 constexpr size_t kMaxImageText = 64 << 20;  // bytes of base64
-constexpr double kClearShare = 0.99;        // of pictures that have the same background
+constexpr int64_t kPatchesOfASide = 8;
+constexpr double kClearShare = 0.99;  // of pictures that have the same background
 
 constexpr std::array<std::string_view, 3> kBackgrounds = {"any", "dark", "light"};
 
@@ -145,6 +146,25 @@ Result<EncodedInput> ImageEncoder::encode(const Json& input) const {
 std::string ImageEncoder::origin(const Json&, int64_t i) const {
   const int64_t pixel = i % (size_.width * size_.height);
   return fmt::format("pixel {},{}", pixel % size_.width, pixel / size_.width);
+}
+
+Result<std::vector<InputPart>> ImageEncoder::parts(const Json&) const {
+  const int64_t side = (std::max(size_.width, size_.height) + kPatchesOfASide - 1) / kPatchesOfASide;
+  const double paper = background_ == Background::kLight ? 1 : 0;
+  std::vector<InputPart> parts;
+  for (int64_t top = 0; top < size_.height; top += side)
+    for (int64_t left = 0; left < size_.width; left += side) {
+      const int64_t right = std::min(left + side, size_.width), bottom = std::min(top + side, size_.height);
+      InputPart part{.name = fmt::format("patch {},{} {}x{}", left, top, right - left, bottom - top)};
+      for (int64_t c = 0; c < size_.channels; ++c)
+        for (int64_t y = top; y < bottom; ++y)
+          for (int64_t x = left; x < right; ++x) {
+            part.at.push_back(static_cast<size_t>((c * size_.height + y) * size_.width + x));
+            part.otherwise.push_back(static_cast<float>((paper - mean(c)) / deviation(c)));
+          }
+      parts.push_back(std::move(part));
+    }
+  return parts;
 }
 
 Json ImageEncoder::schema() const {

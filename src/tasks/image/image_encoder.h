@@ -27,6 +27,8 @@ class ImageEncoder : public InputEncoder {
   int64_t n_vocab() const override { return 0; }
   std::vector<int64_t> shape() const override { return {size_.channels, size_.height, size_.width}; }
   std::string origin(const Json& input, int64_t i) const override;  // "pixel x,y"
+  // A grid of square patches, at most 8 on a side.
+  Result<std::vector<InputPart>> parts(const Json& input) const override;
   Json schema() const override;
   Status save(const Path& folder) const override;
   Json to_json() const;

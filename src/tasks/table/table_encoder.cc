@@ -227,6 +227,24 @@ std::string TableEncoder::origin(const Json&, int64_t i) const {
   return after == fields_.begin() ? std::string() : std::prev(after)->name;
 }
 
+Result<std::vector<InputPart>> TableEncoder::parts(const Json&) const {
+  std::vector<float> usual(static_cast<size_t>(n_features_));
+  std::vector<InputPart> parts;
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    const TableField& field = fields_[i];
+    // A number's mean is 0; a category's example is its most frequent value.
+    if (!field.is_number) TRY(write(i, field.example, usual));
+    InputPart part{.name = field.name};
+    const auto begin = static_cast<size_t>(field.begin);
+    for (size_t at = begin; at < begin + static_cast<size_t>(field.n_features()); ++at) {
+      part.at.push_back(at);
+      part.otherwise.push_back(usual[at]);
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
 Json TableEncoder::schema() const {
   JsonArray fields;
   for (const TableField& field : fields_) {

@@ -40,6 +40,7 @@ class TableEncoder : public InputEncoder {
   int64_t n_vocab() const override { return 0; }
   std::vector<int64_t> shape() const override { return {n_features_}; }
   std::string origin(const Json& input, int64_t i) const override;  // the field's name
+  Result<std::vector<InputPart>> parts(const Json& input) const override;
   Json schema() const override;
   Status save(const Path& folder) const override;
   Json to_json() const;

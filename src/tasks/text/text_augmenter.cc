@@ -99,10 +99,9 @@ Result<std::unique_ptr<TextAugmenter>> TextAugmenter::create(const TextEncoder& 
   std::unique_ptr<TextAugmenter> out(new TextAugmenter);
   out->how_ = how;
   out->max_length_ = static_cast<size_t>(encoder.options().max_length);
-  const bool pieces = tokenizer.algorithm() == "wordpiece";
   for (int32_t id = 0; id < tokenizer.n_vocab(); ++id) {
     const std::string text = tokenizer.token_text(id);
-    out->continues_.push_back(pieces && text.size() > 2 && text.starts_with("##"));
+    out->continues_.push_back(continues_word(tokenizer, id));
     out->special_.push_back(tokenizer.is_special(id) && text != "[UNK]");
   }
   if (how.mask > 0) {

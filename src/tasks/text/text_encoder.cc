@@ -36,6 +36,12 @@ Status check_input(const Json& input) {
 
 }  // namespace
 
+bool continues_word(const Tokenizer& tokenizer, int32_t id) {
+  if (tokenizer.algorithm() != "wordpiece") return false;
+  const std::string text = tokenizer.token_text(id);
+  return text.size() > 2 && text.starts_with("##");
+}
+
 Result<std::unique_ptr<TextEncoder>> TextEncoder::make(std::unique_ptr<Tokenizer> tokenizer,
                                                        const TextOptions& options) {
   std::unique_ptr<TextEncoder> encoder(new TextEncoder(std::move(tokenizer), options));
@@ -84,6 +90,42 @@ std::string TextEncoder::origin(const Json& input, int64_t i) const {
   const std::u32string text = to_code_points(prepared(field->get_string()));
   const TextSpan span = encoding->offsets[at];
   return from_code_points(std::u32string_view(text).substr(span.begin, span.end - span.begin));
+}
+
+Result<std::vector<InputPart>> TextEncoder::parts(const Json& input) const {
+  const Encoding encoding = TRY(encode_whole(input));
+  std::array<std::u32string, 2> texts;
+  for (size_t i = 0; i < kFields.size(); ++i)
+    if (const Json* field = json_find(input, kFields[i]); field != nullptr && field->is_string())
+      texts[i] = to_code_points(prepared(field->get_string()));
+  struct Word {
+    uint8_t of = 0;
+    TextSpan span;
+    std::vector<size_t> at;
+  };
+  std::vector<Word> words;
+  for (size_t i = 0; i < encoding.ids.size(); ++i) {
+    const uint8_t of = encoding.text_of[i];
+    if (of == kOfNoText) continue;
+    const bool goes_on = !words.empty() && words.back().of == of && words.back().at.back() + 1 == i &&
+                         continues_word(*tokenizer_, encoding.ids[i]);
+    if (!goes_on) words.push_back({of, encoding.offsets[i], {}});
+    words.back().span.end = encoding.offsets[i].end;
+    words.back().at.push_back(i);
+  }
+  const size_t together = (words.size() + kMaxInputParts - 1) / kMaxInputParts;
+  std::vector<InputPart> parts;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const Word& word = words[i];
+    const std::string name = from_code_points(
+        std::u32string_view(texts[word.of]).substr(word.span.begin, word.span.end - word.span.begin));
+    if (i % together == 0)
+      parts.push_back({.name = name});
+    else
+      parts.back().name += " " + name;
+    parts.back().at.insert(parts.back().at.end(), word.at.begin(), word.at.end());
+  }
+  return parts;
 }
 
 Json TextEncoder::schema() const {

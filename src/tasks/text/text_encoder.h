@@ -7,6 +7,9 @@
 
 namespace volant {
 
+// Whether a token goes on with the word of the one before it: "##ing".
+bool continues_word(const Tokenizer& tokenizer, int32_t id);
+
 struct TextOptions {
   int64_t max_length = 128;  // tokens, special ones included
   bool segment = false;      // by ICU
@@ -25,7 +28,8 @@ class TextEncoder : public InputEncoder {
   int64_t n_features() const override { return 0; }
   int64_t n_vocab() const override { return tokenizer_->n_vocab(); }
   std::vector<int64_t> shape() const override { return {options_.max_length}; }
-  std::string origin(const Json& input, int64_t i) const override;  // what of the text it stands for
+  std::string origin(const Json& input, int64_t i) const override;         // what of the text it stands for
+  Result<std::vector<InputPart>> parts(const Json& input) const override;  // words
   Json schema() const override;
   // Also vocab.txt of a WordPiece vocabulary.
   Status save(const Path& folder) const override;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inputOf, pixelOf, placement } from "./predictions";
+import { areaOf, inputOf, placement } from "./predictions";
 
 test("a form's empty fields are missing and its numbers are numbers", () => {
   const fields = [{ name: "age", type: "number" }, { name: "job", type: "category" }, { name: "sex", type: "category" }] as const;
@@ -11,9 +11,11 @@ test("what is no number stays text, for the server to say so", () => {
   assert.deepEqual(inputOf([{ name: "age", type: "number" }], { age: "old" }), { age: "old" });
 });
 
-test("pixels are told from other features", () => {
-  assert.deepEqual(pixelOf("pixel 3,14"), [3, 14]);
-  assert.equal(pixelOf("age"), null);
+test("pixels and patches are told from other features", () => {
+  assert.deepEqual(areaOf("pixel 3,14"), [3, 14, 1, 1]);
+  assert.deepEqual(areaOf("patch 24,8 4x3"), [24, 8, 4, 3]);
+  assert.equal(areaOf("age"), null);
+  assert.equal(areaOf("patch 1,2"), null);
 });
 
 test("a drawing is scaled to 20 of 28 parts and centred by its mass", () => {

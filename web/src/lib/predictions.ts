@@ -43,17 +43,22 @@ export interface Prediction {
   explanation?: Reason[];
 }
 
-export async function predict(input: Input, explain: boolean): Promise<Prediction> {
+export const kMethods = ["integrated_gradients", "occlusion"] as const;
+export type Method = (typeof kMethods)[number];
+
+export async function predict(input: Input, explain: Method): Promise<Prediction> {
   const answer = await postJson<{ predictions: Prediction[] }>("v1/predictions", { input, explain });
   const prediction = answer.predictions[0];
   if (prediction === undefined) throw new Error("no prediction");
   return prediction;
 }
 
-/** "pixel 3,14" as [column 3, row 14]; null for other features. */
-export function pixelOf(feature: string): [number, number] | null {
-  const match = /^pixel (\d+),(\d+)$/.exec(feature);
-  return match === null ? null : [Number(match[1]), Number(match[2])];
+/** "pixel 3,14" as [column 3, row 14, 1, 1], "patch 4,8 4x4" as [4, 8, 4, 4]; null for other features. */
+export function areaOf(feature: string): [number, number, number, number] | null {
+  const match = /^(?:pixel (\d+),(\d+)|patch (\d+),(\d+) (\d+)x(\d+))$/.exec(feature);
+  if (match === null) return null;
+  const [, x, y, left, top, width, height] = match;
+  return x !== undefined ? [Number(x), Number(y), 1, 1] : [Number(left), Number(top), Number(width), Number(height)];
 }
 
 /** The input of a form: numbers as numbers, what was left empty as missing. */

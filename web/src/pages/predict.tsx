@@ -7,7 +7,7 @@ import { postJson } from "../lib/api";
 import { figure, percent } from "../lib/format";
 import { t } from "../lib/i18n";
 import { href } from "../lib/router";
-import { type Field, type Input, inputOf, pixelOf, placement, predict, type Prediction, type Reason, type Task } from "../lib/predictions";
+import { type Field, type Input, areaOf, inputOf, kMethods, type Method, placement, predict, type Prediction, type Reason, type Task } from "../lib/predictions";
 import { Icon } from "../ui/icon";
 import { Failure, PageHead, Panel } from "../ui/parts";
 
@@ -21,11 +21,12 @@ export function PredictView({ task }: { task: Task }): JSX.Element {
   const prediction = useSignal<Prediction | null>(null);
   const error = useSignal<Error | null>(null);
   const busy = useSignal(false);
+  const method = useSignal<Method>("integrated_gradients");
   const ask = async (input: Input): Promise<void> => {
     busy.value = true;
     error.value = null;
     try {
-      prediction.value = await predict(input, true);
+      prediction.value = await predict(input, method.value);
       asked.value = input;
     } catch (caught) {
       error.value = caught instanceof Error ? caught : new Error(String(caught));
@@ -42,6 +43,14 @@ export function PredictView({ task }: { task: Task }): JSX.Element {
           {kind === "image" && <Picture task={task} busy={busy.value} onAsk={ask} />}
           {kind === "table" && <Row fields={task.schema.fields ?? []} busy={busy.value} onAsk={ask} />}
           {kind === "text" && <Words busy={busy.value} onAsk={ask} />}
+          <label class="predict-method">
+            <span>{t("predict.method")}</span>
+            <select value={method.value} onChange={(event) => (method.value = event.currentTarget.value as Method)}>
+              {kMethods.map((name) => (
+                <option key={name} value={name}>{t(`predict.${name}`)}</option>
+              ))}
+            </select>
+          </label>
           {error.value !== null && <Failure error={error.value} />}
         </Panel>
         <Panel title={t("predict.output")}>
@@ -244,10 +253,10 @@ function Heat({ input, reasons, most, width, height }: { input: Input; reasons: 
     <svg class="heat" viewBox={`0 0 ${width} ${height}`} role="img" aria-label={t("predict.heat")}>
       <image href={String(input["image"])} width={width} height={height} preserveAspectRatio="none" style={{ imageRendering: "pixelated" }} />
       {reasons.map(({ feature, score }) => {
-        const pixel = pixelOf(feature);
-        if (pixel === null) return null;
-        const [x, y] = pixel;
-        return <rect key={feature} x={x} y={y} width={1} height={1} class={score < 0 ? "against" : "for"} opacity={Math.abs(score) / most} />;
+        const area = areaOf(feature);
+        if (area === null) return null;
+        const [x, y, w, h] = area;
+        return <rect key={feature} x={x} y={y} width={w} height={h} class={score < 0 ? "against" : "for"} opacity={Math.abs(score) / most} />;
       })}
     </svg>
   );
