@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/default_workspace.h"
 #include "cli/eval_tools.h"
+#include "cli/eval_trainings.h"
 #include "cli/print.h"
 #include "cli/usage_error.h"
 #include "eval/documents.h"
@@ -28,6 +29,7 @@ struct EvalFlags {
   std::vector<std::string> perturbations;
   PerturbOptions perturb;
   EngineOptions engine;
+  TrainingFlags trainings;
   bool json = false;
 };
 
@@ -104,6 +106,10 @@ Result<int> eval_documents(const EvalFlags& flags) {
 }
 
 Result<int> eval(const CLI::App& command, const EvalFlags& flags) {
+  if (flags.trainings.asked())
+    return eval_trainings(command, flags.trainings, flags.workspace, flags.eval.seed, flags.engine.n_threads,
+                          flags.html, flags.json);
+  TRY(refuse_training_options(command));
   if (flags.model.empty())
     return fail(ErrorCode::kInvalidArgument, "expected --model: what is to be evaluated");
   if (flags.data.empty() == flags.suite.empty())
@@ -157,11 +163,14 @@ void add_eval(CLI::App& root, Action& action) {
       "  volant eval --model v3 --suite mmlu:~/mmlu --limit 200 --html report.html\n"
       "  volant eval --model v3 --suite number:my-sums.jsonl --chat --json > a.json\n"
       "  volant eval compare a.json b.json\n"
-      "  volant eval contamination --suite gsm8k:test.jsonl train.jsonl.zst");
+      "  volant eval contamination --suite gsm8k:test.jsonl train.jsonl.zst\n"
+      "  volant eval -w examples/income --cv 5 --parallel 2 --html folds.html\n"
+      "  volant eval -w examples/income --learning-curve 0.1,0.25,0.5,1");
   const auto flags = std::make_shared<EvalFlags>();
   command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias");
   command->add_option("--data", flags->data, "Text or JSON Lines, also .gz or .zst");
   add_suite_options(*command, *flags);
+  add_training_options(*command, flags->trainings);
   command->add_option("-w,--workspace", flags->workspace, "Folder with volant.toml, for versions and aliases")
       ->capture_default_str();
   command->add_option("--separator", flags->documents.separator,

@@ -142,7 +142,7 @@ Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& 
                     {"n_threads", train.n_threads}};
 }
 
-Result<Process> start_trainer(const Path& job_file, bool plan_only) {
+Result<Process> start_trainer(const Path& job_file, bool plan_only, const Path& log) {
   const Path program = program_dir() / "volant-train";
   std::error_code error;
   if (!std::filesystem::exists(program, error)) {
@@ -152,16 +152,17 @@ Result<Process> start_trainer(const Path& job_file, bool plan_only) {
   ProcessOptions options;
   options.arguments = {program.string(), "--job", job_file.string()};
   if (plan_only) options.arguments.emplace_back("--plan");
+  options.stderr_file = log;
   // Threads that wait sleep: as fast on a quiet machine, and several times faster beside other work.
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) options.environment["OMP_WAIT_POLICY"] = "passive";
   return Process::start(options);
 }
 
-Result<TrainedModel> run_trainer(const Path& dir, const Json& job) {
+Result<TrainedModel> run_trainer(const Path& dir, const Json& job, const Path& log) {
   TRY(wait_for_last_trainer(dir));
   const Path job_file = dir / "job.json";
   TRY(write_file_atomic(job_file, dump_json_pretty(job)));
-  Process child = TRY(start_trainer(job_file));
+  Process child = TRY(start_trainer(job_file, false, log));
   std::deque<std::string> words;
   ProcessExit exit;
   {
@@ -175,7 +176,11 @@ Result<TrainedModel> run_trainer(const Path& dir, const Json& job) {
   if (exit.status == kStoppedStatus || (stop_requested() && exit.status != 0)) {
     return fail(ErrorCode::kCancelled, "training stopped; the same command goes on from its checkpoint");
   }
-  if (exit.status != 0) return trainer_failed(exit, dir, words);
+  if (exit.status != 0) {
+    Error error = trainer_failed(exit, dir, words);
+    if (!log.empty()) error.message += "; what it said is in " + log.string();
+    return error;
+  }
   const Path model = dir / "model";
   std::error_code error;
   if (!std::filesystem::exists(model / "model.safetensors", error)) {

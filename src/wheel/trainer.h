@@ -17,12 +17,12 @@ struct TrainedModel {
 };
 
 // Starts volant-train, which stands beside this program, on a job file. kNotFound when it is not built.
-// `plan_only`: says what it would do, and ends.
-Result<Process> start_trainer(const Path& job_file, bool plan_only = false);
+// `plan_only`: says what it would do, and ends. What it writes on standard error goes to `log`; empty: ours.
+Result<Process> start_trainer(const Path& job_file, bool plan_only = false, const Path& log = {});
 // Runs the job in `dir` (a run's folder), or goes on from its checkpoint.
 // kCancelled after a stop request (the checkpoint is saved), kNotFound when volant-train is not built,
 // kIo or kInternal with the trainer's last words when it failed.
-Result<TrainedModel> run_trainer(const Path& dir, const Json& job);
+Result<TrainedModel> run_trainer(const Path& dir, const Json& job, const Path& log = {});
 // Removes the checkpoints of a finished run; the model itself is an artifact by then.
 void drop_checkpoints(const Registry& registry, const std::string& run_id);
 

@@ -9,6 +9,7 @@
 #include "eval/predict/decision_cost.h"
 #include "eval/predict/importance.h"
 #include "eval/predict/input_changes.h"
+#include "eval/predict/robustness.h"
 #include "eval/predict/row_scores.h"
 #include "eval/predict/slices.h"
 #include "io/image.h"
@@ -22,16 +23,18 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// The label is "yes" where a is above 0; in group "y" every fourth row says the opposite.
+// The label is "yes" where a is above its mean; in group "y" every fourth row says the opposite.
 std::vector<TaskRow> rows_of(size_t n) {
   Random random(7);
+  std::vector<double> a(n);
+  double mean = 0;
+  for (double& x : a) mean += (x = random.normal()) / static_cast<double>(n);
   std::vector<TaskRow> rows;
   for (size_t i = 0; i < n; ++i) {
-    const double a = random.normal(), b = random.normal();
     const bool y = i % 2 == 1, turned = y && i % 8 == 1;
     rows.push_back({.id = std::to_string(i),
-                    .input = JsonObject{{"a", a}, {"b", b}, {"group", y ? "y" : "x"}},
-                    .label = (a > 0) != turned ? "yes" : "no",
+                    .input = JsonObject{{"a", a[i]}, {"b", random.normal()}, {"group", y ? "y" : "x"}},
+                    .label = (a[i] > mean) != turned ? "yes" : "no",
                     .target = {}});
   }
   return rows;
@@ -69,6 +72,27 @@ const ReportSection& section_of(const EvalReport& report, std::string_view key) 
   const auto found = std::ranges::find(report.sections, key, &ReportSection::key);
   EXPECT_NE(found, report.sections.end()) << key;
   return *found;
+}
+
+TEST(ColumnImportance, OnlyWhatTheModelReadsIsImportant) {
+  const testing::ScratchDir dir;
+  const auto predictor = model_of(dir.path(), kTwo, 4);
+  const std::vector<TaskRow> rows = rows_of(400);
+  const auto importance = column_importance(*predictor, rows).value();
+  ASSERT_EQ(importance.size(), 3U);
+  EXPECT_EQ(importance[0].column, "a");
+  // Right 7 times of 8; of a dealt anew it is right half of the time.
+  EXPECT_NEAR(importance[0].worse.value, 0.875 - 0.5, 0.04);
+  EXPECT_LT(importance[0].worse.low, importance[0].worse.value);
+  EXPECT_GT(importance[0].worse.low, 0.25);
+  for (size_t i = 1; i < 3; ++i) {
+    EXPECT_EQ(importance[i].worse.value, 0);
+    EXPECT_EQ(importance[i].worse.high, 0);
+  }
+  EvalReport report;
+  ASSERT_TRUE(add_importance(*predictor, rows, {}, report));
+  EXPECT_EQ(section_of(report, "importance").rows[0][0], "a");
+  EXPECT_THAT(to_html(report), HasSubstr("What it goes by"));
 }
 
 TEST(ColumnImportance, OfNumbersTheSquaredErrorRises) {
@@ -146,6 +170,26 @@ TEST(DecisionCost, TheReportPricesBothThresholds) {
               HasSubstr("two classes"));
 }
 
+TEST(Slices, TheWorstGroupIsFoundAndNumbersAreCut) {
+  const testing::ScratchDir dir;
+  const auto predictor = model_of(dir.path(), kTwo, 4);
+  const std::vector<TaskRow> rows = rows_of(400);
+  EvalReport report;
+  const std::vector<std::string> columns{"group", "b"};
+  ASSERT_TRUE(add_slices(*predictor, rows, columns, 0.5, report));
+  const Json fairness = section_of(report, "fairness").json;
+  const Json& groups = fairness.at("group").at("accuracy").at("groups");
+  EXPECT_EQ(groups.at("x").at("value").to_number<double>(), 1);
+  EXPECT_EQ(groups.at("y").at("value").to_number<double>(), 0.75);
+  EXPECT_EQ(fairness.at("group").at("accuracy").at("highest").as_string(), "x");
+  EXPECT_EQ(fairness.at("b").at("accuracy").at("groups").as_object().size(), 4U);  // quartiles
+  const ReportSection& worst = section_of(report, "worst_slices");
+  EXPECT_THAT(worst.rows[0][0], HasSubstr("group = y"));
+  EXPECT_EQ(section_of(report, "slices").rows.size(), 6U);
+  EXPECT_THAT(add_slices(*predictor, rows, std::vector<std::string>{"sex"}, 0.5, report).error().message,
+              HasSubstr("expected some of a, b, group"));
+}
+
 TEST(Slices, QuartilesHoldAsManyRowsEach) {
   std::vector<TaskRow> rows;
   for (int i = 0; i < 40; ++i) rows.push_back({.input = JsonObject{{"age", i}}, .target = {}});
@@ -158,6 +202,26 @@ TEST(Slices, QuartilesHoldAsManyRowsEach) {
   EXPECT_EQ(groups[40], "(none)");
   rows.resize(8);
   EXPECT_EQ(groups_by(rows, "age")[7], "7");
+}
+
+TEST(Robustness, AnOutlierInWhatTheModelReadsHurts) {
+  const testing::ScratchDir dir;
+  const auto predictor = model_of(dir.path(), kTwo, 4);
+  const std::vector<TaskRow> rows = rows_of(400);
+  EvalReport report;
+  ASSERT_TRUE(add_robustness(*predictor, rows, {.max_rows = 300}, report));
+  const JsonObject& json = section_of(report, "robustness").json;
+  EXPECT_EQ(json.at("rows").to_number<int>(), 300);
+  EXPECT_NEAR(json.at("plain").at("value").to_number<double>(), 0.875, 0.05);
+  const Json& outlier = json.at("changes").at("an outlier in each row");
+  EXPECT_EQ(outlier.at("rows_changed").to_number<int>(), 300);
+  // Half of the rows get it in a, which then says yes; half of those were right already or are now.
+  EXPECT_LT(outlier.at("difference").at("ci95").as_array()[1].to_number<double>(), -0.05);
+  EXPECT_LT(outlier.at("adjusted_p").to_number<double>(), 0.05);
+  EXPECT_NEAR(outlier.at("changed").at("value").to_number<double>() -
+                  json.at("plain").at("value").to_number<double>(),
+              outlier.at("difference").at("value").to_number<double>(), 1e-12);
+  EXPECT_EQ(json.at("changes").as_object().size(), 4U);
 }
 
 TEST(InputChanges, PicturesKeepTheirSizeAndChangeAsTheyAreNamed) {

@@ -1,0 +1,213 @@
+#include "wheel/predict/cross_validation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/clock.h"
+#include "eval/folds.h"
+#include "eval/report/html.h"
+#include "eval/significance.h"
+#include "tasks/row_files.h"
+#include "tasks/split.h"
+#include "wheel/predict/stages.h"
+#include "wheel/stages.h"
+
+namespace volant::predict {
+namespace {
+
+constexpr size_t kShownFigures = 3;
+
+// Numbers of names, in their order; of all rows.
+template <class Number>
+std::vector<Number> numbers_of(std::span<const TaskRow> rows, const std::string TaskRow::*name) {
+  std::map<std::string, Number> known;
+  for (const TaskRow& row : rows) known.emplace(row.*name, 0);
+  Number next = 0;
+  for (auto& [text, number] : known) number = next++;
+  std::vector<Number> out;
+  for (const TaskRow& row : rows) out.push_back(known.at(row.*name));
+  return out;
+}
+
+// As numbers where all are, in the order of their texts otherwise (dates).
+std::vector<double> times_of(std::span<const TaskRow> rows) {
+  std::vector<double> times;
+  for (const TaskRow& row : rows) {
+    const std::optional<double> time = parse_number(row.time);
+    if (!time) return numbers_of<double>(rows, &TaskRow::time);
+    times.push_back(*time);
+  }
+  return times;
+}
+
+Status check_names(std::span<const TaskRow> rows, const std::string& kind) {
+  if (kind != "group" && kind != "time") return {};
+  for (const TaskRow& row : rows)
+    if ((kind == "group" ? row.group : row.time).empty())
+      return fail(ErrorCode::kInvalidArgument,
+                  "folds by {0}, but a row has no {0}: name its column with {0} = \"...\" in [data]", kind)
+          .at("row '" + row.id + "'");
+  return {};
+}
+
+Result<std::vector<Fold>> folds_of(std::span<const TaskRow> rows, const std::string& kind,
+                                   const CrossValidationOptions& options) {
+  const FoldOptions folds{.k = options.k, .repeats = options.repeats, .seed = options.seed};
+  TRY(check_names(rows, kind));
+  if (kind == "random") return k_fold(rows.size(), folds);
+  if (kind == "stratified") return stratified_k_fold(numbers_of<int32_t>(rows, &TaskRow::label), folds);
+  if (kind == "group") return grouped_k_fold(numbers_of<int64_t>(rows, &TaskRow::group), folds);
+  if (kind != "time")
+    return fail(ErrorCode::kInvalidArgument, "expected folds of stratified, random, group or time, got '{}'",
+                kind);
+  if (options.repeats != 1)
+    return fail(ErrorCode::kInvalidArgument,
+                "folds by time are the same each time: expected one repeat, got {}", options.repeats);
+  return time_ordered_folds(times_of(rows), options.k);
+}
+
+std::vector<double> values_of(std::span<const TrialResult> folds, const std::string& figure) {
+  std::vector<double> values;
+  for (const TrialResult& fold : folds)
+    for (const Figure& each : fold.report.figures)
+      if (each.name == figure) values.push_back(each.estimate.value);
+  return values;
+}
+
+// Student's interval knows of no bounds, but most figures have them.
+Estimate within_bounds(const std::string& figure, Estimate estimate) {
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  const bool is_error =
+      figure == "log_loss" || figure == "mean_squared_error" || figure == "mean_absolute_error";
+  const double low = figure == "r_squared" ? -kNone : figure == "matthews_correlation" ? -1 : 0;
+  const double high = is_error ? kNone : figure == "brier_score" ? 2 : 1;
+  estimate.low = std::max(estimate.low, low);
+  estimate.high = std::min(estimate.high, high);
+  return estimate;
+}
+
+std::string shown(const Estimate& estimate, const NumberStyle& style) {
+  return fmt::format("{} ({})", format_number(estimate.value, style), format_interval(estimate, style));
+}
+
+ReportSection section_of_folds(std::span<const TrialResult> folds) {
+  ReportSection section{
+      .key = "folds", .title = "Folds", .heading = {"fold", "rows to learn from", "rows to judge by"}};
+  const std::vector<Figure>& figures = folds[0].report.figures;
+  for (size_t f = 0; f < std::min(figures.size(), kShownFigures); ++f)
+    section.heading.push_back(figure_title(figures[f].name));
+  section.heading.emplace_back("seconds");
+  JsonArray list;
+  std::vector<Bar> bars;  // of the first figure
+  for (const TrialResult& fold : folds) {
+    bars.push_back({fold.report.title, fold.report.figures[0].estimate});
+    std::vector<std::string> cells{fold.report.title, std::to_string(fold.train_rows),
+                                   std::to_string(fold.test_rows)};
+    JsonObject json;
+    for (const Figure& figure : fold.report.figures) json[figure.name] = to_json(figure.estimate);
+    for (size_t f = 0; f < std::min(figures.size(), kShownFigures); ++f) {
+      const auto found = std::ranges::find(fold.report.figures, figures[f].name, &Figure::name);
+      cells.push_back(found == fold.report.figures.end() ? "-"
+                                                         : shown(found->estimate, style_of_figure(*found)));
+    }
+    cells.push_back(fmt::format("{:.1f}", fold.seconds));
+    list.push_back(JsonObject{{"name", fold.report.title},
+                              {"train_rows", fold.train_rows},
+                              {"test_rows", fold.test_rows},
+                              {"seconds", fold.seconds},
+                              {"figures", std::move(json)}});
+    section.rows.push_back(std::move(cells));
+  }
+  section.json["folds"] = std::move(list);
+  section.plot = svg_bars(bars, "bits", style_of_figure(figures[0]));
+  return section;
+}
+
+}  // namespace
+
+Result<std::vector<Trial>> fold_trials(std::span<const TaskRow> rows, const JsonObject& data,
+                                       const CrossValidationOptions& options) {
+  JsonObject of_split = data;
+  SplitOptions split = TRY(take_split_options(of_split));
+  split.test_share = 0;
+  std::string kind = options.kind.empty() ? split.by : options.kind;
+  if (kind.empty()) kind = !rows.empty() && !rows[0].label.empty() ? "stratified" : "random";
+  split.by = kind;
+  const std::vector<Fold> folds = TRY(folds_of(rows, kind, options));
+  std::vector<Trial> trials;
+  for (const Fold& fold : folds) {
+    Trial trial{.name = fmt::format("fold-{:03}", trials.size() + 1),
+                .train = {},
+                .validation = {},
+                .test = fold.test};
+    std::vector<TaskRow> learned;
+    for (const size_t row : fold.train) learned.push_back(rows[row]);
+    const std::vector<Part> parts =
+        TRY(split_rows(learned, std::vector<std::string>(learned.size(), "train"), split));
+    for (size_t i = 0; i < parts.size(); ++i)
+      (parts[i] == Part::kValidation ? trial.validation : trial.train).push_back(fold.train[i]);
+    trials.push_back(std::move(trial));
+  }
+  return trials;
+}
+
+Result<EvalReport> report_folds(std::span<const TrialResult> folds) {
+  if (folds.size() < 2)
+    return fail(ErrorCode::kInvalidArgument, "expected at least two folds, got {}", folds.size());
+  double ratio = 0;  // test rows for each row that trained
+  for (const TrialResult& fold : folds)
+    ratio += static_cast<double>(fold.test_rows) / static_cast<double>(fold.train_rows) /
+             static_cast<double>(folds.size());
+  EvalReport report{.created_at = now_iso8601()};
+  ReportSection spread{.key = "spread",
+                       .title = "How sure the means are",
+                       .heading = {"figure", "mean over folds", "95 %, corrected", "95 %, Student's",
+                                   "deviation between folds"}};
+  for (const Figure& figure : folds[0].report.figures) {
+    const std::vector<double> values = values_of(folds, figure.name);
+    if (values.size() != folds.size()) continue;  // not defined in every fold
+    const Estimate corrected = within_bounds(figure.name, TRY(mean_estimate(values, ratio))),
+                   student = within_bounds(figure.name, TRY(mean_estimate(values)));
+    double squares = 0;
+    for (const double value : values) squares += (value - corrected.value) * (value - corrected.value);
+    const double deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
+    report.figures.push_back({figure.name, corrected, figure.higher_is_better});
+    const NumberStyle style = style_of_figure(report.figures.back());
+    spread.rows.push_back({figure_title(figure.name), format_number(corrected.value, style),
+                           format_interval(corrected, style), format_interval(student, style),
+                           format_number(deviation, style)});
+    spread.json[figure.name] = JsonObject{
+        {"corrected", to_json(corrected)}, {"student", to_json(student)}, {"deviation", deviation}};
+  }
+  report.sections = {std::move(spread), section_of_folds(folds)};
+  report.notes.emplace_back(
+      "Folds share training rows, so that Student's interval is too narrow; the corrected one (Nadeau and "
+      "Bengio 2003) is the one to go by. The test rows of the workspace took no part.");
+  report.intervals =
+      "Intervals are 95 %: of means over folds Student's, corrected for shared training rows (Nadeau and Bengio "
+      "2003); of a single fold Wilson's for shares of rows, bootstrap otherwise.";
+  return report;
+}
+
+Result<EvalReport> cross_validate(Workspace& workspace, const CrossValidationOptions& options) {
+  const PreparedRows prepared = TRY(prepared_rows(workspace));
+  std::vector<TaskRow> rows = TRY(read_task_rows(prepared.folder / kTrainRows));
+  std::vector<TaskRow> validation = TRY(read_task_rows(prepared.folder / kValidationRows));
+  std::ranges::move(validation, std::back_inserter(rows));
+  const std::vector<Trial> trials = TRY(fold_trials(rows, workspace.config().predict->data, options));
+  const JsonObject settings{{"k", options.k},
+                            {"repeats", options.repeats},
+                            {"kind", options.kind.empty() ? "as the workspace splits" : options.kind},
+                            {"seed", options.seed}};
+  const Path folder = trials_folder(workspace, prepared, settings);
+  EvalReport report = TRY(report_folds(TRY(run_trials(workspace, folder, rows, trials, options.trials))));
+  report.title = fmt::format("{}: {}-fold cross-validation", workspace.config().name, options.k);
+  report.suite = "training and validation rows";
+  report.rows = std::ssize(rows);
+  report.settings = settings;
+  return report;
+}
+
+}  // namespace volant::predict

@@ -1,0 +1,261 @@
+// Folds, learning curves and thresholds of a small workspace, with a trainer that makes random networks at
+// once and counts how often it was asked.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <set>
+
+#include "support/random_model.h"
+#include "support/scratch_dir.h"
+#include "wheel/predict/cross_validation.h"
+#include "wheel/predict/evaluation.h"
+#include "wheel/predict/learning_curve.h"
+#include "wheel/predict/report.h"
+#include "wheel/predict/stages.h"
+#include "wheel/stages.h"
+
+namespace volant::predict {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kConfig = R"(
+[workspace]
+name = "small"
+[task]
+kind = "table"
+problem = "binary"
+[data]
+train = ["rows.csv"]
+label = "answer"
+[model]
+layers = [{ type = "dense", units = 8 }, { type = "relu" }]
+[compress]
+formats = ["f32"]
+[evaluate]
+cost = { false_positive = 1, false_negative = 50 }
+slices = ["colour"]
+)";
+
+// 400 rows of two numbers and a colour.
+std::unique_ptr<Workspace> workspace_in(const Path& folder, const std::string& config = kConfig) {
+  Random random(3);
+  std::string csv = "a,b,colour,answer\n";
+  for (int i = 0; i < 400; ++i) {
+    const double a = random.normal(), b = random.normal();
+    csv += fmt::format("{:.6f},{:.6f},{},{}\n", a, b, i % 3 == 0 ? "red" : "blue", a + b > 0 ? "yes" : "no");
+  }
+  EXPECT_TRUE(write_file_atomic(folder / "rows.csv", csv));
+  EXPECT_TRUE(write_file_atomic(folder / "volant.toml", config));
+  auto workspace = Workspace::open(folder);
+  EXPECT_TRUE(workspace) << workspace.error().to_string();
+  return std::move(workspace).value();
+}
+
+class CountingTrainer {
+ public:
+  std::atomic<int> n_calls{0};
+  std::atomic<int> fails_at{0};  // the number of the call; 0: none
+
+  TrainJob job() {
+    return [this](const Path& run, const Json& job) { return train(run, job); };
+  }
+  Result<Path> train(const Path& run, const Json& job) {
+    const int call = ++n_calls;
+    if (call == fails_at) return fail(ErrorCode::kIo, "the power went");
+    const Path model = run / "model";
+    TRY(make_dirs(run));
+    TRY(copy_all(Path(TRY(json_string(job, "encoder"))), model));
+    const auto encoder = TRY(load_encoder(model));
+    const ModelConfig config = TRY(ModelConfig::from_json(
+        JsonObject{{"model_type", "network"},
+                   {"problem_type", "binary_classification"},
+                   {"id2label", {{"0", "no"}, {"1", "yes"}}},
+                   {"input_shape", JsonArray{Json(encoder->n_features())}},
+                   {"layers", {{{"type", "dense"}, {"units", 8}}, {{"type", "relu"}}}}}));
+    Random random(static_cast<uint64_t>(TRY(encoder->encode(JsonObject{{"a", 1}})).features[0] * 1e6F));
+    testing::write_random_model(model, config, random);
+    EXPECT_GE(TRY(json_int(job, "n_threads")), 1);
+    return model;
+  }
+};
+
+std::vector<TaskRow> labelled(size_t n) {
+  std::vector<TaskRow> rows;
+  for (size_t i = 0; i < n; ++i)
+    rows.push_back({.id = std::to_string(i),
+                    .input = JsonObject{{"x", i}},
+                    .label = i % 4 == 0 ? "rare" : "often",
+                    .target = {},
+                    .group = fmt::format("g{}", i % 20),
+                    .time = std::to_string(i)});
+  return rows;
+}
+
+TEST(FoldTrials, EveryRowIsTestedOnceAndNeverLearnedThere) {
+  const std::vector<TaskRow> rows = labelled(200);
+  for (const char* kind : {"", "random", "group"}) {
+    const auto trials = fold_trials(rows, {}, {.k = 5, .kind = kind, .trials = {}}).value();
+    ASSERT_EQ(trials.size(), 5U);
+    std::multiset<size_t> tested;
+    for (const Trial& trial : trials) {
+      std::set<size_t> seen(trial.test.begin(), trial.test.end());
+      tested.insert(trial.test.begin(), trial.test.end());
+      for (const auto* part : {&trial.train, &trial.validation})
+        for (const size_t row : *part) EXPECT_TRUE(seen.insert(row).second) << kind;
+      EXPECT_EQ(seen.size(), 200U);
+      EXPECT_NEAR(static_cast<double>(trial.validation.size()), 16, 8) << kind;
+      std::set<std::string> groups;
+      for (const size_t row : trial.test) groups.insert(rows[row].group);
+      if (std::string(kind) == "group") {
+        for (const auto* part : {&trial.train, &trial.validation})
+          for (const size_t row : *part) EXPECT_FALSE(groups.contains(rows[row].group));
+      }
+      if (std::string(kind).empty()) {  // labels: stratified
+        EXPECT_EQ(std::ranges::count_if(trial.test, [&](size_t row) { return rows[row].label == "rare"; }),
+                  10);
+      }
+    }
+    EXPECT_EQ(tested.size(), 200U);
+    EXPECT_EQ(std::set<size_t>(tested.begin(), tested.end()).size(), 200U);
+  }
+}
+
+TEST(FoldTrials, ByTimeThePastTrains) {
+  const std::vector<TaskRow> rows = labelled(60);
+  const auto trials = fold_trials(rows, {}, {.k = 3, .kind = "time", .trials = {}}).value();
+  ASSERT_EQ(trials.size(), 3U);
+  for (const Trial& trial : trials) {
+    ASSERT_FALSE(trial.train.empty());
+    ASSERT_FALSE(trial.validation.empty());
+    const size_t first = trial.test.front();
+    for (const size_t row : trial.train) EXPECT_LT(row, first);
+    for (const size_t row : trial.validation) EXPECT_LT(row, first);
+  }
+  EXPECT_THAT(fold_trials(rows, {}, {.k = 3, .repeats = 2, .kind = "time", .trials = {}}).error().to_string(),
+              HasSubstr("one repeat"));
+  std::vector<TaskRow> bare = rows;
+  bare[7].group.clear();
+  EXPECT_THAT(fold_trials(bare, {}, {.k = 3, .kind = "group", .trials = {}}).error().to_string(),
+              HasSubstr("name its column with group"));
+}
+
+TEST(ReportFolds, TheIntervalIsThatOfNadeauAndBengio) {
+  std::vector<TrialResult> folds;
+  for (const double value : {0.80, 0.82, 0.78, 0.81, 0.79}) {
+    TrialResult fold{.report = {}, .train_rows = 80, .test_rows = 20, .seconds = 1};
+    fold.report.figures = {{"accuracy", {value, value - 0.01, value + 0.01}, true}};
+    folds.push_back(std::move(fold));
+  }
+  const EvalReport report = report_folds(folds).value();
+  const Estimate& accuracy = report.figures[0].estimate;
+  EXPECT_NEAR(accuracy.value, 0.80, 1e-12);
+  // Variance 2.5e-4; t of 4 degrees of freedom 2.776445; 1/5 + 20/80.
+  const double half = 2.776445 * std::sqrt(2.5e-4 * (0.2 + 0.25));
+  EXPECT_NEAR(accuracy.high - accuracy.value, half, 1e-6);
+  const Json spread = report.sections[0].json;
+  EXPECT_NEAR(spread.at("accuracy").at("student").at("ci95").as_array()[0].as_double(),
+              0.80 - 2.776445 * std::sqrt(2.5e-4 * 0.2), 1e-6);
+  EXPECT_FALSE(report_folds(std::span(folds).first(1)));
+  folds[0].report.figures[0].estimate.value = 0.2;  // far from the others: Student's interval would pass 1
+  for (size_t i = 1; i < folds.size(); ++i) folds[i].report.figures[0].estimate.value = 1;
+  EXPECT_EQ(report_folds(folds).value().figures[0].estimate.high, 1);
+}
+
+TEST(CrossValidate, WhatIsFinishedIsNotTrainedAgain) {
+  const testing::ScratchDir dir;
+  const auto workspace = workspace_in(dir.path());
+  CountingTrainer trainer;
+  CrossValidationOptions options{.k = 4, .trials = {.parallel = 2, .train = trainer.job(), .on_done = {}}};
+  trainer.fails_at = 3;
+  const auto failed = cross_validate(*workspace, options);
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().to_string(), HasSubstr("fold-00"));
+  EXPECT_THAT(failed.error().to_string(), HasSubstr("the power went"));
+  trainer.fails_at = 0;
+  trainer.n_calls = 0;
+  std::vector<size_t> done;
+  options.trials.on_done = [&](size_t n) { done.push_back(n); };
+  const auto report = cross_validate(*workspace, options);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_LE(trainer.n_calls, 3);
+  EXPECT_GE(trainer.n_calls, 1);
+  EXPECT_THAT(done, ::testing::ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_EQ(report->rows, 360);  // without the tenth that judges
+  EXPECT_EQ(report->figures[0].name, "accuracy");
+  EXPECT_EQ(report->sections[1].rows.size(), 4U);
+  trainer.n_calls = 0;
+  const auto again = cross_validate(*workspace, options);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(trainer.n_calls, 0);
+  EXPECT_EQ(again->figures[0].estimate.value, report->figures[0].estimate.value);
+  options.seed = 2;  // other folds are other trainings
+  ASSERT_TRUE(cross_validate(*workspace, options));
+  EXPECT_EQ(trainer.n_calls, 4);
+}
+
+TEST(LearningCurveOfAWorkspace, LargerSharesHoldTheSmallerOnes) {
+  const testing::ScratchDir dir;
+  const auto workspace = workspace_in(dir.path());
+  CountingTrainer trainer;
+  const LearningCurveOptions options{.shares = {1, 0.25, 0.5},
+                                     .trials = {.train = trainer.job(), .on_done = {}}};
+  const auto report = learning_curve(*workspace, options);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(trainer.n_calls, 3);
+  EXPECT_EQ(report->rows, 40);
+  const JsonArray points = report->sections[0].json.at("points").as_array();
+  ASSERT_EQ(points.size(), 3U);
+  EXPECT_EQ(points[2].at("rows").to_number<int>(), 320);
+  EXPECT_EQ(points[0].at("rows").to_number<int>(), 80);
+  EXPECT_FALSE(learning_curve(*workspace, {.shares = {1}, .trials = {}}));
+  EXPECT_THAT(learning_curve(*workspace, {.shares = {0.5, 2}, .trials = {}}).error().to_string(),
+              HasSubstr("at most 1, got 2"));
+}
+
+TEST(Evaluation, TheChosenThresholdIsServed) {
+  const testing::ScratchDir dir;
+  const auto workspace = workspace_in(dir.path());
+  const Path rows = prepared_rows(*workspace).value().folder;
+  CountingTrainer trainer;
+  const Path model =
+      trainer.train(dir / "run", JsonObject{{"encoder", (rows / kEncoderFolder).string()}, {"n_threads", 1}})
+          .value();
+  const auto predictor = Predictor::load(model).value();
+  const double threshold = chosen_threshold(*workspace, *predictor, rows).value().value();
+  EXPECT_LT(threshold, 0.5);  // a missed "yes" costs fifty times as much
+  const Served served = make_served(*workspace, model, rows, dir / "served").value();
+  EXPECT_EQ(Predictor::load(served.folder).value()->threshold(), threshold);
+  EvalReport report = report_on_test(*workspace, model, rows).value();
+  ASSERT_TRUE(add_sections(*workspace, model, rows, report));
+  std::vector<std::string> keys;
+  for (const ReportSection& section : report.sections) keys.push_back(section.key);
+  for (const char* key : {"cost", "slices", "fairness", "worst_slices", "importance"})
+    EXPECT_THAT(keys, ::testing::Contains(key));
+  EXPECT_EQ(to_json(report).at("cost").at("threshold").as_double(), threshold);
+}
+
+TEST(Evaluation, WhatDoesNotFitIsRefusedByName) {
+  PredictSection section;
+  section.kind = "table";
+  section.problem = "binary";
+  const auto error = [&](JsonObject evaluate) {
+    section.evaluate = std::move(evaluate);
+    const auto read = read_evaluation(section);
+    return read ? std::string("none") : read.error().to_string();
+  };
+  EXPECT_EQ(error({}), "none");
+  EXPECT_THAT(error({{"robustnes", true}}), HasSubstr("robustness"));
+  EXPECT_THAT(error({{"cost", {{"false_positve", 1}}}}), HasSubstr("false_positive"));
+  EXPECT_THAT(error({{"cost", 3}}), HasSubstr("expected {false_positive"));
+  EXPECT_THAT(error({{"cost", {{"false_positive", 0}, {"false_negative", 0}}}}), HasSubstr("more than 0"));
+  section.problem = "number";
+  EXPECT_THAT(error({{"cost", {{"false_positive", 1}}}}), HasSubstr("two classes"));
+  section.kind = "text";
+  EXPECT_THAT(error({{"slices", {"sex"}}}), HasSubstr("of tables"));
+}
+
+}  // namespace
+}  // namespace volant::predict
