@@ -5,42 +5,68 @@ import statistics
 import subprocess
 import sys
 
-MODELS = {  # layers width heads kv_heads ffn vocab sequences length
-    "4 layers, 256 wide, vocabulary 8,192": (4, 256, 4, 2, 704, 8192, 16, 256),
-    "6 layers, 288 wide, vocabulary 32,000": (6, 288, 6, 6, 768, 32000, 16, 256),
+MODELS = {  # family layers width heads kv_heads ffn vocab sequences length
+    "GPT-2 124M": ("gpt2", 12, 768, 12, 12, 3072, 50257, 2, 512),
+    "GPT-2, 6 layers, 384 wide, vocabulary 65": ("gpt2", 6, 384, 6, 6, 1536, 65, 32, 256),
+    "Llama, 6 layers, 288 wide, vocabulary 32,000": ("llama", 6, 288, 6, 6, 768, 32000, 16, 256),
+    "GPT-2, 4 layers, 128 wide, vocabulary 65": ("gpt2", 4, 128, 4, 4, 512, 65, 12, 64),
 }
 
 
-def flops_per_token(layers, width, heads, kv_heads, ffn, vocab, sequences, length):
+def flops_per_token(family, layers, width, heads, kv_heads, ffn, vocab, sequences, length):
     kv = width // heads * kv_heads
-    matrices = layers * width * (2 * width + 2 * kv + 3 * ffn) + vocab * width
+    in_mlp = 3 if family == "llama" else 2  # matrices
+    matrices = layers * width * (2 * width + 2 * kv + in_mlp * ffn) + vocab * width
     return 6 * matrices + 6 * layers * width * (length + 1)  # attention: the causal half
+
+
+def measure(ours, peer, model, dtype, rounds, threads, steps, tuned):
+    """Runs of both, in turns."""
+    arguments = [str(n) for n in model] + [dtype, threads, str(steps)]
+    runs = {"volant": [], "pytorch": []}
+    for _ in range(rounds):
+        for who, command, extra in (("volant", [ours], {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}),
+                                    ("pytorch", ["/usr/bin/python3", peer], {"GLIBC_TUNABLES": tuned})):
+            out = subprocess.run(command + arguments, env={**os.environ, **extra}, check=True, capture_output=True)
+            runs[who].append(json.loads(out.stdout))
+    return runs
+
+
+def compare(name, model, dtype, runs):
+    speed = {who: [r["tokens_per_second"] for r in all_runs] for who, all_runs in runs.items()}
+    middle = {who: statistics.median(values) for who, values in speed.items()}
+    peak = max(r["peak_gflops"] for r in runs["volant"])
+    flops = flops_per_token(*model)
+    row = {"model": name, "dtype": dtype, "batch": f"{model[7]} x {model[8]}", "rounds": len(runs["volant"]),
+           "peak_gflops": peak, "ratio": round(middle["volant"] / middle["pytorch"], 2)}
+    for who in runs:
+        row[who] = {"tokens_per_second": middle[who], "least": min(speed[who]), "most": max(speed[who]),
+                    "gflops": round(middle[who] * flops / 1e9, 1), "mfu": round(middle[who] * flops / peak / 1e9, 3),
+                    "peak_memory_mb": max(r["peak_memory_mb"] for r in runs[who])}
+    return row
+
+
+def line(row):
+    sides = [f"{name} {row[who]['tokens_per_second']:,.0f} tokens/s ({row[who]['least']:,.0f} to {row[who]['most']:,.0f}; "
+             f"MFU {row[who]['mfu']:.2f}, {row[who]['peak_memory_mb']:,.0f} MB)"
+             for who, name in (("volant", "Volant"), ("pytorch", "PyTorch"))]
+    return f"{row['model']}, {row['batch']}, {row['dtype']}: {sides[0]}, {sides[1]}, ratio {row['ratio']:.2f}"
 
 
 def main():
     ours, peer, rounds, threads, steps, tuned = sys.argv[1:7]
+    only, dtypes = os.environ.get("MODELS", ""), os.environ.get("DTYPES", "bf16").split()
     results = []
     for name, model in MODELS.items():
-        for dtype in ("bf16", "f32"):
-            arguments = [str(n) for n in model] + [dtype, threads, steps]
-            runs = {"volant": [], "pytorch": []}
-            for _ in range(int(rounds)):
-                for who, command, extra in (("volant", [ours], {}),
-                                            ("pytorch", ["/usr/bin/python3", peer], {"GLIBC_TUNABLES": tuned})):
-                    out = subprocess.run(command + arguments, env={**os.environ, **extra}, check=True, capture_output=True)
-                    runs[who].append(json.loads(out.stdout))
-            speed = {who: statistics.median(r["tokens_per_second"] for r in all_runs) for who, all_runs in runs.items()}
-            peak = max(r["peak_gflops"] for r in runs["volant"])
-            flops = flops_per_token(*model)
-            row = {"model": name, "dtype": dtype, "batch": f"{model[6]} x {model[7]}", "threads": int(threads),
-                   "rounds": int(rounds), "peak_gflops": peak,
-                   "volant_tokens_per_second": speed["volant"], "pytorch_tokens_per_second": speed["pytorch"],
-                   "volant_mfu": round(speed["volant"] * flops / peak / 1e9, 3),
-                   "pytorch_mfu": round(speed["pytorch"] * flops / peak / 1e9, 3),
-                   "ratio": round(speed["volant"] / speed["pytorch"], 2), "runs": runs}
-            results.append(row)
-            print(f"{name}, {dtype}: volant {speed['volant']:,.0f} tokens/s (MFU {row['volant_mfu']:.2f}), "
-                  f"PyTorch {speed['pytorch']:,.0f} (MFU {row['pytorch_mfu']:.2f}), ratio {row['ratio']:.2f}", flush=True)
+        if only not in name:
+            continue
+        for dtype in dtypes:
+            small = model[7] * model[8] < 1024
+            runs = measure(ours, peer, model, dtype, int(rounds), threads, int(steps) * (25 if small else 1), tuned)
+            results.append(compare(name, model, dtype, runs) | {"threads": int(threads), "runs": runs})
+            print(line(results[-1]), flush=True)
+    if not results:
+        sys.exit(f"MODELS={only!r} is in no name of: {', '.join(MODELS)}")
     load = os.getloadavg()
     path = os.path.join(os.path.dirname(os.path.abspath(peer)), "result.json")
     with open(path, "w") as file:

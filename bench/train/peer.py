@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""The peer of bench_train: the same Llama, batch and optimiser in eager PyTorch (Debian's python3-torch).
+"""The peer of bench_train: the same Llama or GPT-2, batch and optimiser in eager PyTorch (Debian's python3-torch).
 
 Same arguments as bench_train; prints one JSON line. bf16 is torch.autocast, as its documentation says to train.
 Threads, the AVX512 kernels and glibc's malloc are tuned by run.sh, so that the peer is at its best here.
 """
 import json
 import math
+import resource
 import sys
 import time
 
@@ -13,7 +14,12 @@ import torch
 import torch.nn.functional as F
 
 
-class Layer(torch.nn.Module):
+def attention(q, k, v, mask):
+    scores = (q @ k.transpose(2, 3)) / math.sqrt(q.shape[-1]) + mask
+    return (torch.softmax(scores, -1) @ v).transpose(1, 2).flatten(2)
+
+
+class LlamaLayer(torch.nn.Module):
     def __init__(self, width, heads, kv_heads, ffn):
         super().__init__()
         self.heads, self.kv_heads, self.dim = heads, kv_heads, width // heads
@@ -31,8 +37,7 @@ class Layer(torch.nn.Module):
         if self.kv_heads != self.heads:
             k = k.repeat_interleave(self.heads // self.kv_heads, 1)
             v = v.repeat_interleave(self.heads // self.kv_heads, 1)
-        scores = (q @ k.transpose(2, 3)) / math.sqrt(self.dim) + mask
-        x = x + self.o((torch.softmax(scores, -1) @ v).transpose(1, 2).reshape(b, t, c))
+        x = x + self.o(attention(q, k, v, mask))
         h = rms_norm(x, self.norm2)
         return x + self.down(F.silu(self.gate(h)) * self.up(h))
 
@@ -50,15 +55,12 @@ class Llama(torch.nn.Module):
     def __init__(self, layers, width, heads, kv_heads, ffn, vocab, length):
         super().__init__()
         self.embed = torch.nn.Embedding(vocab, width)
-        self.layers = torch.nn.ModuleList(Layer(width, heads, kv_heads, ffn) for _ in range(layers))
+        self.layers = torch.nn.ModuleList(LlamaLayer(width, heads, kv_heads, ffn) for _ in range(layers))
         self.norm = torch.nn.Parameter(torch.ones(width))
         dim = width // heads
         angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, dim, 2) / dim)
         self.cos, self.sin = angles.cos(), angles.sin()
         self.mask = torch.full((length, length), float("-inf")).triu(1)
-        for p in self.parameters():
-            if p.dim() > 1:
-                torch.nn.init.normal_(p, 0, 0.02)
 
     def forward(self, ids):
         x = self.embed(ids)
@@ -67,12 +69,48 @@ class Llama(torch.nn.Module):
         return rms_norm(x, self.norm) @ self.embed.weight.t()
 
 
+class Gpt2Layer(torch.nn.Module):
+    def __init__(self, width, heads, ffn):
+        super().__init__()
+        self.heads = heads
+        self.qkv, self.o = torch.nn.Linear(width, 3 * width), torch.nn.Linear(width, width)
+        self.up, self.down = torch.nn.Linear(width, ffn), torch.nn.Linear(ffn, width)
+        self.norm1, self.norm2 = torch.nn.LayerNorm(width), torch.nn.LayerNorm(width)
+
+    def forward(self, x, mask):
+        b, t, c = x.shape
+        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(c, -1))
+        x = x + self.o(attention(q, k, v, mask))
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+
+class Gpt2(torch.nn.Module):
+    def __init__(self, layers, width, heads, ffn, vocab, length):
+        super().__init__()
+        self.embed, self.places = torch.nn.Embedding(vocab, width), torch.nn.Embedding(length, width)
+        self.layers = torch.nn.ModuleList(Gpt2Layer(width, heads, ffn) for _ in range(layers))
+        self.norm = torch.nn.LayerNorm(width)
+        self.mask = torch.full((length, length), float("-inf")).triu(1)
+
+    def forward(self, ids):
+        x = self.embed(ids) + self.places.weight[: ids.shape[1]]
+        for layer in self.layers:
+            x = layer(x, self.mask)
+        return F.linear(self.norm(x), self.embed.weight)
+
+
 def main():
-    layers, width, heads, kv_heads, ffn, vocab, batch, length = map(int, sys.argv[1:9])
-    bf16, threads, steps = sys.argv[9] == "bf16", int(sys.argv[10]), int(sys.argv[11])
+    layers, width, heads, kv_heads, ffn, vocab, batch, length = map(int, sys.argv[2:10])
+    bf16, threads, steps = sys.argv[10] == "bf16", int(sys.argv[11]), int(sys.argv[12])
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    model = Llama(layers, width, heads, kv_heads, ffn, vocab, length)
+    if sys.argv[1] == "llama":
+        model = Llama(layers, width, heads, kv_heads, ffn, vocab, length)
+    else:
+        model = Gpt2(layers, width, heads, ffn, vocab, length)
+    for p in model.parameters():
+        if p.dim() > 1:
+            torch.nn.init.normal_(p, 0, 0.02)
     decay = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() == 1]
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
@@ -94,7 +132,8 @@ def main():
     seconds.sort()
     median = seconds[len(seconds) // 2]
     print(json.dumps({"tokens_per_second": round(batch * length / median, 1), "seconds": round(median, 5),
-                      "best_seconds": round(seconds[0], 5), "loss": round(loss.item(), 4), "torch": torch.__version__}))
+                      "best_seconds": round(seconds[0], 5), "loss": round(loss.item(), 4),
+                      "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "torch": torch.__version__}))
 
 
 if __name__ == "__main__":

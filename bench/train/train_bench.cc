@@ -1,12 +1,15 @@
 // One measurement of training: the core of volant-train (forward, backward, clipping, AdamW) on random
-// tokens, whole sequences of the full length. Prints one JSON line. Arguments: layers width heads kv_heads
-// ffn vocabulary sequences length dtype(bf16|f32) threads steps
+// tokens, whole sequences of the full length. Prints one JSON line. Arguments: family(llama|gpt2) layers
+// width heads kv_heads ffn vocabulary sequences length dtype(bf16|f32) threads steps
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "models/family.h"
 #include "train/optimizer.h"
 
 namespace {
@@ -16,7 +19,7 @@ using namespace volant;
 int usage() {
   std::fprintf(
       stderr,
-      "usage: bench_train LAYERS WIDTH HEADS KV_HEADS FFN VOCAB SEQUENCES LENGTH bf16|f32 THREADS STEPS\n");
+      "usage: bench_train llama|gpt2 LAYERS WIDTH HEADS KV_HEADS FFN VOCAB SEQUENCES LENGTH bf16|f32 THREADS STEPS\n");
   return 2;
 }
 
@@ -41,31 +44,51 @@ Tokens random_tokens(int64_t sequences, int64_t length, int64_t n_vocab) {
   return t;
 }
 
+// argv[1..7]: family and shape; head and embedding are one matrix.
+ModelConfig model_config(char** argv) {
+  const auto number = [&](int i) { return static_cast<int64_t>(std::atoll(argv[i])); };
+  ModelConfig config;
+  config.num_hidden_layers = number(2);
+  config.hidden_size = number(3);
+  config.num_attention_heads = number(4);
+  config.num_key_value_heads = number(5);
+  config.head_dim = config.hidden_size / config.num_attention_heads;
+  config.intermediate_size = number(6);
+  config.vocab_size = number(7);
+  config.tie_word_embeddings = true;
+  if (std::string_view(argv[1]) == "gpt2") {
+    config.family = &kGpt2Family;
+    config.architecture = "GPT2LMHeadModel";
+    config.own = Gpt2Fields{};
+  }
+  return config;
+}
+
+double peak_memory_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 12) return usage();
+  if (argc != 13) return usage();
   const auto number = [&](int i) { return static_cast<int64_t>(std::atoll(argv[i])); };
-  ModelConfig config;
-  config.num_hidden_layers = number(1);
-  config.hidden_size = number(2);
-  config.num_attention_heads = number(3);
-  config.num_key_value_heads = number(4);
-  config.head_dim = config.hidden_size / config.num_attention_heads;
-  config.intermediate_size = number(5);
-  config.vocab_size = number(6);
-  config.tie_word_embeddings = true;
-  const bool bf16 = std::string_view(argv[9]) == "bf16";
-  prepare_torch(static_cast<int>(number(10)));
+  const ModelConfig config = model_config(argv);
+  const bool bf16 = std::string_view(argv[10]) == "bf16";
+  prepare_torch(static_cast<int>(number(11)));
   auto created = TorchModel::create(config, {.bf16 = bf16});
   if (!created) return std::fprintf(stderr, "%s\n", created.error().to_string().c_str()), 1;
   TorchModel& model = *created;
   Random random(2);
   for (const auto& p : model.parameters())
     for (float& x : p.values)
-      x = p.spec.shape.size() == 1 ? 1.0F : static_cast<float>(0.02 * random.normal());
+      x = p.spec.shape.size() > 1         ? static_cast<float>(0.02 * random.normal())
+          : p.spec.name.ends_with("bias") ? 0.0F
+                                          : 1.0F;
   model.weights_changed();
-  const Tokens t = random_tokens(number(7), number(8), config.vocab_size);
+  const Tokens t = random_tokens(number(8), number(9), config.vocab_size);
   const Batch batch{
       .tokens = t.tokens, .pos = t.pos, .seq_begin = t.seq_begin, .kv_slot = {}, .out_rows = t.out_rows};
   const auto rows = static_cast<double>(t.tokens.size());
@@ -73,7 +96,7 @@ int main(int argc, char** argv) {
   const auto optimiser = make_optimizer(job, model);
   std::vector<double> seconds;
   double loss = 0;
-  for (int64_t step = 0; step < number(11) + 2; ++step) {
+  for (int64_t step = 0; step < number(12) + 2; ++step) {
     const double begin = steady_seconds();
     const auto sum = model.loss_and_gradient(batch, t.targets, t.weights, static_cast<float>(1 / rows));
     if (!sum) return std::fprintf(stderr, "%s\n", sum.error().to_string().c_str()), 1;
@@ -85,8 +108,9 @@ int main(int argc, char** argv) {
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   std::printf(
-      "{\"tokens_per_second\":%.1f,\"seconds\":%.5f,\"best_seconds\":%.5f,\"loss\":%.4f,\"peak_gflops\":%.0f}"
-      "\n",
-      rows / median, median, seconds.front(), loss, torch_peak_flops(bf16).value_or(0) / 1e9);
+      "{\"tokens_per_second\":%.1f,\"seconds\":%.5f,\"best_seconds\":%.5f,\"loss\":%.4f,\"peak_memory_mb\":%.0f,"
+      "\"peak_gflops\":%.0f}\n",
+      rows / median, median, seconds.front(), loss, peak_memory_mb(),
+      torch_peak_flops(bf16).value_or(0) / 1e9);
   return 0;
 }

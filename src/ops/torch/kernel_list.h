@@ -17,6 +17,9 @@ void copy_columns(In x, int64_t x_columns, int64_t x_begin, int64_t rows, int64_
                   int64_t y_columns, int64_t y_begin);
 void rope(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_head, int head_dim,
           int n_turned, bool inverse, Out y);
+// pack_kernels.cc
+void pack_panels(In x, bool turned, int64_t rows, int64_t columns, int64_t width, uint16_t* to);
+void turn(const void* x, int64_t x_columns, int64_t rows, int64_t columns, void* to);
 // norm_kernels.cc
 void rms_norm(In x, const float* w, float offset, float eps, int64_t rows, int64_t columns, Out y,
               float* inverse_rms);

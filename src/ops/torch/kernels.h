@@ -125,6 +125,12 @@ struct Kernels {
   // y[t, y_begin + i] = x[t, x_begin + i] for i < count; x and y of one type with so many columns.
   void (*copy_columns)(In x, int64_t x_columns, int64_t x_begin, int64_t rows, int64_t count, Out y,
                        int64_t y_columns, int64_t y_begin);
+  // x[rows, columns], or given as [columns, rows] when `turned`, in panels of 32 rows and `width` columns (a
+  // multiple of 16): one panel is [16, width, 2], two neighbours of a column beside each other, in bf16;
+  // first all panels of the first columns. What is beyond the matrix is zero.
+  void (*pack_panels)(In x, bool turned, int64_t rows, int64_t columns, int64_t width, uint16_t* to);
+  // to[columns, rows] = x[rows, columns] turned round, both bf16; x has rows of `x_columns`.
+  void (*turn)(const void* x, int64_t x_columns, int64_t rows, int64_t columns, void* to);
   void (*finish_logits)(const HeadRows& rows);      // bias, scale and softcap
   void (*unfinish_gradient)(const HeadRows& rows);  // through softcap and scale
   void (*loss_rows)(const LossRows& rows);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <dnnl.hpp>
 #include <map>
+#include <new>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -68,17 +70,48 @@ void execute(Product& product, const void* a, const memory& b, void* c) {
   product.run.execute(on.stream, {{DNNL_ARG_SRC, a_memory}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c_memory}});
 }
 
-}  // namespace
+// Memory that grows to the largest that is asked for. One product at a time.
+class Scratch {
+ public:
+  void* room(size_t bytes) {
+    if (bytes > size_) {
+      constexpr size_t kPage = 4096;
+      size_ = (bytes + kPage - 1) / kPage * kPage;
+      data_.reset(std::aligned_alloc(kPage, size_));
+      if (data_ == nullptr) throw std::bad_alloc();
+    }
+    return data_.get();
+  }
 
-namespace {
+ private:
+  struct Free {
+    void operator()(void* data) const { std::free(data); }
+  };
+  std::unique_ptr<void, Free> data_;
+  size_t size_ = 0;
+};
+
+// The width of the panels that `pack_panels` would have to make for this layout of bf16 weights; 0: another
+// layout.
+int64_t panel_width(const memory::desc& layout) {
+  const auto& blocks = layout.data.format_desc.blocking;
+  if (layout.data.format_kind != dnnl_blocked || layout.data_type() != Type::bf16 || layout.data.offset0 != 0)
+    return 0;
+  if (blocks.inner_nblks != 3 || blocks.inner_idxs[0] != 0 || blocks.inner_idxs[1] != 1 ||
+      blocks.inner_idxs[2] != 0 || blocks.inner_blks[0] != 16 || blocks.inner_blks[2] != 2)
+    return 0;
+  const int64_t width = blocks.inner_blks[1], deep = (layout.data.dims[0] + 31) / 32;
+  const bool as_ours = width % 16 == 0 && blocks.strides[0] == 32 * width &&
+                       (blocks.strides[1] == deep * 32 * width || layout.data.dims[1] <= width);
+  return as_ours && layout.data.extra.flags == dnnl_memory_extra_flag_none ? width : 0;
+}
 
 // Where weights kept in few bits are unpacked: grows to the largest of them. One product at a time.
 void* unpacked(const StoredMatrix& matrix, bool bf16) {
-  static std::vector<std::byte> buffer;
-  const auto bytes = static_cast<size_t>(matrix.n_out * matrix.n_in) * (bf16 ? 2 : 4);
-  if (buffer.size() < bytes) buffer.resize(bytes);
-  unpack(matrix, {buffer.data(), bf16});
-  return buffer.data();
+  static Scratch scratch;
+  void* numbers = scratch.room(static_cast<size_t>(matrix.n_out * matrix.n_in) * (bf16 ? 2 : 4));
+  unpack(matrix, {numbers, bf16});
+  return numbers;
 }
 
 }  // namespace
@@ -120,12 +153,17 @@ struct PackedWeight::State {
       copies.push_back({memory(wanted, machine().engine), turned, 0});
       copy = &copies.back();
     }
-    if (copy->version != version) {
+    if (copy->version == version) return copy->packed;
+    copy->version = version;
+    if (const int64_t width = panel_width(wanted); width > 0) {
+      const int64_t rows = turned ? matrix.n_in : matrix.n_out, columns = turned ? matrix.n_out : matrix.n_in;
+      kernels().pack_panels({matrix.data, false}, turned, rows, columns, width,
+                            static_cast<uint16_t*>(copy->packed.get_data_handle()));
+    } else {
       const memory::desc plain = turned ? memory::desc({matrix.n_in, matrix.n_out}, Type::f32, Tag::ba)
                                         : memory::desc({matrix.n_out, matrix.n_in}, Type::f32, Tag::ab);
       memory from(plain, machine().engine, const_cast<void*>(matrix.data));
       dnnl::reorder(from, copy->packed).execute(machine().stream, from, copy->packed);
-      copy->version = version;
     }
     return copy->packed;
   }
@@ -148,7 +186,49 @@ uint64_t PackedWeight::packed_bytes() const {
   return bytes;
 }
 
+namespace {
+
+// Outputs whose turned gradients stay in the cache.
+int64_t outputs_together(int64_t rows, int64_t n_out) {
+  constexpr int64_t kNumbers = 2 << 20;
+  const int64_t most = std::max<int64_t>(64, kNumbers / rows / 64 * 64);
+  const int64_t blocks = (n_out + most - 1) / most;
+  return std::min(n_out, ((n_out + blocks - 1) / blocks + 63) / 64 * 64);
+}
+
+// In bf16, with both factors laid out as oneDNN reads them fastest: g turned, x in panels. False: not here.
+bool add_packed_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
+  const int64_t together = outputs_together(rows, n_out);
+  const auto shape = [&](int64_t begin) {
+    return Shape{.m = std::min(together, n_out - begin),
+                 .n = n_in,
+                 .k = rows,
+                 .bf16 = true,
+                 .out_bf16 = false,
+                 .a_turned = false,
+                 .b_turned = false,
+                 .b_packed = true,
+                 .accumulate = true};
+  };
+  const memory::desc layout = product(shape(0)).plan.weights_desc();
+  const int64_t width = panel_width(layout), last = (n_out - 1) / together * together;
+  if (width == 0 || product(shape(last)).plan.weights_desc() != layout) return false;
+  static Scratch panels, turned;
+  const memory x_panels(layout, machine().engine, panels.room(layout.get_size()));
+  kernels().pack_panels(x, false, rows, n_in, width, static_cast<uint16_t*>(x_panels.get_data_handle()));
+  void* g_turned = turned.room(static_cast<size_t>(together * rows) * sizeof(uint16_t));
+  for (int64_t begin = 0; begin < n_out; begin += together) {
+    const Shape part = shape(begin);
+    kernels().turn(static_cast<const uint16_t*>(g.data) + begin, n_out, rows, part.m, g_turned);
+    execute(product(part), g_turned, x_panels, grad + begin * n_in);
+  }
+  return true;
+}
+
+}  // namespace
+
 void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
+  if (x.bf16 && add_packed_weight_gradient(g, x, rows, n_out, n_in, grad)) return;
   Product& p = product({.m = n_out,
                         .n = n_in,
                         .k = rows,

@@ -1,0 +1,155 @@
+// bf16 products and the layouts that they read, against plain loops in double; sizes that fill no panel.
+#include "ops/torch/products.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+
+namespace volant::torch_ops {
+namespace {
+
+uint16_t bits_of(float x) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  return static_cast<uint16_t>(bits >> 16);
+}
+float number_of(uint16_t bits) {
+  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+  float x = 0;
+  std::memcpy(&x, &wide, sizeof x);
+  return x;
+}
+
+// Numbers that bf16 holds exactly.
+std::vector<float> exact_numbers(int64_t n, uint64_t seed) {
+  Random random(seed);
+  std::vector<float> numbers;
+  for (int64_t i = 0; i < n; ++i) numbers.push_back(number_of(bits_of(static_cast<float>(random.normal()))));
+  return numbers;
+}
+std::vector<uint16_t> as_bf16(const std::vector<float>& numbers) {
+  std::vector<uint16_t> bits;
+  for (const float x : numbers) bits.push_back(bits_of(x));
+  return bits;
+}
+
+// What a panel holds for row and column of the matrix.
+size_t place(int64_t row, int64_t column, int64_t rows, int64_t width) {
+  const int64_t deep = (rows + 31) / 32, panel = column / width * deep + row / 32;
+  return static_cast<size_t>((panel * 16 + row % 32 / 2) * 2 * width + column % width * 2 + row % 2);
+}
+
+void check_panels(const Kernels& with, int64_t rows, int64_t columns, int64_t width) {
+  SCOPED_TRACE(testing::Message() << with.isa << ", " << rows << " x " << columns << " in panels of "
+                                  << width);
+  constexpr uint16_t kGuard = 0xABCD;
+  const std::vector<float> x = exact_numbers(rows * columns, 1);
+  const std::vector<uint16_t> x_bf16 = as_bf16(x);
+  const int64_t padded_rows = (rows + 31) / 32 * 32, padded = (columns + width - 1) / width * width;
+  for (const bool turned : {false, true})
+    for (const bool bf16 : {false, true}) {
+      std::vector<uint16_t> packed(static_cast<size_t>(padded_rows * padded + 32), kGuard);
+      const void* numbers = bf16 ? static_cast<const void*>(x_bf16.data()) : x.data();
+      with.pack_panels({numbers, bf16}, turned, rows, columns, width, packed.data());
+      for (int64_t r = 0; r < padded_rows; ++r)
+        for (int64_t c = 0; c < padded; ++c) {
+          const auto from = static_cast<size_t>(turned ? c * rows + r : r * columns + c);
+          const uint16_t expected = r < rows && c < columns ? x_bf16[from] : uint16_t{0};
+          ASSERT_EQ(packed[place(r, c, rows, width)], expected) << "row " << r << ", column " << c;
+        }
+      for (size_t i = packed.size() - 32; i < packed.size(); ++i) ASSERT_EQ(packed[i], kGuard);
+    }
+}
+
+void check_turn(const Kernels& with, int64_t rows, int64_t columns, int64_t x_columns) {
+  SCOPED_TRACE(testing::Message() << with.isa << ", " << rows << " x " << columns << " of " << x_columns);
+  constexpr uint16_t kGuard = 0xABCD;
+  const std::vector<uint16_t> x = as_bf16(exact_numbers(rows * x_columns, 2));
+  std::vector<uint16_t> y(static_cast<size_t>(rows * columns + 32), kGuard);
+  with.turn(x.data(), x_columns, rows, columns, y.data());
+  for (int64_t c = 0; c < columns; ++c)
+    for (int64_t r = 0; r < rows; ++r)
+      ASSERT_EQ(y[static_cast<size_t>(c * rows + r)], x[static_cast<size_t>(r * x_columns + c)]);
+  for (size_t i = y.size() - 32; i < y.size(); ++i) ASSERT_EQ(y[i], kGuard);
+}
+
+TEST(Products, FactorsAreLaidOutAsTheirProductsReadThem) {
+  std::vector<const Kernels*> tables = {&generic::kTable};
+  if (__builtin_cpu_supports("avx2")) tables.push_back(&avx2::kTable);
+  if (__builtin_cpu_supports("avx512bw")) tables.push_back(&avx512::kTable);
+  for (const Kernels* with : tables)
+    for (const auto& [rows, columns] :
+         {std::pair<int64_t, int64_t>{1, 1}, {32, 64}, {33, 70}, {95, 128}, {64, 17}}) {
+      for (const int64_t width : {16, 48, 64}) check_panels(*with, rows, columns, width);
+      check_turn(*with, rows, columns, columns + 5);
+    }
+}
+
+TEST(Products, GradientsOfAWeightAreAddedUpInManyBlocksAndOddSizes) {
+  for (const auto& [rows, n_out, n_in] : {std::array<int64_t, 3>{7, 5, 3}, {40, 200, 33}, {16384, 261, 20}}) {
+    SCOPED_TRACE(testing::Message() << rows << " rows, " << n_out << " x " << n_in);
+    const std::vector<float> g = exact_numbers(rows * n_out, 3), x = exact_numbers(rows * n_in, 4);
+    for (const bool bf16 : {false, true}) {
+      if (bf16 && !has_bf16()) continue;
+      const std::vector<uint16_t> g_bf16 = as_bf16(g), x_bf16 = as_bf16(x);
+      std::vector<float> grad(static_cast<size_t>(n_out * n_in), 2.0F);
+      if (bf16)
+        add_weight_gradient({g_bf16.data(), true}, {x_bf16.data(), true}, rows, n_out, n_in, grad.data());
+      else
+        add_weight_gradient({g.data(), false}, {x.data(), false}, rows, n_out, n_in, grad.data());
+      for (int64_t o = 0; o < n_out; o += 13)
+        for (int64_t i = 0; i < n_in; ++i) {
+          double sum = 2;
+          for (int64_t t = 0; t < rows; ++t)
+            sum += static_cast<double>(g[static_cast<size_t>(t * n_out + o)]) *
+                   static_cast<double>(x[static_cast<size_t>(t * n_in + i)]);
+          ASSERT_NEAR(grad[static_cast<size_t>(o * n_in + i)], sum,
+                      1e-4 * std::sqrt(static_cast<double>(rows)));
+        }
+    }
+  }
+}
+
+TEST(Products, WeightsArePackedAnewAfterTheyChange) {
+  const int64_t n_out = 37, n_in = 45, rows = 6;
+  std::vector<float> w = exact_numbers(n_out * n_in, 5);
+  PackedWeight weight({w.data(), DType::kF32, n_out, n_in});
+  const std::vector<float> x = exact_numbers(rows * n_in, 6), g = exact_numbers(rows * n_out, 7);
+  const bool bf16 = has_bf16();
+  const std::vector<uint16_t> x_bf16 = as_bf16(x), g_bf16 = as_bf16(g);
+  const auto in = [&](const std::vector<float>& full, const std::vector<uint16_t>& half) {
+    return bf16 ? In{half.data(), true} : In{full.data(), false};
+  };
+  for (int time = 0; time < 2; ++time) {
+    std::vector<float> y(static_cast<size_t>(rows * n_out)), grad(static_cast<size_t>(rows * n_in));
+    weight.forward(in(x, x_bf16), rows, {y.data(), false});
+    weight.backward(in(g, g_bf16), rows, {grad.data(), false});
+    for (int64_t t = 0; t < rows; ++t) {
+      for (int64_t o = 0; o < n_out; ++o) {
+        double sum = 0;
+        for (int64_t i = 0; i < n_in; ++i)
+          sum += static_cast<double>(x[static_cast<size_t>(t * n_in + i)] *
+                                     w[static_cast<size_t>(o * n_in + i)]);
+        ASSERT_NEAR(y[static_cast<size_t>(t * n_out + o)], sum, 1e-4);
+      }
+      for (int64_t i = 0; i < n_in; ++i) {
+        double sum = 0;
+        for (int64_t o = 0; o < n_out; ++o)
+          sum += static_cast<double>(g[static_cast<size_t>(t * n_out + o)] *
+                                     w[static_cast<size_t>(o * n_in + i)]);
+        ASSERT_NEAR(grad[static_cast<size_t>(t * n_in + i)], sum, 1e-4);
+      }
+    }
+    for (float& number : w) number *= -2;
+    weight.changed();
+  }
+}
+
+}  // namespace
+}  // namespace volant::torch_ops
