@@ -33,9 +33,9 @@ Result<std::vector<std::vector<size_t>>> units_of(size_t n_rows, const Bootstrap
   return units;
 }
 
-// The metric of each sample that it is defined for, sorted.
-Result<std::vector<double>> sample_values(const std::vector<std::vector<size_t>>& units,
-                                          const RowMetric& metric, const BootstrapOptions& options) {
+// The metric of each sample that it is defined for.
+std::vector<double> sample_values(const std::vector<std::vector<size_t>>& units, const RowMetric& metric,
+                                  const BootstrapOptions& options) {
   Random random(options.seed);
   std::vector<double> values;
   std::vector<size_t> rows;
@@ -48,14 +48,24 @@ Result<std::vector<double>> sample_values(const std::vector<std::vector<size_t>>
     const Result<double> value = metric(rows);
     if (value && std::isfinite(*value)) values.push_back(*value);
   }
-  if (values.size() * 2 <= static_cast<size_t>(options.samples))
+  return values;
+}
+
+// Sorted, when the metric is defined for most of the samples.
+Result<std::vector<double>> sorted(std::vector<double> values, int samples) {
+  if (values.size() * 2 <= static_cast<size_t>(samples))
     return fail(
         ErrorCode::kInvalidArgument,
         "bootstrap: the metric is defined for only {} of {} samples of the rows; more rows are needed "
         "(of every class, for metrics that compare classes)",
-        values.size(), options.samples);
+        values.size(), samples);
   std::sort(values.begin(), values.end());
   return values;
+}
+
+Result<Estimate> estimate_of(double value, std::vector<double> of_samples, int samples) {
+  of_samples = TRY(sorted(std::move(of_samples), samples));
+  return Estimate{value, quantile(of_samples, kLow), quantile(of_samples, kHigh)};
 }
 
 Result<double> metric_of_all(size_t n_rows, const RowMetric& metric) {
@@ -68,11 +78,36 @@ Result<double> metric_of_all(size_t n_rows, const RowMetric& metric) {
 
 Result<Estimate> bootstrap(size_t n_rows, const RowMetric& metric, const BootstrapOptions& options) {
   const auto units = TRY(units_of(n_rows, options));
-  Estimate estimate{.value = TRY(metric_of_all(n_rows, metric))};
-  const std::vector<double> values = TRY(sample_values(units, metric, options));
-  estimate.low = quantile(values, kLow);
-  estimate.high = quantile(values, kHigh);
-  return estimate;
+  const double value = TRY(metric_of_all(n_rows, metric));
+  return estimate_of(value, sample_values(units, metric, options), options.samples);
+}
+
+Result<std::vector<Result<Estimate>>> bootstrap_counts(size_t n_rows, const CountMetrics& metrics,
+                                                       const BootstrapOptions& options) {
+  const auto units = TRY(units_of(n_rows, options));
+  const std::vector<Result<double>> of_all = metrics({});
+  std::vector<std::vector<double>> values(of_all.size());
+  std::vector<uint32_t> counts(n_rows);
+  const bool alone = options.groups.empty();
+  Random random(options.seed);
+  for (int s = 0; s < options.samples; ++s) {
+    std::ranges::fill(counts, 0U);
+    for (size_t i = 0; i < units.size(); ++i) {
+      const size_t unit = random.below(units.size());
+      if (alone)
+        ++counts[unit];
+      else
+        for (const size_t row : units[unit]) ++counts[row];
+    }
+    const std::vector<Result<double>> of_sample = metrics(counts);
+    for (size_t m = 0; m < values.size(); ++m)
+      if (of_sample[m] && std::isfinite(*of_sample[m])) values[m].push_back(*of_sample[m]);
+  }
+  std::vector<Result<Estimate>> estimates;
+  for (size_t m = 0; m < values.size(); ++m)
+    estimates.push_back(of_all[m] ? estimate_of(*of_all[m], std::move(values[m]), options.samples)
+                                  : Result<Estimate>(of_all[m].error()));
+  return estimates;
 }
 
 Result<PairedDifference> paired_bootstrap(size_t n_rows, const RowMetric& first, const RowMetric& second,
@@ -82,7 +117,7 @@ Result<PairedDifference> paired_bootstrap(size_t n_rows, const RowMetric& first,
   };
   const auto units = TRY(units_of(n_rows, options));
   PairedDifference paired{.difference = {.value = TRY(metric_of_all(n_rows, difference))}};
-  const std::vector<double> values = TRY(sample_values(units, difference, options));
+  const std::vector<double> values = TRY(sorted(sample_values(units, difference, options), options.samples));
   paired.difference.low = quantile(values, kLow);
   paired.difference.high = quantile(values, kHigh);
   // One sample more on each side: no p-value is 0 after finitely many samples.

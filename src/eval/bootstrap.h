@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 
+#include "eval/metrics/row_counts.h"
 #include "eval/statistics.h"
 
 namespace volant {
@@ -24,6 +25,14 @@ struct BootstrapOptions {
 // range, groups that do not fit the rows, or a metric that is undefined for half of the samples or more.
 // Samples that it is undefined for are left out.
 Result<Estimate> bootstrap(size_t n_rows, const RowMetric& metric, const BootstrapOptions& options = {});
+
+// Several metrics of the same sample, of which `counts` says how often each row was drawn
+// (metrics/row_counts.h): no row is copied and what is sorted is sorted once. As many each time, in the same
+// order.
+using CountMetrics = std::function<std::vector<Result<double>>(RowCounts counts)>;
+// As bootstrap() of each of them: the same samples, and an error where that one had one.
+Result<std::vector<Result<Estimate>>> bootstrap_counts(size_t n_rows, const CountMetrics& metrics,
+                                                       const BootstrapOptions& options = {});
 
 struct PairedDifference {
   Estimate difference;  // first minus second

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "eval/metrics/row_counts.h"
 
 namespace volant {
 
@@ -15,6 +16,17 @@ inline Status check_rows(size_t n_truth, size_t n_predicted, std::string_view me
                 metric, n_predicted, n_truth);
   if (n_truth == 0)
     return fail(ErrorCode::kInvalidArgument, "{}: expected at least one row, got none", metric);
+  return {};
+}
+
+// A count for each row, of which at least one was drawn.
+inline Status check_counts(RowCounts counts, size_t n_rows, std::string_view metric) {
+  if (counts.empty()) return {};
+  if (counts.size() != n_rows)
+    return fail(ErrorCode::kInvalidArgument, "{}: expected a count for each of {} rows, got {}", metric,
+                n_rows, counts.size());
+  if (rows_in(counts, n_rows) == 0)
+    return fail(ErrorCode::kInvalidArgument, "{}: expected at least one row, all counts are 0", metric);
   return {};
 }
 

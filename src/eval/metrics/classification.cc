@@ -23,34 +23,29 @@ ClassScores scores_of(int64_t hits, int64_t predicted, int64_t truly) {
 ConfusionMatrix::ConfusionMatrix(int32_t n_classes, int64_t n_rows)
     : n_classes_(n_classes),
       n_rows_(n_rows),
-      counts_(static_cast<size_t>(n_classes) * static_cast<size_t>(n_classes)) {}
+      counts_(static_cast<size_t>(n_classes) * static_cast<size_t>(n_classes)),
+      true_rows_(static_cast<size_t>(n_classes)),
+      predicted_rows_(static_cast<size_t>(n_classes)) {}
 
 Result<ConfusionMatrix> ConfusionMatrix::of(std::span<const int32_t> truth,
-                                            std::span<const int32_t> predicted, int32_t n_classes) {
+                                            std::span<const int32_t> predicted, int32_t n_classes,
+                                            RowCounts counts) {
   constexpr const char* kName = "confusion matrix";
   TRY(check_rows(truth.size(), predicted.size(), kName));
   if (n_classes < 1 || n_classes > kMaxClasses)
     return fail(ErrorCode::kLimit, "{}: expected 1 to {} classes, got {}", kName, kMaxClasses, n_classes);
   TRY(check_labels(truth, n_classes, kName));
   TRY(check_labels(predicted, n_classes, kName));
-  ConfusionMatrix matrix(n_classes, static_cast<int64_t>(truth.size()));
+  TRY(check_counts(counts, truth.size(), kName));
+  ConfusionMatrix matrix(n_classes, rows_in(counts, truth.size()));
   for (size_t i = 0; i < truth.size(); ++i) {
-    ++matrix.counts_[static_cast<size_t>(truth[i]) * static_cast<size_t>(n_classes) +
-                     static_cast<size_t>(predicted[i])];
+    const auto truly = static_cast<size_t>(truth[i]), said = static_cast<size_t>(predicted[i]);
+    const int64_t times = times_of(counts, i);
+    matrix.counts_[truly * static_cast<size_t>(n_classes) + said] += times;
+    matrix.true_rows_[truly] += times;
+    matrix.predicted_rows_[said] += times;
   }
   return matrix;
-}
-
-int64_t ConfusionMatrix::true_rows(int32_t label) const {
-  int64_t sum = 0;
-  for (int32_t c = 0; c < n_classes_; ++c) sum += at(label, c);
-  return sum;
-}
-
-int64_t ConfusionMatrix::predicted_rows(int32_t label) const {
-  int64_t sum = 0;
-  for (int32_t c = 0; c < n_classes_; ++c) sum += at(c, label);
-  return sum;
 }
 
 int64_t ConfusionMatrix::correct() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "eval/metrics/row_counts.h"
 
 namespace volant {
 
@@ -24,7 +25,7 @@ class ConfusionMatrix {
   // Class numbers from 0 to n_classes - 1, one pair a row. kInvalidArgument: no rows, other numbers of rows,
   // a class out of range; kLimit: more than kMaxClasses.
   static Result<ConfusionMatrix> of(std::span<const int32_t> truth, std::span<const int32_t> predicted,
-                                    int32_t n_classes);
+                                    int32_t n_classes, RowCounts counts = {});
 
   int32_t n_classes() const { return n_classes_; }
   int64_t n_rows() const { return n_rows_; }
@@ -32,8 +33,8 @@ class ConfusionMatrix {
     return counts_[static_cast<size_t>(truth) * static_cast<size_t>(n_classes_) +
                    static_cast<size_t>(predicted)];
   }
-  int64_t true_rows(int32_t label) const;
-  int64_t predicted_rows(int32_t label) const;
+  int64_t true_rows(int32_t label) const { return true_rows_[static_cast<size_t>(label)]; }
+  int64_t predicted_rows(int32_t label) const { return predicted_rows_[static_cast<size_t>(label)]; }
 
   double accuracy() const;
   // Mean recall of the classes that have true rows.
@@ -52,7 +53,8 @@ class ConfusionMatrix {
 
   int32_t n_classes_;
   int64_t n_rows_;
-  std::vector<int64_t> counts_;  // [true, predicted], row-major
+  std::vector<int64_t> counts_;                      // [true, predicted], row-major
+  std::vector<int64_t> true_rows_, predicted_rows_;  // its margins
 };
 
 }  // namespace volant

@@ -12,46 +12,20 @@ namespace {
 constexpr double kSumTolerance = 1e-3;
 constexpr int kMaxBins = 1000;
 
-// Running counts of positives and negatives with at least this score.
-struct Step {
-  double score;
-  double positives, negatives;
-};
+using Step = RankedScores::Step;
 
-Result<std::vector<Step>> steps_of(std::span<const int32_t> labels, std::span<const double> scores,
-                                   std::string_view metric) {
-  TRY(check_rows(labels.size(), scores.size(), metric));
-  TRY(check_labels(labels, 2, metric));
-  TRY(check_finite(scores, metric));
-  std::vector<size_t> order(labels.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
-  std::vector<Step> steps;
-  double positives = 0, negatives = 0;
-  for (size_t i = 0; i < order.size(); ++i) {
-    (labels[order[i]] == 1 ? positives : negatives) += 1;
-    if (i + 1 < order.size() && scores[order[i + 1]] == scores[order[i]]) continue;
-    steps.push_back({scores[order[i]], positives, negatives});
-  }
-  return steps;
+Status both_classes(const std::vector<Step>& steps) {
+  if (!steps.empty() && steps.back().positives > 0 && steps.back().negatives > 0) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "ROC: expected rows of both classes, all {} rows are of class {}; there is no area to measure",
+              steps.empty() ? 0 : steps.back().positives + steps.back().negatives,
+              steps.empty() || steps.back().positives == 0 ? 0 : 1);
 }
 
-Result<std::vector<Step>> two_class_steps(std::span<const int32_t> labels, std::span<const double> scores) {
-  std::vector<Step> steps = TRY(steps_of(labels, scores, "ROC"));
-  if (steps.back().positives == 0 || steps.back().negatives == 0)
-    return fail(
-        ErrorCode::kInvalidArgument,
-        "ROC: expected rows of both classes, all {} rows are of class {}; there is no area to measure",
-        labels.size(), labels.front());
-  return steps;
-}
-
-Result<std::vector<Step>> positive_steps(std::span<const int32_t> labels, std::span<const double> scores) {
-  std::vector<Step> steps = TRY(steps_of(labels, scores, "precision-recall"));
-  if (steps.back().positives == 0)
-    return fail(ErrorCode::kInvalidArgument,
-                "precision-recall: expected at least one row of class 1, got none");
-  return steps;
+Status some_positives(const std::vector<Step>& steps) {
+  if (!steps.empty() && steps.back().positives > 0) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "precision-recall: expected at least one row of class 1, got none");
 }
 
 Status check_probabilities(std::span<const double> values, std::string_view metric) {
@@ -79,8 +53,62 @@ Status check_matrix(std::span<const int32_t> labels, std::span<const double> val
 
 }  // namespace
 
+Result<RankedScores> RankedScores::of(std::span<const int32_t> labels, std::span<const double> scores) {
+  constexpr const char* kName = "ROC and precision-recall";
+  TRY(check_rows(labels.size(), scores.size(), kName));
+  TRY(check_labels(labels, 2, kName));
+  TRY(check_finite(scores, kName));
+  RankedScores ranked;
+  ranked.rows_.reserve(labels.size());
+  for (size_t i = 0; i < labels.size(); ++i)
+    ranked.rows_.push_back({static_cast<uint32_t>(i), labels[i] == 1, true, scores[i]});
+  std::ranges::sort(ranked.rows_, std::ranges::greater(), &Row::score);
+  for (size_t i = 0; i + 1 < labels.size(); ++i)
+    ranked.rows_[i].last_of_ties = ranked.rows_[i].score != ranked.rows_[i + 1].score;
+  return ranked;
+}
+
+std::vector<Step> RankedScores::steps(RowCounts counts) const {
+  std::vector<Step> steps;
+  steps.reserve(rows_.size());
+  double positives = 0, negatives = 0, seen = 0;
+  for (const Row& row : rows_) {
+    (row.positive ? positives : negatives) += times_of(counts, row.number);
+    if (!row.last_of_ties || positives + negatives == seen) continue;
+    seen = positives + negatives;
+    steps.push_back({row.score, positives, negatives});
+  }
+  return steps;
+}
+
+Result<double> RankedScores::roc_auc(RowCounts counts) const {
+  TRY(check_counts(counts, rows_.size(), "ROC"));
+  const std::vector<Step> steps = this->steps(counts);
+  TRY(both_classes(steps));
+  double area = 0, positives = 0, negatives = 0;
+  for (const Step& step : steps) {
+    area += (step.negatives - negatives) * (step.positives + positives) / 2;
+    positives = step.positives;
+    negatives = step.negatives;
+  }
+  return area / (positives * negatives);
+}
+
+Result<double> RankedScores::average_precision(RowCounts counts) const {
+  TRY(check_counts(counts, rows_.size(), "precision-recall"));
+  const std::vector<Step> steps = this->steps(counts);
+  TRY(some_positives(steps));
+  double area = 0, positives = 0;
+  for (const Step& step : steps) {
+    area += (step.positives - positives) * step.positives / (step.positives + step.negatives);
+    positives = step.positives;
+  }
+  return area / positives;
+}
+
 Result<std::vector<CurvePoint>> roc_curve(std::span<const int32_t> labels, std::span<const double> scores) {
-  const std::vector<Step> steps = TRY(two_class_steps(labels, scores));
+  const std::vector<Step> steps = TRY(RankedScores::of(labels, scores)).steps();
+  TRY(both_classes(steps));
   std::vector<CurvePoint> curve{{0, 0, std::numeric_limits<double>::infinity()}};
   for (const Step& step : steps) {
     curve.push_back(
@@ -90,14 +118,7 @@ Result<std::vector<CurvePoint>> roc_curve(std::span<const int32_t> labels, std::
 }
 
 Result<double> roc_auc(std::span<const int32_t> labels, std::span<const double> scores) {
-  const std::vector<Step> steps = TRY(two_class_steps(labels, scores));
-  double area = 0, positives = 0, negatives = 0;
-  for (const Step& step : steps) {
-    area += (step.negatives - negatives) * (step.positives + positives) / 2;
-    positives = step.positives;
-    negatives = step.negatives;
-  }
-  return area / (positives * negatives);
+  return TRY(RankedScores::of(labels, scores)).roc_auc();
 }
 
 Result<double> roc_auc_one_vs_rest(std::span<const int32_t> labels, std::span<const double> scores,
@@ -120,7 +141,8 @@ Result<double> roc_auc_one_vs_rest(std::span<const int32_t> labels, std::span<co
 
 Result<std::vector<CurvePoint>> precision_recall_curve(std::span<const int32_t> labels,
                                                        std::span<const double> scores) {
-  const std::vector<Step> steps = TRY(positive_steps(labels, scores));
+  const std::vector<Step> steps = TRY(RankedScores::of(labels, scores)).steps();
+  TRY(some_positives(steps));
   std::vector<CurvePoint> curve;
   curve.reserve(steps.size());
   for (const Step& step : steps) {
@@ -131,20 +153,15 @@ Result<std::vector<CurvePoint>> precision_recall_curve(std::span<const int32_t> 
 }
 
 Result<double> average_precision(std::span<const int32_t> labels, std::span<const double> scores) {
-  const std::vector<CurvePoint> curve = TRY(precision_recall_curve(labels, scores));
-  double area = 0, recall = 0;
-  for (const CurvePoint& point : curve) {
-    area += (point.x - recall) * point.y;
-    recall = point.x;
-  }
-  return area;
+  return TRY(RankedScores::of(labels, scores)).average_precision();
 }
 
-Result<double> log_loss(std::span<const int32_t> labels, std::span<const double> probabilities,
-                        int32_t n_classes) {
+Result<std::vector<double>> log_losses(std::span<const int32_t> labels, std::span<const double> probabilities,
+                                       int32_t n_classes) {
   TRY(check_matrix(labels, probabilities, n_classes, "log loss"));
   TRY(check_probabilities(probabilities, "log loss"));
-  double loss = 0;
+  std::vector<double> losses;
+  losses.reserve(labels.size());
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto row =
         probabilities.subspan(i * static_cast<size_t>(n_classes), static_cast<size_t>(n_classes));
@@ -152,37 +169,47 @@ Result<double> log_loss(std::span<const int32_t> labels, std::span<const double>
     if (std::abs(sum - 1) > kSumTolerance)
       return fail(ErrorCode::kInvalidArgument,
                   "log loss: expected probabilities that sum to 1, row {} sums to {}", i, sum);
-    loss -=
-        std::log(std::max(row[static_cast<size_t>(labels[i])] / sum, std::numeric_limits<double>::epsilon()));
+    losses.push_back(-std::log(
+        std::max(row[static_cast<size_t>(labels[i])] / sum, std::numeric_limits<double>::epsilon())));
   }
-  return loss / static_cast<double>(labels.size());
+  return losses;
 }
 
-Result<double> brier_score(std::span<const int32_t> labels, std::span<const double> probabilities) {
+Result<double> log_loss(std::span<const int32_t> labels, std::span<const double> probabilities,
+                        int32_t n_classes) {
+  return mean_of(TRY(log_losses(labels, probabilities, n_classes)));
+}
+
+Result<double> brier_score(std::span<const int32_t> labels, std::span<const double> probabilities,
+                           RowCounts counts) {
   TRY(check_rows(labels.size(), probabilities.size(), "Brier score"));
   TRY(check_labels(labels, 2, "Brier score"));
   TRY(check_probabilities(probabilities, "Brier score"));
+  TRY(check_counts(counts, labels.size(), "Brier score"));
   double sum = 0;
   for (size_t i = 0; i < labels.size(); ++i) {
     const double off = probabilities[i] - labels[i];
-    sum += off * off;
+    sum += times_of(counts, i) * off * off;
   }
-  return sum / static_cast<double>(labels.size());
+  return sum / static_cast<double>(rows_in(counts, labels.size()));
 }
 
 Result<std::vector<CalibrationBin>> calibration_bins(std::span<const int32_t> correct,
-                                                     std::span<const double> confidence, int n_bins) {
+                                                     std::span<const double> confidence, int n_bins,
+                                                     RowCounts counts) {
   TRY(check_rows(correct.size(), confidence.size(), "calibration"));
   TRY(check_labels(correct, 2, "calibration"));
   TRY(check_probabilities(confidence, "calibration"));
+  TRY(check_counts(counts, correct.size(), "calibration"));
   if (n_bins < 1 || n_bins > kMaxBins)
     return fail(ErrorCode::kInvalidArgument, "calibration: expected 1 to {} bins, got {}", kMaxBins, n_bins);
   std::vector<CalibrationBin> bins(static_cast<size_t>(n_bins));
   for (size_t i = 0; i < correct.size(); ++i) {
     const auto at = std::min(static_cast<size_t>(confidence[i] * n_bins), bins.size() - 1);
-    bins[at].confidence += confidence[i];
-    bins[at].accuracy += correct[i];
-    ++bins[at].rows;
+    const uint32_t times = times_of(counts, i);
+    bins[at].confidence += times * confidence[i];
+    bins[at].accuracy += times * correct[i];
+    bins[at].rows += times;
   }
   for (CalibrationBin& bin : bins) {
     if (bin.rows == 0) continue;
@@ -193,12 +220,12 @@ Result<std::vector<CalibrationBin>> calibration_bins(std::span<const int32_t> co
 }
 
 Result<double> expected_calibration_error(std::span<const int32_t> correct,
-                                          std::span<const double> confidence, int n_bins) {
-  const std::vector<CalibrationBin> bins = TRY(calibration_bins(correct, confidence, n_bins));
+                                          std::span<const double> confidence, int n_bins, RowCounts counts) {
+  const std::vector<CalibrationBin> bins = TRY(calibration_bins(correct, confidence, n_bins, counts));
   double sum = 0;
   for (const CalibrationBin& bin : bins)
     sum += static_cast<double>(bin.rows) * std::abs(bin.accuracy - bin.confidence);
-  return sum / static_cast<double>(correct.size());
+  return sum / static_cast<double>(rows_in(counts, correct.size()));
 }
 
 Result<double> top_k_accuracy(std::span<const int32_t> labels, std::span<const double> scores,

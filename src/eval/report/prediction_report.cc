@@ -1,8 +1,8 @@
 #include "eval/report/prediction_report.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <limits>
 
 #include "base/clock.h"
 #include "eval/metrics/classification.h"
@@ -12,33 +12,25 @@
 namespace volant {
 namespace {
 
-constexpr int kManyClassSamples = 200;  // sorting every class anew for every sample is slow
+constexpr int kManyClassSamples = 200;  // every class passes over all rows for every sample
+constexpr int kCalibrationBins = 15;
 constexpr size_t kMaxDrawnClasses = 64;
 
-// A classifier's rows, and any choice of them in the same shape.
+// A classifier's rows.
 struct Rows {
   int32_t n_classes = 0;
-  std::vector<int32_t> truth = {}, predicted = {}, correct = {};
-  std::vector<double> probabilities = {}, confidence = {};
+  std::span<const int32_t> truth = {};
+  std::span<const double> probabilities = {};
+  std::vector<int32_t> predicted = {}, correct = {};
+  std::vector<double> confidence = {};
+  std::vector<double> losses = {};  // of the logarithmic loss
 
-  Rows at(std::span<const size_t> rows) const {
-    const auto width = static_cast<size_t>(n_classes);
-    Rows chosen{.n_classes = n_classes};
-    for (const size_t row : rows) {
-      chosen.truth.push_back(truth[row]);
-      chosen.predicted.push_back(predicted[row]);
-      chosen.correct.push_back(correct[row]);
-      chosen.confidence.push_back(confidence[row]);
-      const auto begin = probabilities.begin() + static_cast<ptrdiff_t>(row * width);
-      chosen.probabilities.insert(chosen.probabilities.end(), begin, begin + n_classes);
-    }
-    return chosen;
-  }
-  Result<ConfusionMatrix> matrix() const { return ConfusionMatrix::of(truth, predicted, n_classes); }
-  // Probabilities of class 1 of two.
-  std::vector<double> second() const {
+  // Probabilities of a class.
+  std::vector<double> column(int32_t label) const {
     std::vector<double> scores;
-    for (size_t i = 1; i < probabilities.size(); i += 2) scores.push_back(probabilities[i]);
+    scores.reserve(truth.size());
+    for (size_t i = static_cast<size_t>(label); i < probabilities.size(); i += static_cast<size_t>(n_classes))
+      scores.push_back(probabilities[i]);
     return scores;
   }
 };
@@ -50,10 +42,9 @@ Result<Rows> rows_of(const ClassPredictions& given) {
   if (!given.ids.empty() && given.ids.size() != given.truth.size())
     return fail(ErrorCode::kInvalidArgument, "expected an id for each of {} rows, got {}", given.truth.size(),
                 given.ids.size());
-  Rows rows{.n_classes = static_cast<int32_t>(width)};
-  TRY(log_loss(given.truth, given.probabilities, rows.n_classes));  // checks every shape and value
-  rows.truth.assign(given.truth.begin(), given.truth.end());
-  rows.probabilities.assign(given.probabilities.begin(), given.probabilities.end());
+  Rows rows{
+      .n_classes = static_cast<int32_t>(width), .truth = given.truth, .probabilities = given.probabilities};
+  rows.losses = TRY(log_losses(rows.truth, rows.probabilities, rows.n_classes));  // checks shapes and values
   for (size_t i = 0; i < rows.truth.size(); ++i) {
     const auto row = given.probabilities.subspan(i * width, width);
     const auto best = std::ranges::max_element(row);
@@ -64,80 +55,119 @@ Result<Rows> rows_of(const ClassPredictions& given) {
   return rows;
 }
 
-using Metric = std::function<Result<double>(const Rows&)>;
-struct NamedMetric {
+struct FigureName {
   const char* name;
   bool higher_is_better;
-  Metric of;
 };
+constexpr std::array kOfClasses{FigureName{"balanced_accuracy", true}, FigureName{"f1_macro", true},
+                                FigureName{"matthews_correlation", true}, FigureName{"log_loss", false},
+                                FigureName{"calibration_error", false}};
+constexpr std::array kOfTwoClasses{FigureName{"precision", true}, FigureName{"recall", true},
+                                   FigureName{"roc_auc", true}, FigureName{"average_precision", true},
+                                   FigureName{"brier_score", false}};
+constexpr std::array kOfNumbers{FigureName{"mean_squared_error", false},
+                                FigureName{"mean_absolute_error", false}, FigureName{"r_squared", true}};
 
-std::vector<NamedMetric> metrics_of(int32_t n_classes) {
-  const auto of_matrix = [](auto figure) -> Metric {
-    return [figure](const Rows& rows) -> Result<double> { return figure(TRY(rows.matrix())); };
-  };
-  std::vector<NamedMetric> metrics{
-      {"balanced_accuracy", true, of_matrix([](const ConfusionMatrix& m) { return m.balanced_accuracy(); })},
-      {"f1_macro", true, of_matrix([](const ConfusionMatrix& m) { return m.average(Average::kMacro).f1; })},
-      {"matthews_correlation", true,
-       of_matrix([](const ConfusionMatrix& m) { return m.matthews_correlation(); })},
-      {"log_loss", false, [](const Rows& r) { return log_loss(r.truth, r.probabilities, r.n_classes); }},
-      {"calibration_error", false,
-       [](const Rows& r) { return expected_calibration_error(r.correct, r.confidence); }}};
-  if (n_classes > 2) {
-    metrics.push_back({"roc_auc", true, [](const Rows& r) {
-                         return roc_auc_one_vs_rest(r.truth, r.probabilities, r.n_classes);
-                       }});
-    return metrics;
-  }
-  const std::vector<NamedMetric> binary{
-      {"precision", true, of_matrix([](const ConfusionMatrix& m) { return m.of_class(1).precision; })},
-      {"recall", true, of_matrix([](const ConfusionMatrix& m) { return m.of_class(1).recall; })},
-      {"roc_auc", true, [](const Rows& r) { return roc_auc(r.truth, r.second()); }},
-      {"average_precision", true, [](const Rows& r) { return average_precision(r.truth, r.second()); }},
-      {"brier_score", false, [](const Rows& r) { return brier_score(r.truth, r.second()); }}};
-  metrics.insert(metrics.end(), binary.begin(), binary.end());
-  return metrics;
-}
-
-Status add_figures(const Rows& rows, const BootstrapOptions& options, EvalReport& report) {
-  const auto right = std::ranges::count(rows.correct, 1);
-  report.figures.push_back({"accuracy", TRY(share_estimate(right, report.rows))});
-  for (const NamedMetric& metric : metrics_of(rows.n_classes)) {
-    BootstrapOptions of_metric = options;
-    if (rows.n_classes > 2 && std::string_view(metric.name) == "roc_auc")
-      of_metric.samples = std::min(options.samples, kManyClassSamples);
-    const Result<Estimate> estimate = bootstrap(
-        rows.truth.size(), [&](std::span<const size_t> chosen) { return metric.of(rows.at(chosen)); },
-        of_metric);
-    if (estimate) {
-      report.figures.push_back({metric.name, *estimate, metric.higher_is_better});
-    } else {
-      report.notes.push_back(fmt::format("{} is left out: {}", metric.name, estimate.error().to_string()));
-    }
+// Figures of a report's names from samples of the rows.
+Status add_estimates(std::span<const FigureName> names, const std::vector<Result<Estimate>>& estimates,
+                     EvalReport& report) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (estimates[i])
+      report.figures.push_back({names[i].name, *estimates[i], names[i].higher_is_better});
+    else
+      report.notes.push_back(
+          fmt::format("{} is left out: {}", names[i].name, estimates[i].error().to_string()));
   }
   return {};
 }
 
+// What needs no order of the scores, and the F1 of each class behind it.
+std::vector<Result<double>> decided_figures(const Rows& rows, RowCounts counts) {
+  const Result<ConfusionMatrix> matrix =
+      ConfusionMatrix::of(rows.truth, rows.predicted, rows.n_classes, counts);
+  if (!matrix)
+    return std::vector<Result<double>>(kOfClasses.size() + static_cast<size_t>(rows.n_classes),
+                                       matrix.error());
+  std::vector<Result<double>> figures{
+      matrix->balanced_accuracy(), matrix->average(Average::kMacro).f1, matrix->matthews_correlation(),
+      mean_of(rows.losses, counts),
+      expected_calibration_error(rows.correct, rows.confidence, kCalibrationBins, counts)};
+  for (int32_t c = 0; c < rows.n_classes; ++c) figures.emplace_back(matrix->of_class(c).f1);
+  return figures;
+}
+
+std::vector<Result<double>> figures_of_two(const Rows& rows, const std::vector<double>& scores,
+                                           const RankedScores& ranked, RowCounts counts) {
+  const Result<ConfusionMatrix> matrix = ConfusionMatrix::of(rows.truth, rows.predicted, 2, counts);
+  if (!matrix) return std::vector<Result<double>>(kOfTwoClasses.size(), matrix.error());
+  const ClassScores second = matrix->of_class(1);
+  return {second.precision, second.recall, ranked.roc_auc(counts), ranked.average_precision(counts),
+          brier_score(rows.truth, scores, counts)};
+}
+
+// Each class against the rest, sorted once.
+Result<std::vector<RankedScores>> ranked_classes(const Rows& rows) {
+  std::vector<RankedScores> ranked;
+  std::vector<int32_t> is_class(rows.truth.size());
+  for (int32_t c = 0; c < rows.n_classes; ++c) {
+    for (size_t i = 0; i < is_class.size(); ++i) is_class[i] = rows.truth[i] == c ? 1 : 0;
+    ranked.push_back(TRY(RankedScores::of(is_class, rows.column(c))));
+  }
+  return ranked;
+}
+
+Result<double> mean_area(const std::vector<RankedScores>& ranked, RowCounts counts) {
+  double sum = 0;
+  for (size_t c = 0; c < ranked.size(); ++c) {
+    Result<double> area = ranked[c].roc_auc(counts);
+    if (!area) return std::move(area).error().at(fmt::format("class {} against the rest", c));
+    sum += *area;
+  }
+  return sum / static_cast<double>(ranked.size());
+}
+
+// Gives the F1 of each class.
+Result<std::vector<Result<Estimate>>> add_figures(const Rows& rows, const BootstrapOptions& options,
+                                                  EvalReport& report) {
+  const size_t n = rows.truth.size();
+  const auto right = std::ranges::count(rows.correct, 1);
+  report.figures.push_back({"accuracy", TRY(share_estimate(right, report.rows))});
+  std::vector<Result<Estimate>> decided = TRY(bootstrap_counts(
+      n, [&](RowCounts counts) { return decided_figures(rows, counts); }, options));
+  TRY(add_estimates(kOfClasses, decided, report));
+  decided.erase(decided.begin(), decided.begin() + std::ssize(kOfClasses));
+  if (rows.n_classes == 2) {
+    const std::vector<double> scores = rows.column(1);
+    const RankedScores ranked = TRY(RankedScores::of(rows.truth, scores));
+    TRY(add_estimates(
+        kOfTwoClasses,
+        TRY(bootstrap_counts(
+            n, [&](RowCounts counts) { return figures_of_two(rows, scores, ranked, counts); }, options)),
+        report));
+    return decided;
+  }
+  BootstrapOptions of_areas = options;
+  of_areas.samples = std::min(options.samples, kManyClassSamples);
+  const std::vector<RankedScores> ranked = TRY(ranked_classes(rows));
+  TRY(add_estimates(
+      std::array{FigureName{"roc_auc", true}},
+      TRY(bootstrap_counts(
+          n, [&](RowCounts counts) { return std::vector{mean_area(ranked, counts)}; }, of_areas)),
+      report));
+  return decided;
+}
+
 // Precision and recall are shares of rows; F1 is not and is resampled.
-Status add_classes(const Rows& rows, const ClassPredictions& given, const BootstrapOptions& options,
+Status add_classes(const Rows& rows, const ClassPredictions& given, const std::vector<Result<Estimate>>& f1,
                    EvalReport& report) {
-  const ConfusionMatrix matrix = TRY(rows.matrix());
+  const ConfusionMatrix matrix = TRY(ConfusionMatrix::of(rows.truth, rows.predicted, rows.n_classes));
   for (int32_t c = 0; c < rows.n_classes; ++c) {
     FigureGroup group{.name = given.classes[static_cast<size_t>(c)], .rows = matrix.true_rows(c)};
     if (const int64_t predicted = matrix.predicted_rows(c); predicted > 0)
       group.figures.push_back({"precision", TRY(share_estimate(matrix.at(c, c), predicted))});
     if (group.rows > 0) {
       group.figures.push_back({"recall", TRY(share_estimate(matrix.at(c, c), group.rows))});
-      const RowMetric f1 = [&rows, c](std::span<const size_t> chosen) -> Result<double> {
-        int64_t hits = 0, either = 0;
-        for (const size_t row : chosen) {
-          const bool truly = rows.truth[row] == c, said = rows.predicted[row] == c;
-          hits += truly && said ? 1 : 0;
-          either += (truly ? 1 : 0) + (said ? 1 : 0);
-        }
-        return either == 0 ? 0 : 2 * static_cast<double>(hits) / static_cast<double>(either);
-      };
-      group.figures.push_back({"f1", TRY(bootstrap(rows.truth.size(), f1, options))});
+      group.figures.push_back({"f1", TRY(f1[static_cast<size_t>(c)])});
     }
     if (!group.figures.empty()) report.groups.push_back(std::move(group));
   }
@@ -155,12 +185,8 @@ void add_ids(const std::vector<std::string>& ids, size_t n_rows, EvalReport& rep
 }
 
 void add_row_scores(const Rows& rows, EvalReport& report) {
-  const auto width = static_cast<size_t>(rows.n_classes);
-  for (size_t i = 0; i < rows.truth.size(); ++i) {
-    const double p = rows.probabilities[i * width + static_cast<size_t>(rows.truth[i])];
-    report.row_scores["accuracy"].push_back(rows.correct[i]);
-    report.row_scores["log_loss"].push_back(-std::log(std::max(p, std::numeric_limits<double>::epsilon())));
-  }
+  report.row_scores["accuracy"].assign(rows.correct.begin(), rows.correct.end());
+  report.row_scores["log_loss"] = rows.losses;
 }
 
 }  // namespace
@@ -169,13 +195,12 @@ Result<EvalReport> classification_report(const ClassPredictions& predictions,
                                          const BootstrapOptions& options) {
   const Rows rows = TRY(rows_of(predictions));
   EvalReport report{.created_at = now_iso8601(), .rows = static_cast<int64_t>(rows.truth.size())};
-  TRY(add_figures(rows, options, report));
-  TRY(add_classes(rows, predictions, options, report));
+  TRY(add_classes(rows, predictions, TRY(add_figures(rows, options, report)), report));
   add_ids(predictions.ids, rows.truth.size(), report);
   add_row_scores(rows, report);
-  report.calibration = TRY(calibration_bins(rows.correct, rows.confidence));
+  report.calibration = TRY(calibration_bins(rows.correct, rows.confidence, kCalibrationBins));
   if (rows.n_classes == 2) {
-    Result<std::vector<CurvePoint>> curve = roc_curve(rows.truth, rows.second());
+    Result<std::vector<CurvePoint>> curve = roc_curve(rows.truth, rows.column(1));
     if (curve) report.roc = std::move(curve).value();
   }
   report.settings = {{"bootstrap_samples", options.samples}, {"seed", options.seed}};
@@ -189,26 +214,11 @@ Result<EvalReport> regression_report(std::span<const double> truth, std::span<co
     return fail(ErrorCode::kInvalidArgument, "expected an id for each of {} rows, got {}", truth.size(),
                 ids.size());
   EvalReport report{.created_at = now_iso8601(), .rows = static_cast<int64_t>(truth.size())};
-  using Function = Result<double> (*)(std::span<const double>, std::span<const double>);
-  const auto add = [&](const char* name, bool higher_is_better, Function metric) {
-    const RowMetric of_rows = [&](std::span<const size_t> rows) {
-      std::vector<double> t, p;
-      for (const size_t row : rows) {
-        t.push_back(truth[row]);
-        p.push_back(predicted[row]);
-      }
-      return metric(t, p);
-    };
-    const Result<Estimate> estimate = bootstrap(truth.size(), of_rows, options);
-    if (estimate) {
-      report.figures.push_back({name, *estimate, higher_is_better});
-    } else {
-      report.notes.push_back(fmt::format("{} is left out: {}", name, estimate.error().to_string()));
-    }
+  const auto figures = [&](RowCounts counts) {
+    return std::vector{mean_squared_error(truth, predicted, counts),
+                       mean_absolute_error(truth, predicted, counts), r_squared(truth, predicted, counts)};
   };
-  add("mean_squared_error", false, mean_squared_error);
-  add("mean_absolute_error", false, mean_absolute_error);
-  add("r_squared", true, r_squared);
+  TRY(add_estimates(kOfNumbers, TRY(bootstrap_counts(truth.size(), figures, options)), report));
   add_ids(ids, truth.size(), report);
   for (size_t i = 0; i < truth.size(); ++i) {
     const double off = truth[i] - predicted[i];
