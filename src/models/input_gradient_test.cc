@@ -173,6 +173,27 @@ void expect_gradient_along_the_scale(const Checkpoint& checkpoint, const Batch& 
   EXPECT_NEAR(along, difference, 6e-3 * std::max(1.0, std::abs(difference)));
 }
 
+// And of each number of the embeddings, which a shift moves.
+void expect_gradient_along_each_shift(const Checkpoint& checkpoint, const Batch& batch) {
+  const auto model = InputGradient::load(checkpoint, 1).value();
+  const InputGradient::Pass pass = model->gradient(batch, fixed_weights()).value();
+  std::vector<float> shift(pass.input.size());
+  constexpr float kStep = 1e-2F;
+  const auto at = [&](size_t i, float moved) {
+    shift[i] = moved;
+    const InputGradient::Pass there = model->gradient(batch, fixed_weights(), 1, shift).value();
+    EXPECT_EQ(there.input[i], pass.input[i] + moved);
+    shift[i] = 0;
+    return weighted(there.output);
+  };
+  for (size_t i = 0; i < shift.size(); i += 5)
+    EXPECT_NEAR(static_cast<double>(pass.gradient[i]),
+                (at(i, kStep) - at(i, -kStep)) / (2 * static_cast<double>(kStep)), 2e-3)
+        << i;
+  shift.pop_back();
+  EXPECT_FALSE(model->gradient(batch, fixed_weights(), 1, shift));
+}
+
 TEST(InputGradients, OfWordsOfARecurrentNetworkFollowTheirScale) {
   const testing::ScratchDir dir;
   Random random(11);
@@ -187,17 +208,17 @@ TEST(InputGradients, OfWordsOfARecurrentNetworkFollowTheirScale) {
   testing::write_random_model(dir.path(), config, random);
   const std::vector<int32_t> tokens{3, 9, 4, 21, 7, 8, 2}, pos{0, 1, 2, 3, 0, 1, 2}, begins{0, 4, 7},
       rows{3, 6};
-  expect_gradient_along_the_scale(
-      Checkpoint::open(dir.path()).value(),
-      {.tokens = tokens, .pos = pos, .seq_begin = begins, .kv_slot = {}, .out_rows = rows});
+  const Batch batch{.tokens = tokens, .pos = pos, .seq_begin = begins, .kv_slot = {}, .out_rows = rows};
+  expect_gradient_along_the_scale(Checkpoint::open(dir.path()).value(), batch);
+  expect_gradient_along_each_shift(Checkpoint::open(dir.path()).value(), batch);
 }
 
 TEST(InputGradients, OfWordsOfAnEncoderFollowTheirScale) {
   VOLANT_DATA_OR_SKIP(path, "models/tiny-bert");
   const std::vector<int32_t> tokens{2, 9, 40, 21, 3}, pos{0, 1, 2, 3, 4}, begins{0, 5}, rows{0};
-  expect_gradient_along_the_scale(
-      Checkpoint::open(path).value(),
-      {.tokens = tokens, .pos = pos, .seq_begin = begins, .kv_slot = {}, .out_rows = rows});
+  const Batch batch{.tokens = tokens, .pos = pos, .seq_begin = begins, .kv_slot = {}, .out_rows = rows};
+  expect_gradient_along_the_scale(Checkpoint::open(path).value(), batch);
+  expect_gradient_along_each_shift(Checkpoint::open(path).value(), batch);
 }
 
 TEST(InputGradients, OfWordsOfDecodersFollowTheirScale) {

@@ -102,13 +102,10 @@ Result<std::vector<Prediction>> Predictor::predict_encoded(std::span<const Encod
       if (!std::isfinite(x))
         return of_input(i, fail(ErrorCode::kInternal, "the model gives no finite numbers"));
     out[i].probabilities = probabilities_of(problem(), own);
-    const std::vector<double>& p = out[i].probabilities;
     if (problem() == Problem::kNumber)
       out[i].value = number_of(config(), own[0]);
-    else if (p.size() == 2)
-      out[i].best = p[1] >= threshold_ ? 1 : 0;
     else
-      out[i].best = static_cast<int32_t>(std::max_element(p.begin(), p.end()) - p.begin());
+      out[i].best = decided_label(out[i].probabilities, threshold_);
   }
   return out;
 }

@@ -29,6 +29,11 @@ OutputFor output_for(const ModelConfig& config, int32_t label) {
   return {0, problem_of(config) == Problem::kBinary && label == 0 ? -1.0F : 1.0F};
 }
 
+int32_t decided_label(std::span<const double> p, double threshold) {
+  if (p.size() == 2) return p[1] >= threshold ? 1 : 0;
+  return static_cast<int32_t>(std::ranges::max_element(p) - p.begin());
+}
+
 int64_t n_outputs(const ModelConfig& config) { return config.n_outputs(); }
 
 double number_of(const ModelConfig& config, float output) {

@@ -28,6 +28,9 @@ struct OutputFor {
 };
 OutputFor output_for(const ModelConfig& config, int32_t label);
 
+// The most likely label; of two, the second from this probability on.
+int32_t decided_label(std::span<const double> probabilities, double threshold);
+
 // Softmax, or [1 - p, p] of a sigmoid. Of classes and two classes.
 std::vector<double> probabilities_of(Problem problem, std::span<const float> outputs);
 

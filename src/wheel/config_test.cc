@@ -223,6 +223,10 @@ TEST(Predictions, MistypedKeysAndWordsAreRefusedBeforeAnythingIsDone) {
   EXPECT_THAT(refusal("\"focal\"", "\"focl\""), HasSubstr("did you mean 'focal'"));
   EXPECT_THAT(refusal("\"adam\"", "\"adma\""), HasSubstr("did you mean 'adam'"));
   EXPECT_THAT(refusal("cost", "costs"), HasSubstr("did you mean 'cost'"));
+  EXPECT_THAT(refusal("[evaluate]", "[evaluate]\nattacks = { epsilon = [0.1] }"),
+              HasSubstr("did you mean 'epsilons'"));
+  EXPECT_THAT(refusal("[evaluate]", "[evaluate]\nattacks = { epsilons = [0.1, 0] }"), HasSubstr("above 0"));
+  EXPECT_THAT(refusal("[evaluate]", "[evaluate]\nattacks = 3"), HasSubstr("attacks: expected true"));
   EXPECT_THAT(refusal("[data]", "[collect]"), HasSubstr("collect"));
 }
 

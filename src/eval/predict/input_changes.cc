@@ -13,8 +13,8 @@ namespace {
 constexpr double kOutlierRanges = 10;  // how far beyond the training rows' range
 constexpr double kNoiseShare = 0.1;    // deviation, of that range
 constexpr double kFewGaps = 0.1, kManyGaps = 0.3;
-constexpr int64_t kShift = 2;        // pixels
-constexpr double kPixelNoise = 0.1;  // deviation, of white
+constexpr int64_t kShift = 2;                                  // pixels
+constexpr double kFewPixelNoise = 0.1, kMuchPixelNoise = 0.3;  // deviation, of white
 constexpr size_t kLongCharacters = 5000;
 
 // Texts.
@@ -148,11 +148,14 @@ Image blurred(const Image& image, Random&) {
   });
 }
 
-Image noisy(const Image& image, Random& random) {
+Image with_noise(const Image& image, double deviation, Random& random) {
   return drawn(image, [&](int64_t x, int64_t y, int64_t c) {
-    return static_cast<double>(pixel_at(image, x, y, c)) + 255 * kPixelNoise * random.normal();
+    return static_cast<double>(pixel_at(image, x, y, c)) + 255 * deviation * random.normal();
   });
 }
+
+Image noisy(const Image& image, Random& random) { return with_noise(image, kFewPixelNoise, random); }
+Image very_noisy(const Image& image, Random& random) { return with_noise(image, kMuchPixelNoise, random); }
 
 std::vector<InputChange> picture_changes() {
   const auto change = [](const std::string& name, Image (*apply)(const Image&, Random&)) {
@@ -161,7 +164,7 @@ std::vector<InputChange> picture_changes() {
                        }};
   };
   return {change(fmt::format("shifted by {} pixels", kShift), shifted), change("blurred", blurred),
-          change("noisy pixels", noisy)};
+          change("noisy pixels", noisy), change("very noisy pixels", very_noisy)};
 }
 
 }  // namespace

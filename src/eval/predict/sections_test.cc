@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/random.h"
+#include "eval/predict/attacks.h"
 #include "eval/predict/decision_cost.h"
 #include "eval/predict/importance.h"
 #include "eval/predict/input_changes.h"
@@ -190,6 +191,48 @@ TEST(Slices, TheWorstGroupIsFoundAndNumbersAreCut) {
               HasSubstr("expected some of a, b, group"));
 }
 
+TEST(Attacks, TurnTheRowsThatAreNearerToTheBorderThanEpsilon) {
+  const testing::ScratchDir dir;
+  const auto predictor = model_of(dir.path(), kTwo, 3);
+  const std::vector<TaskRow> rows = rows_of(300);
+  const std::vector<double> epsilons{0.1, 0.5};
+  EvalReport report;
+  ASSERT_TRUE(
+      add_attacks(*predictor, dir.path(), rows, {.epsilons = epsilons, .rows = 300, .steps = 4}, report));
+  const JsonObject& json = section_of(report, "attacks").json;
+  double plain = 0;
+  std::vector<double> left(epsilons.size());  // still right
+  for (const TaskRow& row : rows) {
+    const auto a = static_cast<double>(predictor->encoder().encode(row.input).value().features[0]);
+    if ((a >= 0 ? "yes" : "no") != row.label) continue;
+    plain += 1.0 / 300;
+    for (size_t i = 0; i < epsilons.size(); ++i) left[i] += std::abs(a) > epsilons[i] ? 1.0 / 300 : 0;
+  }
+  EXPECT_GT(plain, left[0]);
+  EXPECT_GT(left[0], left[1]);
+  EXPECT_NEAR(json.at("plain").at("value").to_number<double>(), plain, 1e-9);
+  for (size_t i = 0; i < epsilons.size(); ++i)
+    for (const char* method : {"fgsm", "pgd"})
+      EXPECT_NEAR(json.at("epsilons").at(i).at(method).at("value").to_number<double>(), left[i], 1e-9);
+  EXPECT_FALSE(add_attacks(*predictor, dir.path(), {}, {}, report));
+}
+
+TEST(Attacks, OfNumbersTheSquaredErrorRisesByTheDistance) {
+  const testing::ScratchDir dir;
+  const auto predictor = model_of(dir.path(), kNumber, 2);
+  std::vector<TaskRow> rows = rows_of(100);
+  for (TaskRow& row : rows) {
+    row.label.clear();
+    row.target = predictor->predict({&row.input, 1}).value()[0].value - 1;  // it says 1 too much
+  }
+  EvalReport report;
+  ASSERT_TRUE(add_attacks(*predictor, dir.path(), rows, {.epsilons = {0.01}, .rows = 100}, report));
+  const JsonObject& json = section_of(report, "attacks").json;
+  EXPECT_NEAR(json.at("plain").at("value").to_number<double>(), 1, 1e-6);
+  // But for the row of the largest a, which cannot go beyond what training saw.
+  EXPECT_NEAR(json.at("epsilons").at(0).at("pgd").at("value").to_number<double>(), 1.02 * 1.02, 1e-3);
+}
+
 TEST(Slices, QuartilesHoldAsManyRowsEach) {
   std::vector<TaskRow> rows;
   for (int i = 0; i < 40; ++i) rows.push_back({.input = JsonObject{{"age", i}}, .target = {}});
@@ -231,7 +274,7 @@ TEST(InputChanges, PicturesKeepTheirSizeAndChangeAsTheyAreNamed) {
   const std::vector<TaskRow> rows{{.input = input, .label = "a", .target = {}}};
   const auto encoder = ImageEncoder::learn({}, rows).value();
   const auto changes = input_changes(*encoder).value();
-  ASSERT_EQ(changes.size(), 3U);
+  ASSERT_EQ(changes.size(), 4U);
   const auto changed = [&](size_t i) {
     Random random(5);
     return image_of(changes[i].apply(input, random).value()).value();
@@ -244,6 +287,12 @@ TEST(InputChanges, PicturesKeepTheirSizeAndChangeAsTheyAreNamed) {
   EXPECT_EQ(blurred.pixels[2 * 6 + 4], 20);
   EXPECT_EQ(blurred.pixels[3 * 6 + 4], 10);
   EXPECT_NE(noisy.pixels, image.pixels);
+  const auto distance = [&](const Image& other) {
+    double sum = 0;
+    for (size_t i = 0; i < image.pixels.size(); ++i) sum += std::abs(other.pixels[i] - image.pixels[i]);
+    return sum;
+  };
+  EXPECT_GT(distance(changed(3)), 2 * distance(noisy));
   Random random(1);
   EXPECT_FALSE(changes[0].apply(JsonObject{{"image", "x"}}, random));
 }

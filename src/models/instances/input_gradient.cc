@@ -56,11 +56,14 @@ Result<std::unique_ptr<InputGradient>> InputGradient::load(const Checkpoint& che
 const ModelConfig& InputGradient::config() const { return state_->config; }
 
 Result<InputGradient::Pass> InputGradient::gradient(const Batch& batch, const Weights& weights,
-                                                    float embedding_scale) {
+                                                    float embedding_scale, std::span<const float> shift) {
   TRY(check_batch(state_->config, batch));
   const ThreadPool::Busy busy(state_->threads);
-  TapeOps ops(state_->threads, batch, embedding_scale);
+  TapeOps ops(state_->threads, batch, {embedding_scale, shift});
   const TapeOps::Act output = state_->model->output(ops, batch);
+  if (!ops.shift_fits())
+    return fail(ErrorCode::kInvalidArgument, "expected a shift of {} numbers, got {}", ops.input().size(),
+                shift.size());
   const std::span<const float> numbers = output.node->value.numbers();
   Pass pass{.output = {numbers.begin(), numbers.end()}, .input = {}, .gradient = {}};
   ops.go_back(output, weights(pass.output));

@@ -15,7 +15,7 @@ class InputGradient {
  public:
   struct Pass {
     std::vector<float> output;    // [R, C] of the rows read out
-    std::vector<float> input;     // [T, F] of features, [T, D] of the words' embeddings (scaled)
+    std::vector<float> input;     // [T, F] of features, [T, D] of the words' embeddings; scaled, shifted
     std::vector<float> gradient;  // of the weighted sum of the outputs, by each number of `input`
   };
   // The weights of the outputs in the sum, from the outputs.
@@ -26,8 +26,11 @@ class InputGradient {
   ~InputGradient();
 
   const ModelConfig& config() const;
-  // `embedding_scale`: of the words' embeddings. kInvalidArgument for ids or positions out of range.
-  Result<Pass> gradient(const Batch& batch, const Weights& weights, float embedding_scale = 1);
+  // `embedding_scale`: of the words' embeddings; `shift`: added to the features or embeddings, as many
+  // numbers as `input` has, or none. kInvalidArgument for ids or positions out of range, or a shift of
+  // another size.
+  Result<Pass> gradient(const Batch& batch, const Weights& weights, float embedding_scale = 1,
+                        std::span<const float> shift = {});
 
  private:
   struct State;

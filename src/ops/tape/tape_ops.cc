@@ -38,17 +38,21 @@ std::span<const float> TapeOps::input_gradient() const {
 }
 std::span<const float> TapeOps::input() const { return input_.node->value.numbers(); }
 
-TapeOps::Act TapeOps::features(const Batch& batch) {
-  input_ = record(native_.features(batch), {});
+TapeOps::Act TapeOps::starts_from(NativeAct value) {
+  const std::span<float> numbers(value.row(0), static_cast<size_t>(value.rows() * value.columns()));
+  shift_fits_ = start_.shift.empty() || start_.shift.size() == numbers.size();
+  if (shift_fits_)
+    for (size_t i = 0; i < start_.shift.size(); ++i) numbers[i] += start_.shift[i];
+  input_ = record(std::move(value), {});
   input_.node->depends = true;
   return input_;
 }
 
+TapeOps::Act TapeOps::features(const Batch& batch) { return starts_from(native_.features(batch)); }
+
 TapeOps::Act TapeOps::embed(const Weight& w, std::span<const int32_t> ids) {
   if (ids.data() != words_ || input_.node) return record(native_.embed(w.plain, ids), {});
-  input_ = record(native_.scale(native_.embed(w.plain, ids), embedding_scale_), {});
-  input_.node->depends = true;
-  return input_;
+  return starts_from(native_.scale(native_.embed(w.plain, ids), start_.embedding_scale));
 }
 
 TapeOps::Act TapeOps::linear(const Act& x, const Weight& w) {

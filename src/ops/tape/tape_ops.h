@@ -35,15 +35,22 @@ class TapeOps {
   using Weight = TapeWeight;
   using Routing = volant::Routing;
 
-  // Word embeddings are multiplied by `embedding_scale`: a point on the way from nothing to the input.
-  TapeOps(ThreadPool& threads, const Batch& batch, float embedding_scale = 1)
-      : native_(threads, nullptr), words_(batch.tokens.data()), embedding_scale_(embedding_scale) {}
+  // Where a pass starts: word embeddings times `embedding_scale` (a point on the way from nothing to the
+  // input), and features or embeddings plus `shift`, as many numbers as they are, or none.
+  struct Start {
+    float embedding_scale = 1;
+    std::span<const float> shift = {};
+  };
+  TapeOps(ThreadPool& threads, const Batch& batch, const Start& start)
+      : native_(threads, nullptr), words_(batch.tokens.data()), start_(start) {}
 
   // Goes back from `output` whose gradient is `gradient` (as many numbers as it has).
   void go_back(const Act& output, std::span<const float> gradient);
   // Of the inputs: [T, F] or [T, D]; empty before go_back().
   std::span<const float> input_gradient() const;
-  // The inputs as they went in, scaled.
+  // Whether the shift had as many numbers as the inputs; it was left out otherwise.
+  bool shift_fits() const { return shift_fits_; }
+  // The inputs as they went in, scaled and shifted.
   std::span<const float> input() const;
 
   Act embed(const Weight& w, std::span<const int32_t> ids);
@@ -82,6 +89,8 @@ class TapeOps {
  private:
   // A node for `value`; it depends on the inputs when one of `from` does.
   Act record(NativeAct value, std::initializer_list<const Act*> from);
+  // A node that gradients are asked of.
+  Act starts_from(NativeAct value);
   // The gradient of `of`, zeros at first; null where nothing depends on the inputs.
   static float* gradient_of(const Act& of);
   // Gradient of x from that of y, number by number: dx += dy * f(x).
@@ -90,7 +99,8 @@ class TapeOps {
 
   NativeOps native_;
   const int32_t* words_;
-  float embedding_scale_;
+  Start start_;
+  bool shift_fits_ = true;
   Act input_;
   std::vector<std::shared_ptr<Node>> nodes_;
 };

@@ -1,11 +1,16 @@
 #include "wheel/predict/evaluate_section.h"
 
+#include <array>
+
 #include "tasks/settings.h"
 
 namespace volant::predict {
 namespace {
 
 constexpr double kMaxCost = 1e9;
+constexpr int64_t kMaxAttackRows = 100'000, kMaxAttackSteps = 1000;
+constexpr double kMaxEpsilon = 100;
+constexpr size_t kMaxEpsilons = 20;
 
 // {false_positive = 1, false_negative = 5}, or nothing.
 Result<std::optional<DecisionCost>> read_cost(const JsonObject& evaluate) {
@@ -25,6 +30,39 @@ Result<std::optional<DecisionCost>> read_cost(const JsonObject& evaluate) {
   return std::optional(cost);
 }
 
+// true, false, or {epsilons = [0.1], rows = 200, steps = 10}.
+Result<std::optional<AttackOptions>> read_attacks(const JsonObject& evaluate) {
+  const Json* json = json_find(evaluate, "attacks");
+  if (json == nullptr) return std::optional<AttackOptions>();
+  if (json->is_bool()) return json->get_bool() ? std::optional(AttackOptions()) : std::nullopt;
+  if (!json->is_object())
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "[evaluate] attacks: expected true, false or {{epsilons = [0.1], rows = 200, steps = 10}}, got {}",
+        dump_json(*json));
+  AttackOptions attacks;
+  Settings settings(*json, "evaluate.attacks");
+  attacks.rows = settings.integer("rows", attacks.rows, 1, kMaxAttackRows);
+  attacks.steps = settings.integer("steps", attacks.steps, 1, kMaxAttackSteps);
+  const std::string_view epsilons = "epsilons";
+  settings.known({&epsilons, 1});
+  TRY(settings.finish());
+  const Json* list = json_find(*json, epsilons);
+  if (list == nullptr) return std::optional(attacks);
+  attacks.epsilons.clear();
+  if (list->is_array())
+    for (const Json& each : list->get_array()) {
+      const double epsilon = each.is_number() ? each.to_number<double>() : -1;
+      if (epsilon > 0 && epsilon <= kMaxEpsilon) attacks.epsilons.push_back(epsilon);
+    }
+  if (attacks.epsilons.empty() || attacks.epsilons.size() != list->get_array().size() ||
+      attacks.epsilons.size() > kMaxEpsilons)
+    return fail(ErrorCode::kInvalidArgument,
+                "[evaluate.attacks] epsilons: expected 1 to {} numbers above 0 and at most {}, got {}",
+                kMaxEpsilons, kMaxEpsilon, dump_json(*list).substr(0, 100));
+  return std::optional(attacks);
+}
+
 }  // namespace
 
 Result<Evaluation> read_evaluation(const PredictSection& section) {
@@ -35,10 +73,11 @@ Result<Evaluation> read_evaluation(const PredictSection& section) {
   evaluation.importance = settings.flag("importance", evaluation.importance);
   evaluation.robustness = settings.flag("robustness", evaluation.robustness);
   evaluation.slices = settings.texts("slices");
-  const std::string_view cost = "cost";
-  settings.known({&cost, 1});
+  constexpr std::array<std::string_view, 2> kOthers = {"attacks", "cost"};
+  settings.known(kOthers);
   TRY(settings.finish());
   evaluation.cost = TRY(read_cost(section.evaluate));
+  evaluation.attacks = TRY(read_attacks(section.evaluate));
   if (evaluation.cost && section.problem == "number")
     return fail(ErrorCode::kInvalidArgument,
                 "[evaluate] cost is of two classes, not of problem = \"number\"");

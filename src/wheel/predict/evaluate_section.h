@@ -4,17 +4,19 @@
 #include <string>
 #include <vector>
 
+#include "eval/predict/attacks.h"
 #include "eval/predict/decision_cost.h"
 #include "wheel/config.h"
 
 namespace volant::predict {
 
 struct Evaluation {
-  bool baselines = true;             // simpler models beside it
-  bool importance = true;            // columns of tables
-  bool robustness = false;           // changed inputs; takes as long as some thousands of predictions
-  std::optional<DecisionCost> cost;  // {false_positive = 1, false_negative = 5}: chooses the threshold
-  std::vector<std::string> slices;   // columns of a table
+  bool baselines = true;                 // simpler models beside it
+  bool importance = true;                // columns of tables
+  bool robustness = false;               // changed inputs; takes as long as some thousands of predictions
+  std::optional<AttackOptions> attacks;  // {epsilons = [0.1], rows = 200, steps = 10}, or true for these
+  std::optional<DecisionCost> cost;      // {false_positive = 1, false_negative = 5}: chooses the threshold
+  std::vector<std::string> slices;       // columns of a table
 };
 
 // kInvalidArgument names the key: unknown, out of range, or not for this kind or problem.

@@ -30,6 +30,7 @@ Status add_sections(const Workspace& workspace, const Path& model, const Path& r
     TRY(add_slices(*predictor, test, evaluation.slices, threshold.value_or(predictor->threshold()), report));
   if (evaluation.importance) TRY(add_importance(*predictor, test, {}, report));
   if (evaluation.robustness) TRY(add_robustness(*predictor, test, {}, report));
+  if (evaluation.attacks) TRY(add_attacks(*predictor, model, test, *evaluation.attacks, report));
   return {};
 }
 
