@@ -30,12 +30,14 @@ Result<Json> changed_text(const Json& input, Perturbation kind, Random& random) 
   return out;
 }
 
-std::vector<InputChange> text_changes() {
+std::vector<InputChange> text_changes(const InputEncoder& encoder) {
+  std::vector<Perturbation> kinds{
+      Perturbation::kTypos,      Perturbation::kUpperCase,   Perturbation::kLowerCase,
+      Perturbation::kRandomCase, Perturbation::kWhiteSpace,  Perturbation::kHomoglyphs,
+      Perturbation::kWordSwap,   Perturbation::kTraditional, Perturbation::kLong};
+  if (encoder.encode(JsonObject{{"text", ""}})) kinds.push_back(Perturbation::kEmpty);
   std::vector<InputChange> changes;
-  for (const Perturbation kind :
-       {Perturbation::kTypos, Perturbation::kUpperCase, Perturbation::kLowerCase, Perturbation::kRandomCase,
-        Perturbation::kWhiteSpace, Perturbation::kHomoglyphs, Perturbation::kWordSwap,
-        Perturbation::kTraditional, Perturbation::kLong})
+  for (const Perturbation kind : kinds)
     changes.push_back({perturbation_name(kind), [kind](const Json& input, Random& random) {
                          return changed_text(input, kind, random);
                        }});
@@ -172,7 +174,7 @@ std::vector<InputChange> picture_changes() {
 Result<std::vector<InputChange>> input_changes(const InputEncoder& encoder) {
   const Json schema = encoder.schema();
   const std::string kind = TRY(json_string_or(schema, "kind", ""));
-  if (kind == "text") return text_changes();
+  if (kind == "text") return text_changes(encoder);
   if (kind == "table") return table_changes(schema);
   if (kind == "image") return picture_changes();
   return fail(ErrorCode::kUnsupported, "robustness: nothing is known of inputs of kind '{}'", kind);

@@ -16,7 +16,8 @@ struct InputChange {
   std::function<Result<Json>(const Json& input, Random& random)> apply;
 };
 
-// Those that fit inputs of this encoder. Pictures keep their size, gaps never take a row's last field.
+// Those that fit inputs of this encoder; "empty" of texts where it takes those, tables refuse a row of
+// nothing. Pictures keep their size, gaps never take a row's last field.
 Result<std::vector<InputChange>> input_changes(const InputEncoder& encoder);
 
 }  // namespace volant
