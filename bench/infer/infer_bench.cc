@@ -1,7 +1,7 @@
 // How fast the native model reads prompts and writes tokens: medians over repeats, as a table and as JSON.
 //   bench_infer MODEL [--dtype f32|q8_0|q4_K|...] [--threads N] [--isa NAME] [--prompt N] [--generate N]
-//   [--repeat N]
-//               [--streams N] [--json FILE]
+//               [--depth N] [--repeat N] [--streams N] [--json FILE]
+// Tokens are written after --depth positions (the prompt's, when that is not given).
 // Beside each decode figure stands the bound: weight bytes that a token reads, over the machine's read
 // bandwidth, measured in the same run.
 #include <fmt/core.h>
@@ -22,7 +22,7 @@ namespace {
 
 struct Arguments {
   std::string model, dtype, isa, json;
-  int threads = 0, prompt = 128, generate = 128, repeat = 5, streams = 1;
+  int threads = 0, prompt = 128, generate = 128, depth = -1, repeat = 5, streams = 1;
 };
 
 Result<Arguments> read_arguments(int argc, char** argv) {
@@ -47,6 +47,8 @@ Result<Arguments> read_arguments(int argc, char** argv) {
       a.prompt = std::stoi(value);
     else if (name == "--generate")
       a.generate = std::stoi(value);
+    else if (name == "--depth")
+      a.depth = std::stoi(value);
     else if (name == "--repeat")
       a.repeat = std::stoi(value);
     else if (name == "--streams")
@@ -55,6 +57,8 @@ Result<Arguments> read_arguments(int argc, char** argv) {
       return fail(ErrorCode::kInvalidArgument, "unknown option {}", name);
   }
   if (a.model.empty()) return fail(ErrorCode::kInvalidArgument, "expected the path of a model");
+  if (a.depth < 0) a.depth = a.prompt;
+  if (a.depth > a.prompt) return fail(ErrorCode::kInvalidArgument, "--depth is at most --prompt");
   return a;
 }
 
@@ -115,7 +119,7 @@ Rates measure(NativeModel& model, const Arguments& a) {
     const double begin = steady_seconds();
     pass(model, a.streams, 0, a.prompt);
     const double read = steady_seconds();
-    for (int i = 0; i < a.generate; ++i) pass(model, a.streams, a.prompt + i, 1);
+    for (int i = 0; i < a.generate; ++i) pass(model, a.streams, a.depth + i, 1);
     const double end = steady_seconds();
     if (repeat == 0) continue;  // warms caches and buffers
     prefill.push_back(a.streams * a.prompt / (read - begin));
@@ -152,6 +156,7 @@ Status run(const Arguments& a) {
                                                      {"streams", a.streams},
                                                      {"prompt", a.prompt},
                                                      {"generate", a.generate},
+                                                     {"depth", a.depth},
                                                      {"load_seconds", load_seconds},
                                                      {"weight_bytes", model->weight_bytes()},
                                                      {"prefill_tokens_per_second", rates.prefill},

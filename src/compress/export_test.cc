@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "base/random.h"
 #include "compress/convert.h"
@@ -207,29 +208,69 @@ TEST(ExportModel, HuggingFaceFolderKeepsTheModel) {
   EXPECT_EQ(count_entries(scratch.path()), 1U);
 }
 
-// A model whose numbers do not fit f16 is another model after the export:
-// refused, and nothing is left behind.
-TEST(ExportModel, WhatDiffersIsRefusedAndLeavesNothing) {
-  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
-  const ScratchDir scratch;
-  ASSERT_TRUE(copy_all(model, scratch / "model"));
+// The stories model as a checkpoint whose weights `change` has gone over.
+void write_changed(const Path& model, const Path& folder,
+                   const std::function<void(const std::string& name, std::vector<float>& numbers,
+                                            std::vector<int64_t>& shape)>& change) {
+  ASSERT_TRUE(copy_all(model, folder));
   const Checkpoint original = Checkpoint::open(model).value();
   std::map<std::string, SafetensorsEntry> entries;
   std::map<std::string, std::vector<float>> numbers;
   for (const std::string& name : original.tensor_names()) {
     const TensorView view = original.tensor(name).value();
     numbers[name] = to_f32(view);
-    // Queries of a millionth and keys a million times as large: the same model in f32, underflow in f16.
+    std::vector<int64_t> shape(view.shape.begin(), view.shape.end());
+    change(name, numbers[name], shape);
+    entries[name] = {"F32", shape, std::as_bytes(std::span(numbers[name]))};
+  }
+  for (const Path& path : {folder, folder / "config.json"})
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all, std::filesystem::perm_options::add);
+  ASSERT_TRUE(volant::remove_all(folder / "model.safetensors"));
+  ASSERT_TRUE(write_safetensors(folder / "model.safetensors", entries));
+}
+
+// llama.cpp refuses a file with fewer tokens than rows.
+TEST(ExportModel, RowsWithoutATokenAreNamedAsUnused) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const ScratchDir scratch;
+  write_changed(model, scratch / "model", [](const std::string& name, auto& numbers, auto& shape) {
+    if (name != "model.embed_tokens.weight") return;
+    shape[0] += 3;
+    numbers.resize(static_cast<size_t>(shape[0] * shape[1]), 0.01F);
+  });
+  Json config = parse_json(read_file(scratch / "model/config.json").value()).value();
+  config.as_object()["vocab_size"] = 515;
+  ASSERT_TRUE(write_file_atomic(scratch / "model/config.json", dump_json(config)));
+  const auto done =
+      export_model(scratch / "model", {.to = DType::kF32, .out = scratch / "m.gguf", .parity_texts = {}});
+  ASSERT_TRUE(done) << done.error().to_string();
+  const GgufFile file = GgufFile::open(scratch / "m.gguf").value();
+  const auto& tokens = std::get<std::vector<std::string>>(file.metadata().at("tokenizer.ggml.tokens"));
+  const auto& types = std::get<std::vector<int64_t>>(file.metadata().at("tokenizer.ggml.token_type"));
+  const auto& scores = std::get<std::vector<double>>(file.metadata().at("tokenizer.ggml.scores"));
+  ASSERT_EQ(tokens.size(), 515U);
+  ASSERT_EQ(types.size(), 515U);
+  ASSERT_EQ(scores.size(), 515U);
+  EXPECT_EQ(tokens[514], "[PAD514]");
+  EXPECT_EQ(types[514], 5);  // unused
+  EXPECT_EQ(scores[514], -1000);
+  const auto back =
+      export_model(scratch / "m.gguf", {.to = DType::kF32, .out = scratch / "hf", .parity_texts = {}});
+  ASSERT_TRUE(back) << back.error().to_string();
+}
+
+// A model whose numbers do not fit f16 is another model after the export:
+// refused, and nothing is left behind.
+TEST(ExportModel, WhatDiffersIsRefusedAndLeavesNothing) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const ScratchDir scratch;
+  // Queries of a millionth and keys a million times as large: the same model in f32, underflow in f16.
+  write_changed(model, scratch / "model", [](const std::string& name, auto& numbers, auto&) {
     const float factor = name.ends_with("q_proj.weight")   ? 1e-9F
                          : name.ends_with("k_proj.weight") ? 1e9F
                                                            : 1.0F;
-    for (float& x : numbers[name]) x *= factor;
-    entries[name] = {"F32", view.shape, std::as_bytes(std::span(numbers[name]))};
-  }
-  std::filesystem::permissions(scratch / "model", std::filesystem::perms::owner_all,
-                               std::filesystem::perm_options::add);
-  ASSERT_TRUE(volant::remove_all(scratch / "model/model.safetensors"));
-  ASSERT_TRUE(write_safetensors(scratch / "model/model.safetensors", entries));
+    for (float& x : numbers) x *= factor;
+  });
   ASSERT_TRUE(make_dirs(scratch / "out"));
   ASSERT_TRUE(export_model(scratch / "model",
                            {.to = DType::kF32, .out = scratch / "out/f32.gguf", .parity_texts = {}}));

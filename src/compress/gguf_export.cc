@@ -8,6 +8,7 @@
 #include "compress/convert.h"
 #include "models/tensor_layout.h"
 #include "runtime/embedder.h"
+#include "text/spm_model.h"
 
 namespace volant {
 namespace {
@@ -51,6 +52,22 @@ std::vector<GgufField> model_fields(const ModelConfig& c, const ExportFormat& fo
   return fields;
 }
 
+// Some models have more rows than their tokenizer has tokens (Qwen2.5: 151,936 and 151,665); llama.cpp wants
+// a token for each.
+void name_unused_rows(std::vector<GgufField>& fields, int64_t n_rows) {
+  const auto grow = [&]<class T>(GgufField& field, const auto& value) {
+    auto& values = std::get<std::vector<T>>(field.value);
+    while (std::cmp_less(values.size(), n_rows)) values.push_back(value(values.size()));
+  };
+  for (GgufField& field : fields) {
+    if (field.key == "tokenizer.ggml.tokens")
+      grow.operator()<std::string>(field, [](size_t id) { return fmt::format("[PAD{}]", id); });
+    if (field.key == "tokenizer.ggml.token_type")
+      grow.operator()<int64_t>(field, [](size_t) { return static_cast<int64_t>(PieceType::kUnused); });
+    if (field.key == "tokenizer.ggml.scores") grow.operator()<double>(field, [](size_t) { return -1000.0; });
+  }
+}
+
 // The vocabulary, the template, and the id that ends a turn where it is not the one that ends a text.
 Status add_text_fields(const Checkpoint& model, const Tokenizer& tokenizer, std::vector<GgufField>& fields) {
   std::set<std::string> keys;
@@ -58,6 +75,7 @@ Status add_text_fields(const Checkpoint& model, const Tokenizer& tokenizer, std:
   for (GgufField& field : tokenizer.gguf_fields()) {
     if (keys.insert(field.key).second) fields.push_back(std::move(field));
   }
+  name_unused_rows(fields, model.config().vocab_size);
   if (model.has_chat_template())
     fields.push_back(text_field("tokenizer.chat_template", model.chat_template()));
   const std::vector<int32_t> stop_ids = model.stop_ids();
