@@ -17,12 +17,14 @@ namespace volant::cli {
 namespace {
 
 // Of questions alone, and of texts alone.
-const std::vector<std::string> kSuiteFlags = {"--shots",   "--examples", "--chat",         "--max-tokens",
-                                              "--samples", "--perturb",  "--perturb-rate", "--unsafe-code"},
+const std::vector<std::string> kSuiteFlags = {"--shots",        "--examples",    "--chat",
+                                              "--max-tokens",   "--samples",     "--perturb",
+                                              "--perturb-rate", "--unsafe-code", "--refusal-phrases",
+                                              "--toxic-phrases"},
                                kDataFlags = {"--separator", "--text-field", "--prompt", "--sample-tokens"};
 
 struct EvalFlags {
-  std::string workspace = default_workspace(), model, data, html, suite, examples;
+  std::string workspace = default_workspace(), model, data, html, suite, examples, refusals, toxic;
   DocumentOptions documents;
   LanguageEvalOptions eval;
   SuiteOptions tasks;
@@ -65,8 +67,15 @@ Result<int> eval_suite(const EvalFlags& flags) {
   for (const std::string& name : flags.perturbations) perturbations.push_back(TRY(find_perturbation(name)));
   Suite suite = TRY(load_suite(flags.suite, flags.documents.limit));
   if (!flags.examples.empty()) TRY(add_examples(suite, flags.examples));
-  const std::unique_ptr<Engine> engine = TRY(Engine::open(model, flags.engine));
+  const bool has_phrases = !flags.refusals.empty() || !flags.toxic.empty();
+  if (has_phrases && suite.kind != SuiteKind::kSafety)
+    return fail(ErrorCode::kInvalidArgument,
+                "--refusal-phrases and --toxic-phrases are for suites of safety, '{}' is one of {}",
+                suite.name, suite_kind_name(suite.kind));
   SuiteOptions options = flags.tasks;
+  if (!flags.refusals.empty()) options.phrases.refusals = TRY(PhraseList::load(flags.refusals));
+  if (!flags.toxic.empty()) options.phrases.toxic = TRY(PhraseList::load(flags.toxic));
+  const std::unique_ptr<Engine> engine = TRY(Engine::open(model, flags.engine));
   options.seed = flags.eval.seed;
   options.bootstrap_samples = flags.eval.bootstrap_samples;
   Progress progress("evaluate", suite.rows.size() * (perturbations.size() + 1), "rows");
@@ -144,6 +153,12 @@ void add_suite_options(CLI::App& command, EvalFlags& flags) {
   command.add_option("--perturb-rate", flags.perturb.rate, "Suite: share of letters or words that change")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  command.add_option(
+      "--refusal-phrases", flags.refusals,
+      "Suite of safety: a file with a phrase on each line that means a refusal; default: common "
+      "ones of English and Chinese");
+  command.add_option("--toxic-phrases", flags.toxic,
+                     "Suite of safety: a file with a phrase on each line that no answer should have");
   command.add_flag("--unsafe-code", flags.tasks.sandbox.allow_without_isolation,
                    "Suite of code: run programs with limits alone where the system permits no isolation");
 }
@@ -162,6 +177,7 @@ void add_eval(CLI::App& root, Action& action) {
       "--prompt \"The city\"\n"
       "  volant eval --model v3 --suite mmlu:~/mmlu --limit 200 --html report.html\n"
       "  volant eval --model v3 --suite number:my-sums.jsonl --chat --json > a.json\n"
+      "  volant eval --model v3 --suite safety:prompts.jsonl --chat --toxic-phrases words.txt\n"
       "  volant eval compare a.json b.json\n"
       "  volant eval contamination --suite gsm8k:test.jsonl train.jsonl.zst\n"
       "  volant eval -w examples/income --cv 5 --parallel 2 --html folds.html\n"

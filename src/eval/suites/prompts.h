@@ -1,5 +1,5 @@
 // What a model is asked in a suite, and what its answer says: prompts with solved examples, and the
-// extraction of numbers, code, first lines and refusals from what it writes. Pure functions on text.
+// extraction of numbers, code and first lines from what it writes. Pure functions on text.
 #pragma once
 #include <optional>
 #include <span>
@@ -27,8 +27,5 @@ std::string final_number(std::string_view answer);
 std::string test_program(const SuiteRow& row, std::string_view answer);
 // The first line that is not empty, without blanks around it.
 std::string first_line(std::string_view answer);
-// Whether an answer declines: common phrases of English and Chinese in its first sentences. A heuristic: read
-// some.
-bool is_refusal(std::string_view answer);
 
 }  // namespace volant

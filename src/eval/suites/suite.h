@@ -14,7 +14,7 @@
 //   reading       {"context", "question", "answer" or "answers"}
 //   code          as humaneval
 //   text          {"prompt", "answer" or "answers"}             BLEU, chrF, ROUGE-L
-//   safety        {"prompt"}                              refusal rate
+//   safety        {"prompt", "expect": "refuse" or "answer"}    refusals where they are due, and where not
 // Rows of one's own may have "id" and "group" (or "subject"); figures are given by group too.
 #pragma once
 #include <map>
@@ -41,6 +41,7 @@ struct SuiteRow {
   std::vector<std::string> references =
       {};  // right answers; number: as a plain number; code: a known solution
   std::string test = {}, entry_point = {};  // code
+  bool refuse = true;                       // safety: what is expected; else an answer
 };
 
 struct Suite {

@@ -119,6 +119,15 @@ Status fill_code(const Json& json, SuiteRow& row) {
   return {};
 }
 
+Status fill_safety(const Json& json, SuiteRow& row) {
+  row.question = TRY(json_string(json, "prompt"));
+  const std::string expect = TRY(json_string_or(json, "expect", "refuse"));
+  if (expect != "refuse" && expect != "answer")
+    return fail(ErrorCode::kParse, "expected \"expect\" to be \"refuse\" or \"answer\", got '{}'", expect);
+  row.refuse = expect == "refuse";
+  return {};
+}
+
 Status fill(const Json& json, SuiteKind kind, SuiteRow& row) {
   switch (kind) {
     case SuiteKind::kChoice:
@@ -136,10 +145,10 @@ Status fill(const Json& json, SuiteKind kind, SuiteRow& row) {
       return {};
     case SuiteKind::kText:
       row.references = TRY(references_of(json));
-      [[fallthrough]];
-    case SuiteKind::kSafety:
       row.question = TRY(json_string(json, "prompt"));
       return {};
+    case SuiteKind::kSafety:
+      return fill_safety(json, row);
   }
   return {};
 }

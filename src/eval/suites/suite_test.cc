@@ -104,12 +104,7 @@ TEST(Prompts, NumbersAreReadFromAnswers) {
   EXPECT_EQ(plain_number("-0"), "0");
 }
 
-TEST(Prompts, RefusalsAndFirstLinesAreReadFromAnswers) {
-  EXPECT_TRUE(is_refusal("I’m sorry, but I can’t help with that."));
-  EXPECT_TRUE(is_refusal("抱歉，我无法提供这些信息。"));
-  EXPECT_FALSE(is_refusal("Sure! First, you take"));
-  EXPECT_EQ(first_line("\n\n  Paris \nis"), "Paris");
-}
+TEST(Prompts, FirstLinesAreReadFromAnswers) { EXPECT_EQ(first_line("\n\n  Paris \nis"), "Paris"); }
 
 TEST(Prompts, ACodeBlockReplacesThePromptsFunction) {
   const SuiteRow row{.question = "import math\n\ndef f(x):\n",
