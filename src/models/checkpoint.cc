@@ -55,6 +55,8 @@ struct Checkpoint::State {
   Status take_gguf_tensors();
   Status check_tensors();
   Status transpose_some();
+  std::vector<int32_t> stop_ids_with(const Tokenizer* tokenizer) const;
+  void forget_pages(const std::string& name, const TensorView& view) const;
 };
 
 Status Checkpoint::State::open_folder() {
@@ -284,18 +286,18 @@ std::string Checkpoint::chat_template() const {
 }
 bool Checkpoint::has_chat_template() const { return state_->chat_template.has_value(); }
 
-std::vector<int32_t> Checkpoint::stop_ids() const {
+std::vector<int32_t> Checkpoint::State::stop_ids_with(const Tokenizer* tokenizer) const {
   std::vector<int32_t> ids;
-  for (const int64_t id : state_->stop_ids) {
-    if (id >= 0 && id < state_->config.vocab_size) ids.push_back(static_cast<int32_t>(id));
+  for (const int64_t id : stop_ids) {
+    if (id >= 0 && id < config.vocab_size) ids.push_back(static_cast<int32_t>(id));
   }
   // GGUF has room for few ending ids; the usual names of turn ends count too when the vocabulary has them.
-  if (const Result<std::unique_ptr<Tokenizer>> text = tokenizer(); text) {
-    if (const std::optional<int32_t> eos = (*text)->eos_id()) ids.push_back(*eos);
-    if (state_->gguf && !state_->stop_ids_are_complete) {
+  if (tokenizer != nullptr) {
+    if (const std::optional<int32_t> eos = tokenizer->eos_id()) ids.push_back(*eos);
+    if (gguf && !stop_ids_are_complete) {
       for (const char* name : {"<|end|>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>"}) {
-        const std::optional<int32_t> id = (*text)->token_id(name);
-        if (id && (*text)->is_special(*id)) ids.push_back(*id);
+        const std::optional<int32_t> id = tokenizer->token_id(name);
+        if (id && tokenizer->is_special(*id)) ids.push_back(*id);
       }
     }
   }
@@ -303,15 +305,24 @@ std::vector<int32_t> Checkpoint::stop_ids() const {
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
+std::vector<int32_t> Checkpoint::stop_ids() const {
+  const Result<std::unique_ptr<Tokenizer>> text = tokenizer();
+  return state_->stop_ids_with(text ? text->get() : nullptr);
+}
+std::vector<int32_t> Checkpoint::stop_ids(const Tokenizer& tokenizer) const {
+  return state_->stop_ids_with(&tokenizer);
+}
 
-void Checkpoint::forget_pages() const {
+void Checkpoint::State::forget_pages(const std::string& name, const TensorView& view) const {
+  if (reordered.contains(name)) return;  // not a view of the file
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  for (const auto& [name, view] : state_->tensors) {
-    if (state_->reordered.contains(name)) continue;  // not a view of the file
-    const auto begin = reinterpret_cast<uintptr_t>(view.bytes.data()), end = begin + view.bytes.size();
-    const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
-    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
-  }
+  const auto begin = reinterpret_cast<uintptr_t>(view.bytes.data()), end = begin + view.bytes.size();
+  const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+void Checkpoint::forget_pages(const std::string& name) const {
+  if (const auto found = state_->tensors.find(name); found != state_->tensors.end())
+    state_->forget_pages(name, found->second);
 }
 
 uint64_t Checkpoint::bytes() const {

@@ -31,13 +31,15 @@ class Checkpoint {
   bool has_chat_template() const;
   // Ids that end an answer: generation_config.json, config.json, tokenizer.
   std::vector<int32_t> stop_ids() const;
+  // The same with its tokenizer at hand, which need not be loaded again.
+  std::vector<int32_t> stop_ids(const Tokenizer& tokenizer) const;
   // Tensors that the adapter stands beside become f32 with it merged.
   Status merge(const Adapter& adapter);
   uint64_t bytes() const;          // of all tensors
   std::string dtype_name() const;  // of most of the bytes: "q8_0"
-  // Gives the memory of pages that were read back to the system,
-  // when the weights were copied; they can be read again.
-  void forget_pages() const;
+  // Gives the memory of a tensor's pages of the file back to the system, when they were copied; they can be
+  // read again.
+  void forget_pages(const std::string& name) const;
 
  private:
   struct State;

@@ -53,7 +53,7 @@ class Engine::Impl {
         n_ctx(static_cast<int>(n_ctx_in)),
         n_adapters(static_cast<int32_t>(options.adapters.size())),
         scheduler(*model, options.n_slots, options.max_queue) {
-    const std::vector<int32_t> ids = checkpoint.stop_ids();
+    const std::vector<int32_t> ids = checkpoint.stop_ids(*tokenizer);
     stop_ids.insert(ids.begin(), ids.end());
   }
 
@@ -129,7 +129,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
                                                  : "fills in masked words")
         .at(path.string());
   }
-  std::unique_ptr<Tokenizer> tokenizer = TRY(checkpoint.tokenizer());
+  // The vocabulary is read while the weights are packed.
+  auto reads_text = std::async(std::launch::async, [&] { return checkpoint.tokenizer(); });
   const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
   std::unique_ptr<NativeModel> model = TRY(NativeModel::load(
       checkpoint, {.n_threads = options.n_threads, .n_slot = options.n_slots + 1, .n_ctx = n_ctx}));
@@ -137,6 +138,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
     auto added = model->add_adapter(TRY(read_adapter(folder, checkpoint.config())));
     if (!added) return std::move(added).error().at(folder.string());
   }
+  std::unique_ptr<Tokenizer> tokenizer = TRY(reads_text.get());
   return std::unique_ptr<Engine>(new Engine(
       std::make_unique<Impl>(std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx)));
 }

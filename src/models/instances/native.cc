@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "models/make_model.h"
 #include "ops/native/native_ops.h"
@@ -85,9 +86,13 @@ Result<std::unique_ptr<NativeModel>> NativeModel::load(const Checkpoint& checkpo
                                                        const NativeOptions& options) {
   const ModelConfig& config = checkpoint.config();
   auto state = std::make_unique<State>(config, options);
-  Status status = state->fill([&](const TensorSpec& spec) { return checkpoint.tensor(spec.name); });
+  std::string packed;  // the tensor before
+  Status status = state->fill([&](const TensorSpec& spec) {
+    checkpoint.forget_pages(std::exchange(packed, spec.name));
+    return checkpoint.tensor(spec.name);
+  });
   if (!status) return std::move(status).error().at(checkpoint.path().string());
-  checkpoint.forget_pages();
+  checkpoint.forget_pages(packed);
   if (options.n_slot > 0) {
     state->cache = TRY(KvCache::create({.n_layer = config.n_cache_layers(),
                                         .n_kv_head = config.num_key_value_heads,
