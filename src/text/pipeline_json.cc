@@ -240,6 +240,12 @@ Result<std::unique_ptr<Tokenizer>> make_pipeline_tokenizer(const Json& tokenizer
   parts.bos = special_id(config.bos);
   parts.eos = special_id(config.eos);
   parts.config = config.json;
+  // GPT-2's own folder leaves its class, and with it this token, to be guessed from config.json.
+  if (!config.eos && config.tokenizer_class.empty() && parts.byte_level)
+    if (const auto end = special_id(kGpt2EndOfText)) {
+      parts.eos = end;
+      parts.config["eos_token"] = kGpt2EndOfText;
+    }
   return std::unique_ptr<Tokenizer>(TRY(PipelineTokenizer::build(std::move(parts))));
 }
 

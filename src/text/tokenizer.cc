@@ -51,6 +51,10 @@ Path spm_model_in(const Path& folder) {
   return {};
 }
 
+bool has_vocab_and_merges(const Path& folder) {
+  return is_there(folder / "vocab.json") && is_there(folder / "merges.txt");
+}
+
 Result<std::unique_ptr<Tokenizer>> load_from(const Path& folder) {
   if (!std::filesystem::is_directory(folder))
     return fail(ErrorCode::kNotFound, "expected a folder with tokenizer.json or tokenizer.model");
@@ -59,15 +63,18 @@ Result<std::unique_ptr<Tokenizer>> load_from(const Path& folder) {
   if (is_there(folder / "tokenizer.json")) return load_json(folder / "tokenizer.json", spm_model, config);
   if (!spm_model.empty()) return load_spm_tokenizer(spm_model, nullptr, config);
   if (is_there(folder / "vocab.txt")) return load_vocab_txt(folder / "vocab.txt", config);
+  if (has_vocab_and_merges(folder)) return load_vocab_and_merges(folder, config);
   const std::vector<Path> ranks = TRY(glob((folder / "*.tiktoken").string()));
   if (ranks.size() == 1) return load_tiktoken(ranks[0], config);
-  return fail(ErrorCode::kNotFound,
-              "expected tokenizer.json, tokenizer.model, vocab.txt or one .tiktoken file, found none");
+  return fail(
+      ErrorCode::kNotFound,
+      "expected tokenizer.json, tokenizer.model, vocab.txt, vocab.json with merges.txt, or one .tiktoken "
+      "file, found none");
 }
 
 bool has_tokenizer(const Path& folder) {
   return is_there(folder / "tokenizer.json") || !spm_model_in(folder).empty() ||
-         is_there(folder / "vocab.txt");
+         is_there(folder / "vocab.txt") || has_vocab_and_merges(folder);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Tokenizer: text to ids and back, exactly as the library that made the vocabulary does it.
 // Kinds: what a `tokenizer.json` can hold (byte-level BPE, WordPiece, unigram, BPE with byte fallback),
-// SentencePiece models (`tokenizer.model`), a bare `vocab.txt` (WordPiece), `.tiktoken` files, and the
-// vocabulary inside a GGUF file.
+// SentencePiece models (`tokenizer.model`), a bare `vocab.txt` (WordPiece), `vocab.json` with
+// `merges.txt` (byte-level BPE), `.tiktoken` files, and the vocabulary inside a GGUF file.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -83,8 +83,9 @@ class Tokenizer {
   Encoding encode_one(std::string_view text, bool parse_special, uint8_t which) const;
 };
 
-// From a Hugging Face folder: tokenizer.json, tokenizer.model (or spiece.model), vocab.txt or one .tiktoken
-// file, in this order (a tokenizer.model before a tokenizer.json made from it), with tokenizer_config.json.
+// From a Hugging Face folder: tokenizer.json, tokenizer.model (or spiece.model), vocab.txt, vocab.json
+// with merges.txt, or one .tiktoken file, in this order (a tokenizer.model before a tokenizer.json made from
+// it), with tokenizer_config.json.
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const Path& folder);
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const GgufFile& file);
 // From whatever `path` is: such a folder, a `.gguf` or `.tiktoken` file,

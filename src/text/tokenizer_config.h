@@ -11,6 +11,9 @@
 
 namespace volant {
 
+// What GPT-2's tokenizer begins and ends a text with when no file says otherwise.
+inline constexpr const char* kGpt2EndOfText = "<|endoftext|>";
+
 struct TokenizerConfig {
   JsonObject json;  // tokenizer_config.json as it is; written back by save()
   std::string tokenizer_class;

@@ -214,6 +214,89 @@ TEST(VocabTxt, GivesTheIdsOfTheTokenizerJson) {
   }
 }
 
+// Folders as older ones on the hub are: no tokenizer.json. `vocab` and `merges` are taken from there.
+void write_vocab_and_merges(const Path& tokenizer_json, const Path& folder) {
+  const Json json = parse_json(read_file(tokenizer_json).value()).value();
+  const Json& model = json.at("model");
+  std::string merges = "#version: 0.2\n";
+  for (const Json& row : model.at("merges").as_array()) {
+    if (row.is_string())
+      merges += row.as_string();
+    else
+      merges.append(row.at(0).as_string()).append(" ").append(row.at(1).as_string());
+    merges += '\n';
+  }
+  ASSERT_TRUE(write_file_atomic(folder / "vocab.json", dump_json(model.at("vocab"))));
+  ASSERT_TRUE(write_file_atomic(folder / "merges.txt", merges));
+}
+
+TEST(VocabAndMerges, GiveTheIdsOfTheTokenizerJson) {
+  for (const auto& [model, golden] : {std::pair{"tokenizers/gpt2", "tokenizers/gpt2/cases.json"},
+                                      {"models/tiny-gpt2", "golden/tiny-gpt2/tokenize.json"},
+                                      {"tokenizers/qwen2.5", "tokenizers/qwen2.5/cases.json"},
+                                      {"models/tiny-qwen2", "golden/tiny-qwen2/tokenize.json"}}) {
+    SCOPED_TRACE(model);
+    VOLANT_DATA_OR_SKIP(folder, model);
+    VOLANT_DATA_OR_SKIP(cases, golden);
+    const testing::ScratchDir scratch, saved;
+    ASSERT_TRUE(copy_all(folder / "tokenizer_config.json", scratch / "tokenizer_config.json"));
+    write_vocab_and_merges(folder / "tokenizer.json", scratch.path());
+    const auto tokenizer = open_tokenizer(scratch.path());
+    ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+    expect_cases(**tokenizer, cases);
+    ASSERT_TRUE((*tokenizer)->save(saved.path()));
+    const auto again = load_tokenizer(saved.path());
+    ASSERT_TRUE(again) << again.error().to_string();
+    expect_cases(**again, cases);
+  }
+}
+
+// GPT-2's own files: tokenizer_config.json says the length and nothing else, or is not there.
+TEST(VocabAndMerges, WithoutAClassAreThoseOfGpt2) {
+  VOLANT_DATA_OR_SKIP(folder, "tokenizers/gpt2");
+  for (const bool with_json : {false, true}) {
+    for (const char* config : {"", "{\"model_max_length\": 1024}"}) {
+      const testing::ScratchDir scratch;
+      for (const char* file : {"vocab.json", "merges.txt"})
+        ASSERT_TRUE(copy_all(folder / file, scratch / file));
+      if (with_json) {
+        ASSERT_TRUE(copy_all(folder / "tokenizer.json", scratch / "tokenizer.json"));
+      }
+      if (*config != 0) {
+        ASSERT_TRUE(write_file_atomic(scratch / "tokenizer_config.json", config));
+      }
+      const auto tokenizer = load_tokenizer(scratch.path());
+      ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+      expect_cases(**tokenizer, folder / "cases.json");
+      EXPECT_EQ((*tokenizer)->eos_id(), 50256);
+      EXPECT_TRUE((*tokenizer)->is_special(50256));
+      EXPECT_EQ((*tokenizer)->algorithm(), "byte-level bpe");
+    }
+  }
+}
+
+TEST(VocabAndMerges, WhatIsNotDoneOrBrokenIsNamed) {
+  const auto error_with = [](const char* config, const char* vocab, const char* merges) {
+    const testing::ScratchDir scratch;
+    EXPECT_TRUE(write_file_atomic(scratch / "tokenizer_config.json", config));
+    EXPECT_TRUE(write_file_atomic(scratch / "vocab.json", vocab));
+    EXPECT_TRUE(write_file_atomic(scratch / "merges.txt", merges));
+    const auto tokenizer = load_tokenizer(scratch.path());
+    return tokenizer ? "" : tokenizer.error().to_string();
+  };
+  const char* vocab = R"({"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3})";
+  EXPECT_EQ(error_with("{}", vocab, "a b\n"), "");
+  const auto expect_says = [](const std::string& error, const char* words) {
+    EXPECT_NE(error.find(words), std::string::npos) << error;
+  };
+  expect_says(error_with(R"({"tokenizer_class": "RobertaTokenizer"})", vocab, "a b\n"), "RobertaTokenizer");
+  expect_says(error_with(R"({"add_bos_token": true})", vocab, "a b\n"), "add_bos_token");
+  expect_says(error_with("{}", vocab, "a c\n"), "'c'");
+  expect_says(error_with("{}", vocab, "ab\n"), "no pair");
+  expect_says(error_with("{}", "[1]", "a b\n"), "vocab.json");
+  expect_says(error_with("{}", R"({"a": 0, "b": 1, "ab": 2})", "a b\n"), "<|endoftext|>");
+}
+
 TEST(Tiktoken, RankFilesGiveTheIdsOfTiktoken) {
   for (const std::string name : {"cl100k_base", "o200k_base"}) {
     VOLANT_DATA_OR_SKIP(file, Path("tokenizers/tiktoken") / (name + ".tiktoken"));

@@ -115,6 +115,43 @@ BpeModel::Parts merges_of_ranks(const std::vector<std::string>& tokens) {
   return parts;
 }
 
+// Rows "a b" of a merges.txt; its first line may be a version.
+Result<JsonArray> read_merge_lines(const Path& file) {
+  const std::string text = TRY(read_file(file));
+  JsonArray rows;
+  size_t n = 0;
+  const Status read = each_line(text, [&](std::string_view row) -> Status {
+    ++n;
+    if (row.empty() || (n == 1 && row.starts_with("#version"))) return {};
+    if (rows.size() == kMaxVocab || row.size() > 2 * kMaxTokenBytes || !is_valid_utf8(row))
+      return fail(ErrorCode::kParse, "line {}: expected two tokens of at most {} bytes of UTF-8", n,
+                  kMaxTokenBytes);
+    rows.emplace_back(row);
+    return {};
+  });
+  if (!read) return Error(read.error()).at(file.string());
+  return rows;
+}
+
+// The special tokens that a class has by itself, where tokenizer_config.json names no others.
+Result<JsonArray> special_rows(const Json& vocab, const TokenizerConfig& config) {
+  JsonArray rows;
+  std::vector<std::string> seen;
+  for (const auto& text : {config.unk, config.bos, config.eos, config.pad}) {
+    const bool listed = !text || std::ranges::count(seen, *text) > 0 ||
+                        std::ranges::any_of(config.added, [&](const auto& t) { return t.content == *text; });
+    if (listed) continue;
+    const Json* id = json_find(vocab, *text);
+    if (id == nullptr || !id->is_int64() || id->get_int64() < 0 ||
+        id->get_int64() >= static_cast<int64_t>(kMaxVocab))
+      return fail(ErrorCode::kParse, "the vocabulary has no special token '{}'", *text);
+    seen.push_back(*text);
+    rows.push_back(
+        to_json(AddedToken{static_cast<int32_t>(id->get_int64()), *text, true, false, false, false, false}));
+  }
+  return rows;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> make_bert_tokenizer(std::vector<std::string> tokens,
@@ -200,6 +237,45 @@ Result<std::unique_ptr<Tokenizer>> load_tiktoken(const Path& file, const Tokeniz
   if (config.tokenizer_class.empty()) parts.config["tokenizer_class"] = "PreTrainedTokenizerFast";
   if (!config.eos) parts.config["eos_token"] = found->special[0].first;
   return std::unique_ptr<Tokenizer>(TRY(PipelineTokenizer::build(std::move(parts))));
+}
+
+Result<std::unique_ptr<Tokenizer>> load_vocab_and_merges(const Path& folder, TokenizerConfig config) {
+  const std::string& name = config.tokenizer_class;
+  const bool gpt2 = name.empty() || name == "GPT2Tokenizer" || name == "GPT2TokenizerFast";
+  const bool qwen2 = name == "Qwen2Tokenizer" || name == "Qwen2TokenizerFast";
+  if (!gpt2 && !qwen2)
+    return fail(ErrorCode::kUnsupported,
+                "tokenizer_class '{}' with vocab.json and merges.txt; known are GPT2Tokenizer and "
+                "Qwen2Tokenizer; a tokenizer.json beside them would be read",
+                name);
+  if (config.add_bos.value_or(false))
+    return fail(ErrorCode::kUnsupported, "add_bos_token with vocab.json and merges.txt");
+  if (gpt2) {
+    for (auto* token : {&config.unk, &config.bos, &config.eos})
+      if (!*token) *token = kGpt2EndOfText;
+    if (name.empty()) config.json["tokenizer_class"] = "GPT2Tokenizer";
+    config.json["bos_token"] = *config.bos;
+    config.json["eos_token"] = *config.eos;
+  }
+  const Path file = folder / "vocab.json";
+  const std::string text = TRY(read_file(file));
+  Result<Json> vocab = parse_json(text);
+  if (!vocab) return std::move(vocab).error().at(file.string());
+  if (!vocab->is_object()) return fail(ErrorCode::kParse, "expected a JSON object").at(file.string());
+  auto special = special_rows(*vocab, config);
+  if (!special) return std::move(special).error().at(file.string());
+  const bool prefix_space = config.add_prefix_space.value_or(false);
+  const PreTokenizer words = TRY(PreTokenizer::named(gpt2 ? "gpt-2" : "qwen2", prefix_space));
+  JsonObject model{{"type", "BPE"}, {"vocab", std::move(*vocab)}};
+  model["merges"] = TRY(read_merge_lines(folder / "merges.txt"));
+  return make_pipeline_tokenizer(
+      JsonObject{{"added_tokens", std::move(*special)},
+                 {"normalizer", gpt2 ? Json(nullptr) : Json(JsonObject{{"type", "NFC"}})},
+                 {"pre_tokenizer", words.to_json()},
+                 {"post_processor", JsonObject{{"type", "ByteLevel"}, {"trim_offsets", false}}},
+                 {"decoder", JsonObject{{"type", "ByteLevel"}}},
+                 {"model", std::move(model)}},
+      config);
 }
 
 }  // namespace volant
