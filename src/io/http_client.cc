@@ -2,7 +2,10 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
+#include <cctype>
 #include <memory>
+#include <optional>
 
 #include "base/stop.h"
 #include "io/shared_library.h"
@@ -44,18 +47,54 @@ const Curl& libcurl() {
   return curl;
 }
 
+constexpr size_t kMaxHeaderBytes = 64 << 10;
+constexpr long kConnectSeconds = 30;
+
 struct Answer {
-  std::string body;
-  uint64_t most;
+  CURL* curl = nullptr;
+  uint64_t most = 0;
+  const TakeBody* take = nullptr;  // none: every body is kept
+  HttpResponse response = {};
+  size_t header_bytes = 0;
   bool too_long = false;
+  std::optional<Error> refused = {};  // what `take` said
 };
 
-size_t take(char* data, size_t size, size_t n, void* to) {
+size_t take_header(char* data, size_t size, size_t n, void* to) {
   auto& answer = *static_cast<Answer*>(to);
-  answer.too_long = answer.body.size() + size * n > answer.most;
+  const std::string_view line(data, size * n);
+  if (line.starts_with("HTTP/")) answer.response.headers.clear();  // an answer after "100 Continue"
+  answer.header_bytes += line.size();
+  answer.too_long = answer.header_bytes > kMaxHeaderBytes;
+  if (answer.too_long) return 0;
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return line.size();
+  std::string name(line.substr(0, colon));
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  const size_t begin = line.find_first_not_of(" \t", colon + 1), end = line.find_last_not_of(" \t\r\n");
+  answer.response.headers[name] =
+      begin == std::string_view::npos || end < begin ? "" : std::string(line.substr(begin, end - begin + 1));
+  return line.size();
+}
+
+size_t take_body(char* data, size_t size, size_t n, void* to) {
+  auto& answer = *static_cast<Answer*>(to);
+  HttpResponse& response = answer.response;
+  if (response.status == 0) {
+    long status = 0;
+    libcurl().easy_getinfo(answer.curl, CURLINFO_RESPONSE_CODE, &status);
+    response.status = static_cast<int>(status);
+  }
+  const std::string_view piece(data, size * n);
+  if (answer.take != nullptr && response.status / 100 == 2) {
+    Status taken = (*answer.take)(response, piece);
+    if (!taken) answer.refused = std::move(taken).error();
+    return taken ? piece.size() : 0;
+  }
+  answer.too_long = response.body.size() + piece.size() > answer.most;
   if (answer.too_long) return 0;  // ends the transfer
-  answer.body.append(data, size * n);
-  return size * n;
+  response.body += piece;
+  return piece.size();
 }
 
 int ask_whether_to_stop(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -72,7 +111,8 @@ Error error_of(CURLcode code, const Answer& answer, const HttpRequest& request) 
         return fail(ErrorCode::kTimeout, "no answer within {} seconds", request.timeout_seconds);
       case CURLE_WRITE_ERROR:
         if (answer.too_long)
-          return fail(ErrorCode::kLimit, "the answer is longer than {} bytes", request.max_response_bytes);
+          return fail(ErrorCode::kLimit, "the answer is longer than {} bytes, or its headers than {}",
+                      request.max_response_bytes, kMaxHeaderBytes);
         break;
       case CURLE_ABORTED_BY_CALLBACK:
         return fail(ErrorCode::kCancelled, "stopped while waiting for an answer");
@@ -84,9 +124,7 @@ Error error_of(CURLcode code, const Answer& answer, const HttpRequest& request) 
   return make().at(request.url);
 }
 
-}  // namespace
-
-Result<HttpResponse> http_request(const HttpRequest& request) {
+Result<HttpResponse> transfer(const HttpRequest& request, const TakeBody* take) {
   const Curl& lib = libcurl();
   if (!lib.library.present())
     return fail(ErrorCode::kUnsupported, "asking a server needs libcurl (libcurl.so.4): install libcurl4")
@@ -97,13 +135,21 @@ Result<HttpResponse> http_request(const HttpRequest& request) {
   curl_slist* list = nullptr;
   for (const std::string& header : request.headers) list = lib.slist_append(list, header.c_str());
   const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(list, lib.slist_free_all);
-  Answer answer{.body = {}, .most = request.max_response_bytes};
+  Answer answer{.curl = curl.get(), .most = request.max_response_bytes, .take = take};
   set(CURLOPT_URL, request.url.c_str());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_HTTPHEADER, headers.get());
-  set(CURLOPT_TIMEOUT, static_cast<long>(request.timeout_seconds));
+  if (take == nullptr) {
+    set(CURLOPT_TIMEOUT, static_cast<long>(request.timeout_seconds));
+  } else {
+    set(CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.timeout_seconds));
+  }
   set(CURLOPT_NOSIGNAL, 1L);
-  set(CURLOPT_WRITEFUNCTION, take);
+  set(CURLOPT_HEADERFUNCTION, take_header);
+  set(CURLOPT_HEADERDATA, &answer);
+  set(CURLOPT_WRITEFUNCTION, take_body);
   set(CURLOPT_WRITEDATA, &answer);
   set(CURLOPT_XFERINFOFUNCTION, ask_whether_to_stop);
   set(CURLOPT_NOPROGRESS, 0L);
@@ -112,10 +158,20 @@ Result<HttpResponse> http_request(const HttpRequest& request) {
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   }
   const CURLcode code = lib.easy_perform(curl.get());
+  if (answer.refused) return *std::move(answer.refused);
   if (code != CURLE_OK) return error_of(code, answer, request);
   long status = 0;
   lib.easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  return HttpResponse{static_cast<int>(status), std::move(answer.body)};
+  answer.response.status = static_cast<int>(status);
+  return std::move(answer.response);
+}
+
+}  // namespace
+
+Result<HttpResponse> http_request(const HttpRequest& request) { return transfer(request, nullptr); }
+
+Result<HttpResponse> http_download(const HttpRequest& request, const TakeBody& take) {
+  return transfer(request, &take);
 }
 
 }  // namespace volant

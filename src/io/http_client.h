@@ -1,6 +1,9 @@
 // Asks an HTTP server (http and https, by libcurl): one request, one answer, with limits on time and size.
-// Follows no redirects, keeps no connection. Names of hosts and what is sent are the caller's to vouch for.
+// Follows no redirects (the caller sees their Location), keeps no connection. Names of hosts and what is sent
+// are the caller's to vouch for.
 #pragma once
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,10 +22,19 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 0;  // any: an answer of 500 is an answer
   std::string body;
+  std::map<std::string, std::string> headers =
+      {};  // names in small letters; of one that is repeated, the last
 };
 
 // kInvalidArgument for a URL that is none or of another protocol, kUnavailable when nobody answers, kTimeout,
 // kLimit for an answer that is too long, kCancelled when a stop was asked for.
 Result<HttpResponse> http_request(const HttpRequest& request);
+
+// The same for a body of any length: that of a 2xx answer is given to `take` piece by piece, with the status
+// and the headers known, and is not in the response; an error of `take` ends the transfer and is returned.
+// Here timeout_seconds is how long nothing may come, and max_response_bytes is for the bodies of other
+// answers.
+using TakeBody = std::function<Status(const HttpResponse& head, std::string_view piece)>;
+Result<HttpResponse> http_download(const HttpRequest& request, const TakeBody& take);
 
 }  // namespace volant

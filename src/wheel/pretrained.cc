@@ -1,68 +1,51 @@
 #include "wheel/pretrained.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cstdlib>
 
 #include "wheel/file_digests.h"
+#include "wheel/hub_cache.h"
+#include "wheel/hub_download.h"
 
 namespace volant {
 namespace {
 
-Path hub_cache() {
-  if (const char* cache = std::getenv("HF_HUB_CACHE")) return cache;
-  if (const char* home = std::getenv("HF_HOME")) return Path(home) / "hub";
-  const char* home = std::getenv("HOME");
-  return Path(home == nullptr ? "." : home) / ".cache" / "huggingface" / "hub";
-}
-
-// "name" or "owner/name", of letters, digits, '.', '_' and '-'.
-bool is_id(const std::string& name) {
-  const auto is_part = [](std::string_view part) {
-    return !part.empty() && part.front() != '.' && std::ranges::all_of(part, [](char c) {
-      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
-    });
-  };
-  const size_t slash = name.find('/');
-  if (slash == std::string::npos) return is_part(name);
-  return is_part(std::string_view(name).substr(0, slash)) &&
-         is_part(std::string_view(name).substr(slash + 1));
-}
-
-// The snapshot that refs/main names.
-Path cached_snapshot(const std::string& id) {
-  std::string folder = "models--" + id;
-  if (const size_t slash = folder.find('/'); slash != std::string::npos) folder.replace(slash, 1, "--");
-  const Path cached = hub_cache() / folder;
-  auto revision = read_file(cached / "refs" / "main", 1 << 10);
-  if (!revision) return {};
-  revision->erase(std::remove_if(revision->begin(), revision->end(),
-                                 [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) == 0; }),
-                  revision->end());
-  const Path snapshot = cached / "snapshots" / *revision;
+// The folder of that name, or the cached snapshot; empty when there is neither.
+Path find_pretrained(const Path& base, const std::string& path_or_id) {
+  const Path folder = (base / path_or_id).lexically_normal();
   std::error_code error;
-  return std::filesystem::exists(snapshot / "config.json", error) ? snapshot : Path();
+  if (std::filesystem::exists(folder, error)) return folder;
+  return is_hub_id(path_or_id) ? cached_snapshot(path_or_id) : Path();
+}
+
+Error not_found(const Path& base, const std::string& path_or_id) {
+  const std::string folder = (base / path_or_id).lexically_normal().string();
+  if (!is_hub_id(path_or_id)) return fail(ErrorCode::kNotFound, "expected a model's folder").at(folder);
+  return fail(
+      ErrorCode::kNotFound,
+      "expected a model's folder, or an id that has been downloaded, got '{}'; neither {} nor a whole "
+      "snapshot in {} is there",
+      path_or_id, folder, hub_cache().string());
 }
 
 }  // namespace
 
 Result<Path> pretrained_folder(const Path& base, const std::string& path_or_id) {
-  const Path folder = (base / path_or_id).lexically_normal();
-  std::error_code error;
-  if (std::filesystem::exists(folder, error)) return folder;
-  if (is_id(path_or_id)) {
-    if (const Path snapshot = cached_snapshot(path_or_id); !snapshot.empty()) return snapshot;
-    return fail(
-        ErrorCode::kNotFound,
-        "expected a model's folder, or an id that has been downloaded, got '{}'; neither {} nor a snapshot in "
-        "{} is there; 'hf download {}' fetches one",
-        path_or_id, folder.string(), hub_cache().string(), path_or_id);
-  }
-  return fail(ErrorCode::kNotFound, "expected a model's folder").at(folder.string());
+  Path found = find_pretrained(base, path_or_id);
+  if (found.empty()) return not_found(base, path_or_id);
+  return found;
+}
+
+Result<Path> fetch_pretrained(const Path& base, const std::string& path_or_id) {
+  Path found = find_pretrained(base, path_or_id);
+  if (!found.empty()) return found;
+  if (!is_hub_id(path_or_id)) return not_found(base, path_or_id);
+  return download_model(path_or_id, hub_options());
 }
 
 Result<Json> pretrained_settings(Workspace& workspace, const std::string& path_or_id, bool cheap) {
-  const Path folder = TRY(pretrained_folder(workspace.path(), path_or_id));
+  const Path folder = find_pretrained(workspace.path(), path_or_id);
+  if (folder.empty() && is_hub_id(path_or_id)) return Json(JsonObject{{"init_from", path_or_id}});
+  if (folder.empty()) return not_found(workspace.path(), path_or_id);
   std::vector<Path> files;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error))

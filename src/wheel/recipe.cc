@@ -9,6 +9,8 @@
 #include "data/pack.h"
 #include "io/lock_file.h"
 #include "models/checkpoint.h"
+#include "wheel/hub_cache.h"
+#include "wheel/pretrained.h"
 #include "wheel/toml_json.h"
 #include "wheel/toml_library.h"
 #include "wheel/training_data.h"
@@ -42,7 +44,10 @@ Status resolve(Json& value, std::string_view key, const Path& folder) {
     for (Json& item : value.as_array()) TRY(resolve(item, key, folder));
   } else if (value.is_string()) {
     std::string text = TRY(with_variables(std::string_view(value.as_string())));
-    if (is_path_key(key) && !text.empty()) text = (folder / text).lexically_normal().string();
+    std::error_code error;
+    const bool is_id =
+        key == "init_from" && is_hub_id(text) && !std::filesystem::exists(folder / text, error);
+    if (is_path_key(key) && !is_id && !text.empty()) text = (folder / text).lexically_normal().string();
     value = Json(text);
   }
   return {};
@@ -195,9 +200,13 @@ Result<Path> write_recipe_job(const JsonObject& recipe, const Path& out_folder) 
                 "expected a new folder; to go on with this run: volant train --job {}", file.string())
         .at(out.string());
   JsonObject job = TRY(job_without_data(recipe));
-  const Json model = *json_find(job, "model");
-  const std::string init_from = TRY(json_string_or(model, "init_from", ""));
-  if (!init_from.empty()) (void)TRY(Checkpoint::open(init_from));
+  Json model = *json_find(job, "model");
+  std::string init_from = TRY(json_string_or(model, "init_from", ""));
+  if (!init_from.empty()) {
+    init_from = TRY(fetch_pretrained("", init_from)).string();
+    (void)TRY(Checkpoint::open(init_from));
+    model.as_object()["init_from"] = init_from;
+  }
   std::string objective = TRY(json_string_or(Json(job), "objective", ""));
   const std::string tokenizer =
       TRY(json_string_or(Json(job), "tokenizer", objective == "predict" ? "" : init_from));

@@ -2,8 +2,7 @@
 //
 //   objective = "dpo"                        # default: what the rows are for
 //   [model]
-//   init_from = "models/chat"                # a Hugging Face folder; or fields of config.json to start anew,
-//   or
+//   init_from = "models/chat"                # a Hugging Face folder or id; or fields of config.json, or
 //                                            # size = "auto" with budget_seconds = 600
 //   [data]
 //   train = ["a.jsonl", {path = "b.json", weight = 2, epochs = 1, format = "sharegpt"}]

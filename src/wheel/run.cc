@@ -8,6 +8,7 @@
 #include "base/stop.h"
 #include "registry/versions.h"
 #include "wheel/plan.h"
+#include "wheel/pretrained.h"
 #include "wheel/trainer.h"
 
 namespace volant {
@@ -109,6 +110,15 @@ Result<RunReport> dry_run(Workspace& workspace, const RunOptions& options) {
   return report;
 }
 
+// The model to go on from, downloaded when it is an id that is not there yet.
+Status fetch_start(const Workspace& workspace) {
+  const WorkspaceConfig& config = workspace.config();
+  const std::string name = config.predict ? TRY(json_string_or(Json(config.predict->model), "init_from", ""))
+                                          : config.model.init_from;
+  if (!name.empty()) (void)TRY(fetch_pretrained(workspace.path(), name));
+  return {};
+}
+
 // What the deploy station decided, now or earlier.
 Status add_decision(Workspace& workspace, const Round& round, RunReport& report) {
   Registry& registry = workspace.registry();
@@ -158,6 +168,7 @@ Result<RunReport> run_wheel(Workspace& workspace, const RunOptions& options) {
   for (const std::string& name : options.force) TRY(check_station(name));
   if (options.dry_run) return dry_run(workspace, options);
   const LockFile lock = TRY(workspace.lock());
+  if (options.until != run_stations().front()) TRY(fetch_start(workspace));
   Round round(workspace, options);
   TRY(round.go());
   RunReport report = std::move(round.report);
