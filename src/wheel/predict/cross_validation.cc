@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <unordered_map>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "eval/folds.h"
 #include "eval/report/html.h"
 #include "eval/significance.h"
@@ -52,12 +54,44 @@ Status check_names(std::span<const TaskRow> rows, const std::string& kind) {
   return {};
 }
 
+// The rows of each different input, which stay on one side as in every split; of equal inputs with several
+// labels the first label counts.
+std::vector<std::vector<size_t>> units_of(std::span<const TaskRow> rows) {
+  std::vector<std::vector<size_t>> units;
+  std::unordered_map<uint64_t, size_t> known;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto [found, is_new] = known.try_emplace(hash64(dump_json(rows[i].input), 0), units.size());
+    if (is_new) units.emplace_back();
+    units[found->second].push_back(i);
+  }
+  return units;
+}
+
+std::vector<size_t> rows_of(const std::vector<std::vector<size_t>>& units,
+                            const std::vector<size_t>& chosen) {
+  std::vector<size_t> rows;
+  for (const size_t unit : chosen) rows.insert(rows.end(), units[unit].begin(), units[unit].end());
+  std::ranges::sort(rows);
+  return rows;
+}
+
+Result<std::vector<Fold>> folds_of_inputs(std::span<const TaskRow> rows, bool stratified,
+                                          const FoldOptions& options) {
+  const std::vector<std::vector<size_t>> units = units_of(rows);
+  std::vector<int32_t> labels;
+  const std::vector<int32_t> label_of = numbers_of<int32_t>(rows, &TaskRow::label);
+  for (const std::vector<size_t>& unit : units) labels.push_back(label_of[unit.front()]);
+  std::vector<Fold> folds =
+      TRY(stratified ? stratified_k_fold(labels, options) : k_fold(units.size(), options));
+  for (Fold& fold : folds) fold = {rows_of(units, fold.train), rows_of(units, fold.test)};
+  return folds;
+}
+
 Result<std::vector<Fold>> folds_of(std::span<const TaskRow> rows, const std::string& kind,
                                    const CrossValidationOptions& options) {
   const FoldOptions folds{.k = options.k, .repeats = options.repeats, .seed = options.seed};
   TRY(check_names(rows, kind));
-  if (kind == "random") return k_fold(rows.size(), folds);
-  if (kind == "stratified") return stratified_k_fold(numbers_of<int32_t>(rows, &TaskRow::label), folds);
+  if (kind == "random" || kind == "stratified") return folds_of_inputs(rows, kind == "stratified", folds);
   if (kind == "group") return grouped_k_fold(numbers_of<int64_t>(rows, &TaskRow::group), folds);
   if (kind != "time")
     return fail(ErrorCode::kInvalidArgument, "expected folds of stratified, random, group or time, got '{}'",

@@ -13,7 +13,8 @@ struct CrossValidationOptions {
 };
 
 // The trials: a fold's training part gives its own validation rows, by the share and in the way of [data].
-// kInvalidArgument for rows without group or time, fewer rows than folds, repeats of a split by time.
+// Rows of the same input are on one side, unless folds go by group or time. kInvalidArgument for rows without
+// group or time, fewer rows than folds, repeats of a split by time.
 Result<std::vector<Trial>> fold_trials(std::span<const TaskRow> rows, const JsonObject& data,
                                        const CrossValidationOptions& options);
 // Figures: the mean of every one that all folds have, with the interval of Nadeau and Bengio (2003). Sections

@@ -123,6 +123,24 @@ TEST(FoldTrials, EveryRowIsTestedOnceAndNeverLearnedThere) {
   }
 }
 
+TEST(FoldTrials, EqualInputsAreOnOneSide) {
+  std::vector<TaskRow> rows = labelled(120);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].input = JsonObject{{"x", i * 7 % 50}};
+  for (const char* kind : {"stratified", "random"}) {
+    const auto trials = fold_trials(rows, {}, {.k = 4, .kind = kind, .trials = {}}).value();
+    size_t n_tested = 0;
+    for (const Trial& trial : trials) {
+      n_tested += trial.test.size();
+      EXPECT_NEAR(static_cast<double>(trial.test.size()), 30, 8) << kind;
+      std::set<std::string> tested;
+      for (const size_t row : trial.test) tested.insert(dump_json(rows[row].input));
+      for (const auto* part : {&trial.train, &trial.validation})
+        for (const size_t row : *part) EXPECT_FALSE(tested.contains(dump_json(rows[row].input))) << kind;
+    }
+    EXPECT_EQ(n_tested, 120U);
+  }
+}
+
 TEST(FoldTrials, ByTimeThePastTrains) {
   const std::vector<TaskRow> rows = labelled(60);
   const auto trials = fold_trials(rows, {}, {.k = 3, .kind = "time", .trials = {}}).value();
