@@ -427,11 +427,13 @@ Result<std::vector<float>> TorchModel::output(const Batch& batch) const {
   });
 }
 
-Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale) {
+Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale,
+                                                    const EmbeddingShift& shift) {
   TRY(state_->check(batch));
   return guarded([&] {
     TorchOps ops(state_->bf16, /*record=*/true);
     ops.set_seed(state_->next_seed());
+    ops.shift_embeddings(shift, batch);
     const TorchOps::Act output = state_->model->output(ops, batch);
     const std::vector<float> numbers = TorchOps::numbers(output);
     std::vector<float> gradient(numbers.size());
@@ -442,17 +444,16 @@ Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const Ou
   });
 }
 
-Result<std::vector<float>> TorchModel::feature_gradient(const Batch& batch, const OutputLoss& loss) {
+Result<std::vector<float>> TorchModel::input_gradient(const Batch& batch, const OutputLoss& loss,
+                                                      const EmbeddingShift& shift) {
   TRY(state_->check(batch));
-  if (batch.features.empty())
-    return fail(ErrorCode::kInvalidArgument, "{} reads token ids: there is no gradient by numbers",
-                config().architecture);
   return guarded([&] {
     // The pass adds to the weights' gradients too, which are to stay as they are.
     std::vector<std::vector<float>> before;
     for (const Parameter& p : state_->parameters) before.emplace_back(p.gradient.begin(), p.gradient.end());
     TorchOps ops(state_->bf16, /*record=*/true);
-    ops.learn_features();
+    ops.shift_embeddings(shift, batch);
+    ops.learn_inputs(batch);
     const TorchOps::Act output = state_->model->output(ops, batch);
     const std::vector<float> numbers = TorchOps::numbers(output);
     std::vector<float> gradient(numbers.size());
@@ -460,7 +461,7 @@ Result<std::vector<float>> TorchModel::feature_gradient(const Batch& batch, cons
     torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
     for (size_t i = 0; i < before.size(); ++i)
       std::copy(before[i].begin(), before[i].end(), state_->parameters[i].gradient.begin());
-    return ops.feature_gradient();
+    return ops.input_gradient();
   });
 }
 

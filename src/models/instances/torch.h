@@ -10,6 +10,7 @@
 
 #include "models/adapter.h"
 #include "ops/batch.h"
+#include "ops/torch/embedding_shift.h"
 #include "tensor/dtype.h"
 
 namespace volant {
@@ -135,10 +136,14 @@ class TorchModel {
   // Any model: what it gives for the rows read out [R, C] (logits, hidden states or scores), and a loss on
   // it.
   Result<std::vector<float>> output(const Batch& batch) const;
-  Result<double> output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale);
-  // The gradient of a loss on the outputs by batch.features, [T, F], without dropout and with batch norm's
-  // statistics; gradients of weights stay as they are. kInvalidArgument when the model reads tokens.
-  Result<std::vector<float>> feature_gradient(const Batch& batch, const OutputLoss& loss);
+  // `shift`: of the embeddings of batch.tokens.
+  Result<double> output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale,
+                                          const EmbeddingShift& shift = {});
+  // The gradient of a loss on the outputs by batch.features, [T, F], or by the (shifted) embeddings of its
+  // tokens, [T, width], without dropout and with batch norm's statistics; gradients of weights stay as they
+  // are.
+  Result<std::vector<float>> input_gradient(const Batch& batch, const OutputLoss& loss,
+                                            const EmbeddingShift& shift = {});
 
  private:
   struct State;

@@ -26,14 +26,19 @@ float* from_row(const Tensor& x, int64_t row) { return x.data_ptr<float>() + row
 }  // namespace
 
 TorchOps::Act TorchOps::features(const Batch& batch) {
-  Act x = make_act(batch.features, batch.n_rows(), record_ && learns_features_);
-  if (learns_features_) features_ = x.x;
+  Act x = make_act(batch.features, batch.n_rows(), record_ && learns_inputs_);
+  if (learns_inputs_) inputs_ = x.x;
   return x;
 }
 
-std::vector<float> TorchOps::feature_gradient() const {
-  if (!features_.defined() || !features_.grad().defined()) return {};
-  return numbers({features_.grad().contiguous()});
+void TorchOps::learn_inputs(const Batch& batch) {
+  learns_inputs_ = record_;
+  learned_tokens_ = batch.tokens.data();
+}
+
+std::vector<float> TorchOps::input_gradient() const {
+  if (!inputs_.defined() || !inputs_.grad().defined()) return {};
+  return numbers({inputs_.grad().contiguous()});
 }
 
 TorchOps::Act TorchOps::pool_rows(const Act& x_in, const Batch& batch, RowPool how) {

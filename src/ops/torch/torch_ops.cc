@@ -126,12 +126,40 @@ void TorchOps::add_noise(Tensor& embedded) const {
   }
 }
 
+void TorchOps::shift_embeddings(const EmbeddingShift& how, const Batch& batch) {
+  shift_ = how;
+  shifted_tokens_ = batch.tokens.data();
+  shifted_begin_ = batch.seq_begin;
+}
+
+void TorchOps::add_shift(Tensor& embedded) const {
+  Random random(shift_.seed);
+  const int64_t columns = embedded.size(1);
+  for (size_t s = 0; s + 1 < shifted_begin_.size(); ++s) {
+    const int64_t begin = shifted_begin_[s] * columns, end = shifted_begin_[s + 1] * columns;
+    float* x = embedded.data_ptr<float>();
+    double squares = 0;
+    for (int64_t i = begin; i < end; ++i) squares += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    const auto size =
+        static_cast<float>(std::sqrt(squares / static_cast<double>(std::max<int64_t>(1, end - begin))));
+    for (int64_t i = begin; i < end; ++i) {
+      if (std::cmp_less(i, shift_.direction.size())) x[i] += size * shift_.direction[static_cast<size_t>(i)];
+      if (shift_.noise > 0) x[i] += size * shift_.noise * static_cast<float>(random.normal());
+    }
+  }
+}
+
 TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
   const auto rows = static_cast<int64_t>(ids.size());
   const int64_t columns = w->shape[1];
   Tensor y = empty(rows, columns, false);
   w->read_rows(ids, out(y));
   if (ids.data() == noisy_tokens_ && regularisers_.neftune_alpha > 0) add_noise(y);
+  if (ids.data() == shifted_tokens_) add_shift(y);
+  if (learns_inputs_ && ids.data() == learned_tokens_ && !inputs_.defined()) {
+    inputs_ = y.set_requires_grad(true);
+    return {y};
+  }
   if (!record_ || !w->trained()) return {y};
   return {with_backward(y, {}, [w, ids = copy_of(ids), rows, columns](const Tensor& g) {
     kernels().scatter_add(in(g), ids.data(), rows, columns, w->gradient());

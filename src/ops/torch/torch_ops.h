@@ -11,6 +11,7 @@
 
 #include "ops/batch.h"
 #include "ops/ops.h"
+#include "ops/torch/embedding_shift.h"
 #include "ops/torch/parameter.h"
 
 namespace volant {
@@ -43,10 +44,13 @@ class TorchOps {
   // The passes that follow train: what is random in them (dropout) comes from `seed`, and batch norm goes by
   // the batch. 0: they do not.
   void set_seed(uint64_t seed) { seed_ = seed; }
-  // Keeps what features() gave for the gradient of a batch's numbers.
-  void learn_features() { learns_features_ = true; }
-  // That gradient after the backward pass; empty when nothing read the features.
-  std::vector<float> feature_gradient() const;
+  // From now on the embeddings of the batch's tokens are shifted; the gradient of the weights is that of
+  // embeddings as they are.
+  void shift_embeddings(const EmbeddingShift& how, const Batch& batch);
+  // Keeps the batch's features, or the embeddings of its tokens, for their gradient. Those weights get none.
+  void learn_inputs(const Batch& batch);
+  // That gradient after the backward pass, [T, F] or [T, D]; empty when nothing read them.
+  std::vector<float> input_gradient() const;
   // The passes that follow leave adapters out. Only for one that does not record.
   void leave_out_adapters() { base_alone_ = !record_; }
   // Activations from f32 numbers, that gradients can be asked of: for tests.
@@ -121,13 +125,18 @@ class TorchOps {
   // Calls `f` chunk by chunk, never with all logits at once. What it gives is undefined when not recording.
   at::Tensor through_head(const Act& x, const LmHead<Weight>& head, const OnLogits& f);
   void add_noise(at::Tensor& embedded) const;
+  void add_shift(at::Tensor& embedded) const;
   bool trains() const { return record_ && seed_ != 0; }
   // The seed of the next operation that draws; 0 in passes that do not train.
   uint64_t draw() { return seed_ == 0 ? 0 : seed_ + ++n_random_ * 0x9E3779B97F4A7C15ULL; }
 
   bool bf16_, record_, base_alone_ = false;
-  bool learns_features_ = false;
-  at::Tensor features_;
+  bool learns_inputs_ = false;
+  const int32_t* learned_tokens_ = nullptr;  // the ids whose embeddings are kept
+  at::Tensor inputs_;
+  EmbeddingShift shift_;
+  const int32_t* shifted_tokens_ = nullptr;  // the ids whose embeddings are shifted
+  std::span<const int32_t> shifted_begin_;
   Regularisers regularisers_;
   const int32_t* noisy_tokens_ = nullptr;  // the ids whose embeddings get noise
   std::span<const int32_t> noisy_begin_;

@@ -23,6 +23,8 @@ constexpr size_t kEvaluatedAtATime = 256;  // rows of numbers
 constexpr size_t kParityRows = 256;
 constexpr double kParityTolerance = 1e-3, kRoundedParityTolerance = 3e-2;  // relative to the largest output
 constexpr size_t kShownBytes = 300;
+constexpr uint64_t kShiftSalt = 0x5EEDF00DULL,
+                   kSpread = 0x9E3779B97F4A7C15ULL;  // seeds of noise on embeddings
 
 // A step has so many rows, however long they are.
 const RowOrder::RowSize kOneEach = [](uint32_t) { return int64_t{1}; };
@@ -68,7 +70,8 @@ class PredictObjective final : public Objective {
   double weight_of(std::span<const uint32_t> rows);
   // Adds the gradient of scale * sum of the batch's loss; gives the sum and counts the labels that are right.
   Result<double> learn(TorchModel& model, double scale, double& n_right);
-  // Moves a share of the rows by epsilon against the loss (the sign of its gradient), as the model is now.
+  // Moves a share of the rows by epsilon against the loss (the sign of its gradient), as the model is now:
+  // numbers in the batch, embeddings of tokens by shift_.
   Status attack(TorchModel& model);
   // Of rows as they are.
   Result<std::vector<float>> outputs(const TorchModel& model, const PredictRows& rows,
@@ -87,6 +90,8 @@ class PredictObjective final : public Objective {
   Changes changes_;
   std::optional<PredictBatches> batches_;
   PredictBatch batch_;
+  EmbeddingShift shift_;          // of the batch's tokens
+  std::vector<float> direction_;  // what it points at
   std::optional<RowOrder> order_;
 };
 
@@ -106,10 +111,6 @@ Status PredictObjective::load() {
   train_ = TRY(read_predict_rows(job_.train_rows, *encoder_, config_, augmenter_ != nullptr, pool_));
   if (!job_.validation_rows.empty())
     validation_ = TRY(read_predict_rows(job_.validation_rows, *encoder_, config_, false, pool_));
-  if ((how_.input_noise > 0 || how_.adversarial_epsilon > 0) && train_.columns == 0)
-    return fail(ErrorCode::kUnsupported,
-                "'{}' is for rows of numbers, and this model reads token ids: 'augment' changes those",
-                how_.input_noise > 0 ? "input_noise" : "adversarial");
   changes_ = {augmenter_.get(), how_.input_noise, job_.seed};
   batches_.emplace(train_, config_.rows_read(), job_.micro_batch_tokens, pool_);
   order_.emplace(train_.size(), job_.seed);
@@ -155,24 +156,24 @@ Result<double> PredictObjective::learn(TorchModel& model, double scale, double& 
     }
     return loss_->sum(settings_, outputs, batch_.targets(), gradient);
   };
-  return model.output_loss_and_gradient(batch_.view(), loss, static_cast<float>(scale));
+  return model.output_loss_and_gradient(batch_.view(), loss, static_cast<float>(scale), shift_);
 }
 
 Status PredictObjective::attack(TorchModel& model) {
   const auto n =
       static_cast<size_t>(std::ceil(how_.adversarial_share * static_cast<double>(batch_.weights.size())));
   const auto first = [&](const auto& all) { return std::span(all).first(std::min(n, all.size())); };
-  Batch some = batch_.view();
-  some.features = some.features.first(n * static_cast<size_t>(batch_.columns));
-  some.out_rows = some.out_rows.first(n);
   const LossTargets targets{first(batch_.labels), first(batch_.numbers), first(batch_.weights)};
   const auto loss = [&](std::span<const float> outputs, std::span<float> gradient) {
     return loss_->sum(settings_, outputs, targets, gradient);
   };
-  const std::vector<float> gradient = TRY(model.feature_gradient(some, loss));
+  std::vector<float> gradient = TRY(model.input_gradient(batch_.first(n), loss, shift_));
   const auto epsilon = static_cast<float>(how_.adversarial_epsilon);
-  for (size_t i = 0; i < gradient.size(); ++i)
-    batch_.features[i] += gradient[i] > 0 ? epsilon : gradient[i] < 0 ? -epsilon : 0;
+  for (float& g : gradient) g = g > 0 ? epsilon : g < 0 ? -epsilon : 0;
+  for (size_t i = 0; i < gradient.size() && train_.columns > 0; ++i) batch_.features[i] += gradient[i];
+  if (train_.columns > 0) return {};
+  direction_ = std::move(gradient);
+  shift_.direction = direction_;
   return {};
 }
 
@@ -193,6 +194,9 @@ Result<StepLoss> PredictObjective::step(TorchModel& model) {
   for (std::span<const uint32_t> left = rows; !left.empty();) {
     const size_t n = batches_->n_in_one(left, rows.size());
     batches_->fill(left.first(n), changes_, epoch, batch_);
+    shift_ = {.direction = {},
+              .noise = static_cast<float>(how_.input_noise),
+              .seed = (job_.seed + kShiftSalt) * kSpread + taken + rows.size() - left.size()};
     if (how_.adversarial_epsilon > 0) TRY(attack(model));
     result.loss += TRY(learn(model, 1 / weight, n_right));
     result.flops += 3 * config_.row_flops(true) * static_cast<double>(batch_.n_tokens);

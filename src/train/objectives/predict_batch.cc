@@ -22,6 +22,19 @@ Batch PredictBatch::view() const {
   return batch;
 }
 
+Batch PredictBatch::first(size_t n) const {
+  Batch some = view();
+  some.out_rows = some.out_rows.first(n);
+  some.features = some.features.first(n * static_cast<size_t>(columns));
+  if (columns > 0) return some;
+  const auto rows = static_cast<size_t>(some.seq_begin[n]);
+  some.seq_begin = some.seq_begin.first(n + 1);
+  some.tokens = some.tokens.first(rows);
+  some.pos = some.pos.first(rows);
+  if (!some.token_types.empty()) some.token_types = some.token_types.first(rows);
+  return some;
+}
+
 size_t PredictBatches::n_in_one(std::span<const uint32_t> rows, size_t most) const {
   if (rows_.columns > 0) return std::min(rows.size(), most);
   size_t n = 0;

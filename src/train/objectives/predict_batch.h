@@ -19,6 +19,7 @@ struct PredictBatch {
   std::vector<double> numbers, weights;
 
   Batch view() const;
+  Batch first(size_t n) const;  // of the first n rows
   LossTargets targets() const { return {labels, numbers, weights}; }
   int64_t n_tokens = 0;  // that the model reads, without padding
 };

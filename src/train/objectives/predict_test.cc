@@ -324,7 +324,10 @@ TEST_F(Predict, AnEncoderGetsAHeadForTheLabelsAndGoesOnBitForBitAfterSigkill) {
   job["task"] = "text";
   job["encoder"] = learn("text", data, model, rows).string();
   job["model"] = model;
-  job["predict"] = JsonObject{{"batch_size", 8}};
+  // Noise and attacks on embeddings, too.
+  job["predict"] =
+      parse_json(R"({"batch_size": 8, "input_noise": 0.05, "adversarial": {"epsilon": 0.02, "share": 0.6}})")
+          .value();
   job["micro_batch_tokens"] = 64;
   job["epochs"] = 10;
   job["lr"] = 3e-3;
