@@ -17,7 +17,7 @@ namespace {
 struct Flags {
   std::string model = "production", workspace = default_workspace();
   std::vector<std::string> inputs, texts, files;
-  int n_threads = 0;
+  int n_threads = 0, nearest = 0;
   std::string explain = {};  // empty: no
 };
 
@@ -74,6 +74,9 @@ Result<int> predict(const Flags& flags) {
     Json line = to_json(predictions[i], *predictor);
     if (method)
       line.as_object()["explanation"] = to_json(TRY(predictor->explain(inputs[i], predictions[i], *method)));
+    if (flags.nearest > 0)
+      line.as_object()["nearest"] =
+          to_json(TRY(predictor->nearest(inputs[i], static_cast<size_t>(flags.nearest))));
     std::printf("%s\n", dump_json(line).c_str());
   }
   return 0;
@@ -97,6 +100,10 @@ void add_predict(CLI::App& root, Action& action) {
   command->add_flag("--explain{integrated_gradients}", flags->explain,
                     "Say what in the input spoke for each prediction: by integrated gradients, or "
                     "--explain=occlusion: what is lost without each word, patch or column");
+  command
+      ->add_option("--nearest", flags->nearest,
+                   "Also so many training examples that the model sees as most like the input")
+      ->check(CLI::Range(0, 1000));
   command->add_option("--threads", flags->n_threads, "0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

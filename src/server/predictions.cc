@@ -14,6 +14,7 @@ namespace volant {
 namespace {
 
 constexpr size_t kMaxInputs = 256;  // in a request
+constexpr int64_t kMaxNearest = 20;
 
 Error bad(std::string_view param, const std::string& message) {
   return Error{ErrorCode::kInvalidArgument, message, std::string(param)};
@@ -54,7 +55,7 @@ void record(Registry& registry, const ServedModel& model, const std::string& id,
 
 Result<PredictionsRequest> parse_predictions_request(const Json& body) {
   if (!body.is_object()) return bad("", "expected a JSON object");
-  const std::vector<std::string> known = {"model", "input", "explain", "user"};
+  const std::vector<std::string> known = {"model", "input", "explain", "nearest", "user"};
   for (const auto& entry : body.get_object()) {
     const std::string key(entry.key());
     if (std::ranges::find(known, key) == known.end())
@@ -72,6 +73,12 @@ Result<PredictionsRequest> parse_predictions_request(const Json& body) {
       return bad("explain",
                  "expected 'explain' to be true, false, \"integrated_gradients\" or \"occlusion\"");
     if (explain->is_string() || explain->get_bool()) out.explain = *method;
+  }
+  if (const Json* nearest = json_find(body, "nearest"); nearest != nullptr) {
+    const int64_t n = nearest->is_int64() || nearest->is_uint64() ? nearest->to_number<int64_t>() : -1;
+    if (n < 0 || n > kMaxNearest)
+      return bad("nearest", fmt::format("expected 'nearest' to be a whole number from 0 to {}", kMaxNearest));
+    out.nearest = static_cast<size_t>(n);
   }
   const Json* input = json_find(body, "input");
   if (input != nullptr && input->is_object()) out.inputs = {*input};
@@ -102,6 +109,11 @@ HttpResponse predictions_response(const PredictionsRequest& request, const Serve
     Result<std::vector<Reason>> reasons = std::vector<Reason>();
     if (request.explain) reasons = predictor.explain(request.inputs[i], (*predictions)[i], *request.explain);
     if (!reasons) return error_response(reasons.error());
+    Result<std::vector<Neighbour>> nearest = std::vector<Neighbour>();
+    if (request.nearest > 0) nearest = predictor.nearest(request.inputs[i], request.nearest);
+    if (!nearest && nearest.error().code == ErrorCode::kNotFound)
+      return error_response(400, "unsupported", nearest.error().message, "nearest");
+    if (!nearest) return error_response(nearest.error());
     JsonObject prediction{{"id", "pred-" + secure_random_hex(12)}};
     const Json said = to_json((*predictions)[i], predictor);
     for (const auto& field : said.as_object()) prediction.insert(field);
@@ -109,6 +121,7 @@ HttpResponse predictions_response(const PredictionsRequest& request, const Serve
       record(*registry, model, std::string(prediction["id"].as_string()), request.inputs[i],
              Json(prediction));
     if (request.explain) prediction["explanation"] = to_json(*reasons);
+    if (request.nearest > 0) prediction["nearest"] = to_json(*nearest);
     data.push_back(std::move(prediction));
   }
   return json_response(JsonObject{{"object", "predictions"},

@@ -14,6 +14,7 @@ namespace volant {
 struct PredictionsRequest {
   std::string model = "production";
   std::vector<Json> inputs;                   // objects, never empty
+  size_t nearest = 0;                         // how many training examples like it; 0: none
   std::optional<ExplainMethod> explain = {};  // why: what in the input spoke for the label
 };
 
@@ -21,13 +22,13 @@ struct PredictionsRequest {
 Result<PredictionsRequest> parse_predictions_request(const Json& body);
 // {"object": "predictions", "created", "model", "predictions": [{"id", "label", "probability",
 // "probabilities"} or
-// {"id", "value"}, each with "explanation" when asked for]}. Computes, on the calling thread. A model that
-// predicts nothing answers 400 and says where it answers. `registry`: where answers are recorded; null:
-// nowhere.
+// {"id", "value"}, each with "explanation" and "nearest" when asked for]}. Computes, on the calling thread. A
+// model that predicts nothing answers 400 and says where it answers. `registry`: where answers are recorded;
+// null: nowhere.
 HttpResponse predictions_response(const PredictionsRequest& request, const ServedModel& model,
                                   Registry* registry);
-// {"task": "image", "problem", "labels", "schema", "model"}; of other models {"task": "generate" or "embed",
-// "model"}.
+// {"task": "image", "problem", "labels", "schema", "nearest", "model"}; of other models {"task": "generate"
+// or "embed", "model"}.
 HttpResponse task_response(const ServedModel& model);
 
 }  // namespace volant

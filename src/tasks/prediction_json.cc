@@ -26,6 +26,17 @@ Json to_json(std::span<const Reason> reasons) {
   return list;
 }
 
+Json to_json(std::span<const Neighbour> neighbours) {
+  JsonArray list;
+  for (const Neighbour& neighbour : neighbours) {
+    Json json = to_json(neighbour.row);
+    if (neighbour.row.input.as_object().empty()) json.as_object().erase("input");
+    json.as_object()["similarity"] = neighbour.similarity;
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
 Json describe_task(const Predictor& predictor) {
   JsonArray labels;
   for (const std::string& label : predictor.labels()) labels.emplace_back(label);
@@ -34,7 +45,8 @@ Json describe_task(const Predictor& predictor) {
   return JsonObject{{"task", kind},
                     {"problem", problem_name(predictor.problem())},
                     {"labels", std::move(labels)},
-                    {"schema", std::move(schema)}};
+                    {"schema", std::move(schema)},
+                    {"nearest", predictor.has_neighbours()}};
 }
 
 }  // namespace volant

@@ -9,7 +9,10 @@ namespace volant {
 Json to_json(const Prediction& prediction, const Predictor& predictor);
 // [{"feature", "score"}...]
 Json to_json(std::span<const Reason> reasons);
-// {"task", "problem", "labels", "schema"}: what a form needs to ask the model.
+// [{"id", "label" or "target", "similarity", "input"}...]; without input where it was not kept.
+Json to_json(std::span<const Neighbour> neighbours);
+// {"task", "problem", "labels", "schema", "nearest": whether it can be asked}: what a form needs to ask the
+// model.
 Json describe_task(const Predictor& predictor);
 
 }  // namespace volant

@@ -130,6 +130,14 @@ Status Predictor::check(const EncodedInput& input) const {
 }
 
 Result<std::vector<float>> Predictor::outputs(std::span<const EncodedInput> inputs) {
+  return through(inputs, &NativeModel::output);
+}
+
+Result<std::vector<float>> Predictor::hidden(std::span<const EncodedInput> inputs) {
+  return through(inputs, &NativeModel::hidden);
+}
+
+Result<std::vector<float>> Predictor::through(std::span<const EncodedInput> inputs, Pass pass) {
   for (size_t i = 0; i < inputs.size(); ++i)
     if (Status status = check(inputs[i]); !status) return of_input(i, std::move(status).error());
   const std::lock_guard lock(mutex_);
@@ -147,7 +155,7 @@ Result<std::vector<float>> Predictor::outputs(std::span<const EncodedInput> inpu
     for (const EncodedInput& input : some) flat.add(input, config().rows_read(), typed);
     const Batch batch = flat.view();
     TRY(check_batch(config(), batch));
-    const std::span<const float> numbers = model_->output(batch);
+    const std::span<const float> numbers = (*model_.*pass)(batch);
     out.insert(out.end(), numbers.begin(), numbers.end());
     begin = end;
   }
@@ -163,6 +171,18 @@ Result<std::vector<Reason>> Predictor::explain(const Json& input, const Predicti
   const std::lock_guard lock(explaining_);
   if (!explainer_) explainer_ = TRY(Explainer::load(folder_, *encoder_, options_.n_threads));
   return explainer_->explain(input, prediction.best);
+}
+
+Result<std::vector<Neighbour>> Predictor::nearest(const Json& input, size_t n) {
+  const EncodedInput encoded = TRY(encoder_->encode(input));
+  const std::vector<float> own = TRY(hidden({&encoded, 1}));
+  const std::lock_guard lock(searching_);
+  if (!has_neighbours())
+    return fail(ErrorCode::kNotFound,
+                "this model was made without training examples to compare with: set nearest = true in "
+                "[evaluate] of volant.toml, and run again");
+  if (!neighbours_) neighbours_ = std::make_unique<Neighbours>(TRY(Neighbours::load(folder_)));
+  return neighbours_->nearest(own, n);
 }
 
 }  // namespace volant

@@ -9,6 +9,7 @@
 
 #include "models/instances/native.h"
 #include "tasks/explain.h"
+#include "tasks/neighbours.h"
 #include "tasks/problem.h"
 #include "tasks/task.h"
 
@@ -36,6 +37,13 @@ class Predictor {
   // What the model gives before softmax, sigmoid or the unit: [n, outputs].
   Result<std::vector<float>> outputs(std::span<const EncodedInput> inputs);
 
+  // The last hidden layer before the outputs: [n, width].
+  Result<std::vector<float>> hidden(std::span<const EncodedInput> inputs);
+
+  // The `n` training examples that this model sees as most like the input; kNotFound when none were kept.
+  Result<std::vector<Neighbour>> nearest(const Json& input, size_t n);
+  bool has_neighbours() const { return Neighbours::exist(folder_); }
+
   // Why: what in the input spoke for the prediction and what against it; see tasks/explain.h. The first call
   // for integrated gradients loads the model once more, in f32.
   Result<std::vector<Reason>> explain(const Json& input, const Prediction& prediction,
@@ -51,13 +59,17 @@ class Predictor {
   Predictor(std::unique_ptr<NativeModel> model, std::unique_ptr<InputEncoder> encoder)
       : model_(std::move(model)), encoder_(std::move(encoder)) {}
   Status check(const EncodedInput& input) const;
+  // What `pass` of the model gives, batch after batch.
+  using Pass = std::span<const float> (NativeModel::*)(const Batch&);
+  Result<std::vector<float>> through(std::span<const EncodedInput> inputs, Pass pass);
   std::unique_ptr<NativeModel> model_;
   std::unique_ptr<InputEncoder> encoder_;
   PredictorOptions options_;
   double threshold_ = 0.5;
-  std::mutex mutex_, explaining_;
+  std::mutex mutex_, explaining_, searching_;
   Path folder_;
-  std::unique_ptr<Explainer> explainer_;  // null until it is asked for
+  std::unique_ptr<Explainer> explainer_;    // null until it is asked for
+  std::unique_ptr<Neighbours> neighbours_;  // the same
 };
 
 }  // namespace volant

@@ -227,6 +227,7 @@ TEST(Predictions, MistypedKeysAndWordsAreRefusedBeforeAnythingIsDone) {
               HasSubstr("did you mean 'epsilons'"));
   EXPECT_THAT(refusal("[evaluate]", "[evaluate]\nattacks = { epsilons = [0.1, 0] }"), HasSubstr("above 0"));
   EXPECT_THAT(refusal("[evaluate]", "[evaluate]\nattacks = 3"), HasSubstr("attacks: expected true"));
+  EXPECT_THAT(refusal("[evaluate]", "[evaluate]\nnearest = -1"), HasSubstr("nearest: expected true"));
   EXPECT_THAT(refusal("[data]", "[collect]"), HasSubstr("collect"));
 }
 

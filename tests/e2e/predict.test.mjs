@@ -37,6 +37,9 @@ warmup_steps = 5
 weight_decay = 0
 evaluate_every = 100
 checkpoint_every = 100
+[evaluate]
+attacks = { epsilons = [0.2], rows = 40, steps = 3 }
+nearest = 100
 [improve]
 steps = 40
 lr = 1e-2
@@ -74,6 +77,7 @@ test("the report has accuracy with its interval, and trees beside it", { skip },
   assert.ok(report.accuracy.value > 0.95, JSON.stringify(report.accuracy));
   assert.equal(report.accuracy.ci95.length, 2);
   assert.ok("gradient-boosted trees (XGBoost)" in report.baselines);
+  assert.ok(report.attacks.epsilons["0.2"].pgd.value <= report.attacks.plain.value);
 });
 
 test("the task says what a form needs", { skip }, async () => {
@@ -98,6 +102,18 @@ test("a prediction has a label, probabilities that sum to one, and reasons", { s
   assert.ok(Math.abs(line.probability - predictions[0].probability) < 1e-6);
 });
 
+test("training examples like an input are those of its kind", { skip }, async () => {
+  const { predictions: [said] } = await call(server.url, "/v1/predictions", { input: { size: 21, weight: 1480, colour: "green" }, nearest: 3 });
+  assert.equal(said.nearest.length, 3);
+  for (const { label, similarity, input } of said.nearest) {
+    assert.equal(label, "melon");
+    assert.ok(similarity > 0.9 && input.weight > 1000);
+  }
+  assert.equal((await call(server.url, "/v1/task")).nearest, true);
+  const line = JSON.parse(await volant("predict", "-w", folder, "--nearest", "2", "--input", '{"size": 21, "weight": 1480, "colour": "green"}'));
+  assert.deepEqual(line.nearest.map(({ id }) => id), said.nearest.slice(0, 2).map(({ id }) => id));
+});
+
 test("bad input is answered with the field and what was expected", { skip }, async () => {
   const refuse = async (body) => {
     const response = await fetch(`${server.url}/v1/predictions`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -108,6 +124,7 @@ test("bad input is answered with the field and what was expected", { skip }, asy
   assert.match(await refuse({ input: { weigth: 3 } }), /weigth.*weight/s);
   assert.match(await refuse({ inputs: {} }), /input/);
   assert.match(await refuse({ input: { size: 4 }, explain: "lime" }), /occlusion/);
+  assert.match(await refuse({ input: { size: 4 }, nearest: -1 }), /nearest/);
   assert.match(await refuse({ input: [] }), /GET \/v1\/task/);
 });
 

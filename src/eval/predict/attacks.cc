@@ -82,7 +82,7 @@ Status add_attacks(const Predictor& predictor, const Path& folder, std::span<con
           fmt::format("Attacks: {} of {} rows moved against the model", figure_title(name), targets.size()),
       .heading = {"epsilon, " + unit, "one step (FGSM)", fmt::format("{} steps (PGD)", options.steps),
                   "PGD beside plain, paired"}};
-  JsonArray list;
+  JsonObject by_epsilon;
   Estimate plain;
   for (const double epsilon : options.epsilons) {
     const Scores scores =
@@ -92,17 +92,15 @@ Status add_attacks(const Predictor& predictor, const Path& folder, std::span<con
                    difference = mean_over_rows(differences(scores.plain, scores.pgd));
     if (section.rows.empty()) section.rows.push_back({"none", cell(plain), cell(plain), ""});
     section.rows.push_back({fmt::format("{:g}", epsilon), cell(fgsm), cell(pgd), cell(difference)});
-    list.push_back(JsonObject{{"epsilon", epsilon},
-                              {"fgsm", to_json(fgsm)},
-                              {"pgd", to_json(pgd)},
-                              {"difference", to_json(difference)}});
+    by_epsilon[fmt::format("{:g}", epsilon)] =
+        JsonObject{{"fgsm", to_json(fgsm)}, {"pgd", to_json(pgd)}, {"difference", to_json(difference)}};
   }
   section.json = {{"of", name},
                   {"rows", targets.size()},
                   {"epsilon_of", unit},
                   {"steps", options.steps},
                   {"plain", to_json(plain)},
-                  {"epsilons", std::move(list)}};
+                  {"epsilons", std::move(by_epsilon)}};
   report.sections.push_back(std::move(section));
   return {};
 }

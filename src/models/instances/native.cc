@@ -172,6 +172,14 @@ std::span<const float> NativeModel::output(const Batch& batch) {
   return state_->last.numbers();
 }
 
+std::span<const float> NativeModel::hidden(const Batch& batch) {
+  const ThreadPool::Busy busy(state_->threads);
+  state_->last = NativeAct();
+  state_->ops.set_adapters(batch);
+  state_->last = state_->model->hidden(state_->ops, batch);
+  return state_->last.numbers();
+}
+
 void NativeModel::observe_inputs(InputObserver see) {
   if (!see) return state_->ops.observe_inputs({});
   std::map<const NativeWeight*, std::string> names;

@@ -38,7 +38,9 @@ class NativeModel {
   // [R, n_label], as config().output says; valid until the next call. Ids, positions and slots must be in
   // range.
   std::span<const float> output(const Batch& batch);
-  // The same of a language model.
+  // Hidden states of the rows read out, after the last norm and before any head: [R, D]; as output() has it.
+  std::span<const float> hidden(const Batch& batch);
+  // The same as output() of a language model.
   std::span<const float> logits(const Batch& batch) { return output(batch); }
   // Gives the passes that follow an observer: the name of each matrix and the rows [n, columns] that it is
   // about to multiply. Empty: nobody.

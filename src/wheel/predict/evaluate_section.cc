@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kMaxCost = 1e9;
 constexpr int64_t kMaxAttackRows = 100'000, kMaxAttackSteps = 1000;
+constexpr int64_t kNearest = 2000, kMaxNearest = 20'000;
 constexpr double kMaxEpsilon = 100;
 constexpr size_t kMaxEpsilons = 20;
 
@@ -63,6 +64,18 @@ Result<std::optional<AttackOptions>> read_attacks(const JsonObject& evaluate) {
   return std::optional(attacks);
 }
 
+// false, true, or how many.
+Result<int64_t> read_nearest(const JsonObject& evaluate) {
+  const Json* json = json_find(evaluate, "nearest");
+  if (json == nullptr) return 0;
+  if (json->is_bool()) return json->get_bool() ? kNearest : 0;
+  const int64_t n = json->is_int64() ? json->get_int64() : -1;
+  if (n >= 0 && n <= kMaxNearest) return n;
+  return fail(ErrorCode::kInvalidArgument,
+              "[evaluate] nearest: expected true, false or at most {} training examples, got {}", kMaxNearest,
+              dump_json(*json).substr(0, 100));
+}
+
 }  // namespace
 
 Result<Evaluation> read_evaluation(const PredictSection& section) {
@@ -73,11 +86,12 @@ Result<Evaluation> read_evaluation(const PredictSection& section) {
   evaluation.importance = settings.flag("importance", evaluation.importance);
   evaluation.robustness = settings.flag("robustness", evaluation.robustness);
   evaluation.slices = settings.texts("slices");
-  constexpr std::array<std::string_view, 2> kOthers = {"attacks", "cost"};
+  constexpr std::array<std::string_view, 3> kOthers = {"attacks", "cost", "nearest"};
   settings.known(kOthers);
   TRY(settings.finish());
   evaluation.cost = TRY(read_cost(section.evaluate));
   evaluation.attacks = TRY(read_attacks(section.evaluate));
+  evaluation.nearest = TRY(read_nearest(section.evaluate));
   if (evaluation.cost && section.problem == "number")
     return fail(ErrorCode::kInvalidArgument,
                 "[evaluate] cost is of two classes, not of problem = \"number\"");

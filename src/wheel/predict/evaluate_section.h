@@ -17,6 +17,7 @@ struct Evaluation {
   std::optional<AttackOptions> attacks;  // {epsilons = [0.1], rows = 200, steps = 10}, or true for these
   std::optional<DecisionCost> cost;      // {false_positive = 1, false_negative = 5}: chooses the threshold
   std::vector<std::string> slices;       // columns of a table
+  int64_t nearest = 0;                   // training examples kept beside the served model; 0: none
 };
 
 // kInvalidArgument names the key: unknown, out of range, or not for this kind or problem.

@@ -56,9 +56,10 @@ Result<StageResult> run_evaluate(StageContext& context) {
 
 Result<Json> compress_settings(Workspace& workspace, bool) {
   Json settings = to_json(workspace.config().compress);
-  // It chooses the served threshold.
-  if (const Json* cost = json_find(workspace.config().predict->evaluate, "cost"); cost != nullptr)
-    settings.as_object()["cost"] = *cost;
+  // They choose the served threshold, and what lies beside the model.
+  for (const char* key : {"cost", "nearest"})
+    if (const Json* value = json_find(workspace.config().predict->evaluate, key); value != nullptr)
+      settings.as_object()[key] = *value;
   return settings;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "compress/hf_export.h"
+#include "eval/predict/row_scores.h"
 #include "eval/report/compare.h"
 #include "registry/artifacts.h"
 #include "wheel/predict/evaluation.h"
@@ -99,6 +100,22 @@ Result<std::optional<double>> write_threshold(const Workspace& workspace, const 
   return threshold;
 }
 
+// Training rows beside the served model, as many as [evaluate] nearest allows: whoever may ask it sees them.
+Status write_neighbours(const Workspace& workspace, const Path& folder, const Path& rows) {
+  const Evaluation evaluation = TRY(read_evaluation(*workspace.config().predict));
+  if (evaluation.nearest == 0) return {};
+  const auto predictor = TRY(Predictor::load(folder));
+  const std::vector<TaskRow> train = TRY(read_task_rows(rows / kTrainRows));
+  const size_t width =
+      TRY(predictor->hidden(std::vector{TRY(predictor->encoder().encode(train.at(0).input))})).size();
+  const std::vector<TaskRow> kept =
+      taken_evenly(train, std::min(static_cast<size_t>(evaluation.nearest),
+                                   std::max<size_t>(1, Neighbours::kMaxNumbers / width)));
+  std::vector<EncodedInput> inputs;
+  for (const TaskRow& row : kept) inputs.push_back(TRY(predictor->encoder().encode(row.input)));
+  return Neighbours::write(folder, kept, TRY(predictor->hidden(inputs)));
+}
+
 }  // namespace
 
 Result<EvalReport> report_on_test(Workspace& workspace, const Path& model, const Path& rows) {
@@ -165,6 +182,7 @@ Result<Served> make_served(Workspace& workspace, const Path& hf, const Path& row
   JsonObject parity{
       {"format", format}, {"rows", before.size()}, {"same_prediction", agreement}, {"bytes", served.bytes}};
   if (const auto threshold = TRY(write_threshold(workspace, folder, rows))) parity["threshold"] = *threshold;
+  TRY(write_neighbours(workspace, folder, rows));
   // What the trainer found when it compared its own outputs with the native ones.
   if (const Path training = hf / "parity.json"; std::filesystem::exists(training))
     parity["training"] = TRY(parse_json(TRY(read_file(training))));

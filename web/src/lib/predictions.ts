@@ -23,6 +23,7 @@ export interface Served {
   problem?: string;
   labels?: string[];
   schema?: Schema;
+  nearest?: boolean; // whether training examples like an input can be asked for
 }
 
 export type Task = Required<Served>;
@@ -34,6 +35,15 @@ export interface Reason {
   score: number;
 }
 
+/** A training example; its input is absent where it was too long to be kept. */
+export interface Neighbour {
+  id?: string;
+  label?: string;
+  target?: number;
+  similarity: number;
+  input?: Input;
+}
+
 export interface Prediction {
   id: string;
   label?: string;
@@ -41,13 +51,14 @@ export interface Prediction {
   probabilities?: { [label: string]: number };
   value?: number;
   explanation?: Reason[];
+  nearest?: Neighbour[];
 }
 
 export const kMethods = ["integrated_gradients", "occlusion"] as const;
 export type Method = (typeof kMethods)[number];
 
-export async function predict(input: Input, explain: Method): Promise<Prediction> {
-  const answer = await postJson<{ predictions: Prediction[] }>("v1/predictions", { input, explain });
+export async function predict(input: Input, explain: Method, nearest: number): Promise<Prediction> {
+  const answer = await postJson<{ predictions: Prediction[] }>("v1/predictions", { input, explain, nearest });
   const prediction = answer.predictions[0];
   if (prediction === undefined) throw new Error("no prediction");
   return prediction;

@@ -7,7 +7,7 @@ import { postJson } from "../lib/api";
 import { figure, percent } from "../lib/format";
 import { t } from "../lib/i18n";
 import { href } from "../lib/router";
-import { type Field, type Input, areaOf, inputOf, kMethods, type Method, placement, predict, type Prediction, type Reason, type Task } from "../lib/predictions";
+import { type Field, type Input, areaOf, inputOf, kMethods, type Method, type Neighbour, placement, predict, type Prediction, type Reason, type Task } from "../lib/predictions";
 import { Icon } from "../ui/icon";
 import { Failure, PageHead, Panel } from "../ui/parts";
 
@@ -15,6 +15,7 @@ const kPad = 280; // pixels of the drawing board
 const kPen = 22;
 const kMostReasons = 12;
 const kMostLabels = 10;
+const kNearest = 5;
 
 export function PredictView({ task }: { task: Task }): JSX.Element {
   const asked = useSignal<Input | null>(null);
@@ -26,7 +27,7 @@ export function PredictView({ task }: { task: Task }): JSX.Element {
     busy.value = true;
     error.value = null;
     try {
-      prediction.value = await predict(input, method.value);
+      prediction.value = await predict(input, method.value, task.nearest ? kNearest : 0);
       asked.value = input;
     } catch (caught) {
       error.value = caught instanceof Error ? caught : new Error(String(caught));
@@ -218,6 +219,7 @@ function Outcome({ task, input, prediction }: { task: Task; input: Input; predic
         </ul>
       )}
       {prediction.explanation !== undefined && prediction.explanation.length > 0 && <Why task={task} input={input} reasons={prediction.explanation} />}
+      {prediction.nearest !== undefined && prediction.nearest.length > 0 && <Nearest kind={task.schema.kind} examples={prediction.nearest} />}
       <Correct task={task} prediction={prediction} />
     </>
   );
@@ -244,6 +246,29 @@ function Why({ task, input, reasons }: { task: Task; input: Input; reasons: Reas
         </ul>
       )}
       <p class="hint">{t("predict.whyHint")}</p>
+    </section>
+  );
+}
+
+/** Training examples that the model sees as most like the input. */
+function Nearest({ kind, examples }: { kind: string; examples: Neighbour[] }): JSX.Element {
+  const shown = (input: Input): JSX.Element | string => {
+    if (kind === "image") return <img src={String(input["image"])} alt="" />;
+    if (kind === "text") return [input["text"], input["text_pair"]].filter(Boolean).join(" | ");
+    return Object.entries(input).map(([name, value]) => `${name} ${value ?? "-"}`).join(", ");
+  };
+  return (
+    <section class="nearest">
+      <h3>{t("predict.nearest")}</h3>
+      <ul>
+        {examples.map(({ id, label, target, similarity, input }, index) => (
+          <li key={index}>
+            <b>{label ?? figure(target)}</b>
+            <span>{input === undefined ? id : shown(input)}</span>
+            <small title={id}>{figure(similarity, 2)}</small>
+          </li>
+        ))}
+      </ul>
     </section>
   );
 }
