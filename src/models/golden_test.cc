@@ -2,23 +2,19 @@
 // instruction set that the processor has.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include "kernels/kernels.h"
 #include "models/instances/native.h"
+#include "support/golden_logits.h"
 #include "support/npy.h"
 #include "support/test_data.h"
 
 namespace volant {
 namespace {
 
+using testing::expect_losses;
+using testing::ids_of;
+using testing::nll;
 using testing::read_npy;
-
-std::vector<int32_t> ids_of(const Json& list) {
-  std::vector<int32_t> ids;
-  for (const Json& id : list.as_array()) ids.push_back(static_cast<int32_t>(id.as_int64()));
-  return ids;
-}
 
 std::vector<int32_t> count_up(size_t n, int32_t from = 0) {
   std::vector<int32_t> numbers(n);
@@ -32,37 +28,6 @@ std::vector<float> all_logits(NativeModel& model, const std::vector<int32_t>& id
   const auto logits =
       model.logits({.tokens = ids, .pos = pos, .seq_begin = ends, .kv_slot = {}, .out_rows = pos});
   return {logits.begin(), logits.end()};
-}
-
-double nll(std::span<const float> row, int32_t id) {
-  double largest = -1e30, sum = 0;
-  for (const float v : row) largest = std::max(largest, static_cast<double>(v));
-  for (const float v : row) sum += std::exp(static_cast<double>(v) - largest);
-  return largest + std::log(sum) - static_cast<double>(row[static_cast<size_t>(id)]);
-}
-
-void expect_losses(const std::vector<float>& logits, const std::vector<int32_t>& ids, const Json& expected) {
-  const size_t n_vocab = logits.size() / ids.size();
-  for (size_t t = 0; t + 1 < ids.size(); ++t) {
-    const double want = expected.as_array()[t].to_number<double>();
-    ASSERT_NEAR(nll({logits.data() + t * n_vocab, n_vocab}, ids[t + 1]), want, 1e-3) << "position " << t;
-  }
-}
-
-// The ten best logits of every position; of a long text, of the last one.
-void expect_best(const std::vector<float>& logits, size_t n_rows, const Json& test) {
-  const size_t n_vocab = logits.size() / n_rows;
-  const auto expect_row = [&](size_t row, const Json& ids, const Json& values) {
-    for (size_t k = 0; k < 10; ++k)
-      ASSERT_NEAR(logits[row * n_vocab + static_cast<size_t>(ids.at(k).as_int64())],
-                  values.at(k).to_number<double>(), 1e-3)
-          << "position " << row;
-  };
-  if (test.as_object().contains("last_top10_ids"))
-    return expect_row(n_rows - 1, test.at("last_top10_ids"), test.at("last_top10_logits"));
-  ASSERT_EQ(test.at("top10_ids").as_array().size(), n_rows);
-  for (size_t row = 0; row < n_rows; ++row)
-    expect_row(row, test.at("top10_ids").at(row), test.at("top10_logits").at(row));
 }
 
 class EachIsa : public ::testing::TestWithParam<const Kernels*> {
@@ -100,22 +65,9 @@ TEST_P(EachIsa, RealModelsGiveTheGoldenLossesAndLogits) {
     SCOPED_TRACE(name);
     VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name);
     const auto model = load(golden_root->string() + "/models/" + name);
-    const Json json = parse_json(read_file(golden / "logits.json").value()).value();
-    bool first = true;
-    for (const Json& test : json.at("cases").as_array()) {
-      const std::vector<int32_t> ids = ids_of(test.at("ids"));
-      const bool slow = std::string_view(GetParam()->name) == "generic" && !first;
-      if (slow) break;
-      const std::vector<float> logits = all_logits(*model, ids);
-      expect_losses(logits, ids, test.at("nll"));
-      expect_best(logits, ids.size(), test);
-      if (first && std::filesystem::exists(golden / "logits.npy")) {
-        const std::vector<float> expected = read_npy(golden / "logits.npy");
-        ASSERT_EQ(logits.size(), expected.size());
-        for (size_t i = 0; i < logits.size(); ++i) ASSERT_NEAR(logits[i], expected[i], 1e-3) << i;
-      }
-      first = false;
-    }
+    const bool slow = std::string_view(GetParam()->name) == "generic";
+    testing::expect_golden_logits(
+        golden, [&](const std::vector<int32_t>& ids) { return all_logits(*model, ids); }, slow);
   }
 }
 

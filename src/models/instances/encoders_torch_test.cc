@@ -8,6 +8,7 @@
 #include "models/checkpoint.h"
 #include "models/instances/native.h"
 #include "models/instances/torch.h"
+#include "support/npy.h"
 #include "support/random_model.h"
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
@@ -122,6 +123,57 @@ TEST(TorchBert, GivesTheGoldenClassesOfAPaddedBatch) {
   const std::vector<float> got = load_torch(folder).output(rows.view()).value();
   ASSERT_EQ(got.size(), expected.size());
   for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], expected[i], 1e-4);
+}
+
+TEST(TorchBert, GivesTheGoldenHiddenStatesOfATextWithTypes) {
+  VOLANT_DATA_OR_SKIP(folder, "models/tiny-bert");
+  const Path golden_folder = *folder_root / "golden/tiny-bert";
+  const Json golden = parse_json(read_file(golden_folder / "golden.json").value()).value();
+  const Checkpoint classifier = Checkpoint::open(folder).value();
+  JsonObject config = classifier.config().to_json().as_object();
+  config["architectures"] = JsonArray{"BertModel"};
+  TorchModel model = TorchModel::create(ModelConfig::from_json(config).value(), {}).value();
+  for (const auto& p : model.parameters()) {
+    const std::vector<float> numbers = to_f32(classifier.tensor("bert." + p.spec.name).value());
+    std::copy(numbers.begin(), numbers.end(), p.values.begin());
+  }
+  model.weights_changed();
+  TokenRows rows;
+  rows.add(boost::json::value_to<std::vector<int32_t>>(golden.at("ids").at(0)), Read::kAll,
+           boost::json::value_to<std::vector<int32_t>>(golden.at("token_type_ids").at(0)));
+  ASSERT_EQ(boost::json::value_to<std::vector<int32_t>>(golden.at("attention_mask").at(0)),
+            std::vector<int32_t>(rows.tokens.size(), 1));
+  const std::vector<float> got = model.output(rows.view()).value(),
+                           expected = testing::read_npy(golden_folder / "last_hidden_state.npy");
+  ASSERT_LE(got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 1e-4) << i;
+}
+
+TEST(TorchBert, GivesTheGoldenHiddenStatesAndVectorsOfMiniLm) {
+  VOLANT_DATA_OR_SKIP(folder, "models/all-MiniLM-L6-v2");
+  const Path golden_folder = *folder_root / "golden/all-MiniLM-L6-v2";
+  const Json golden = parse_json(read_file(golden_folder / "embeddings.json").value()).value();
+  const std::vector<float> first = testing::read_npy(golden_folder / "last_hidden_state_0.npy");
+  const TorchModel model = load_torch(folder);
+  constexpr size_t D = 384;
+  size_t text = 0;
+  for (const Json& test : golden.at("cases").as_array()) {
+    TokenRows rows;
+    rows.add(boost::json::value_to<std::vector<int32_t>>(test.at("ids")), Read::kAll);
+    const std::vector<float> states = model.output(rows.view()).value();
+    if (text == 0) {
+      ASSERT_EQ(states.size(), first.size());
+      for (size_t i = 0; i < states.size(); ++i) ASSERT_NEAR(states[i], first[i], 1e-3) << i;
+    }
+    std::vector<double> mean(D);  // of length 1
+    for (size_t i = 0; i < states.size(); ++i) mean[i % D] += static_cast<double>(states[i]);
+    double length = 0;
+    for (const double x : mean) length += x * x;
+    for (size_t d = 0; d < D; ++d)
+      ASSERT_NEAR(mean[d] / std::sqrt(length), test.at("embedding").at(d).to_number<double>(), 1e-5)
+          << "text " << text << " number " << d;
+    ++text;
+  }
 }
 
 TEST(TorchBert, EveryHeadGivesTheNativeNumbersAndTrueGradients) {

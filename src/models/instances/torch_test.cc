@@ -12,12 +12,16 @@
 #include "io/safetensors.h"
 #include "models/checkpoint.h"
 #include "models/instances/native.h"
+#include "support/golden_logits.h"
 #include "support/npy.h"
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
+#include "support/token_rows.h"
 
 namespace volant {
 namespace {
+
+using testing::ids_of;
 
 // Documents packed into one batch, every row read out, each row's target the next token of its document.
 struct Packed {
@@ -54,12 +58,6 @@ double mean_loss(const TorchModel& model, const Packed& batch) {
          static_cast<double>(batch.targets.size());
 }
 
-std::vector<int32_t> ids_of(const Json& list) {
-  std::vector<int32_t> ids;
-  for (const Json& id : list.as_array()) ids.push_back(static_cast<int32_t>(id.as_int64()));
-  return ids;
-}
-
 double mean_of(const Json& list) {
   double sum = 0;
   for (const Json& x : list.as_array()) sum += x.to_number<double>();
@@ -85,7 +83,7 @@ TEST(TorchModel, TinyModelsGiveTheGoldenLogitsAndLosses) {
   }
 }
 
-TEST(TorchModel, RealModelsGiveTheGoldenLosses) {
+TEST(TorchModel, RealModelsGiveTheGoldenLossesAndLogits) {
   for (const char* name : {"stories260K", "stories15M", "minimind2-small"}) {
     SCOPED_TRACE(name);
     VOLANT_DATA_OR_SKIP(golden, std::string("golden/") + name + "/logits.json");
@@ -98,6 +96,11 @@ TEST(TorchModel, RealModelsGiveTheGoldenLosses) {
       EXPECT_NEAR(mean_loss(exact, batch), mean_of(test.at("nll")), 1e-4);
       EXPECT_NEAR(mean_loss(fast, batch), mean_of(test.at("nll")), 0.03);
     }
+    testing::expect_golden_logits(golden.parent_path(), [&](const std::vector<int32_t>& ids) {
+      testing::TokenRows rows;
+      rows.add(ids, testing::TokenRows::Read::kAll);
+      return exact.output(rows.view()).value();
+    });
   }
 }
 
