@@ -110,6 +110,10 @@ Status Trainer::make_model() {
   // The smallest, for the vocabulary and the pilot alone: choose_size_for() takes its place.
   if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);
   ModelConfig config = TRY(starting_config(job_, tokenizer_.get()));
+  // The positions of a GPT-2 are learned: there are no others.
+  if (std::holds_alternative<Gpt2Fields>(config.own) && job_.max_seq_len > config.max_position_embeddings)
+    return fail(ErrorCode::kInvalidArgument, "'max_seq_len' is {}, but the model has positions for {}",
+                job_.max_seq_len, config.max_position_embeddings);
   objective_ = TRY(make_objective({job_, tokenizer_.get(), config}));
   // Networks are small: f32 costs them little.
   const bool is_network = std::holds_alternative<NetworkFields>(config.own);
