@@ -136,7 +136,7 @@ std::string html_table(const std::vector<std::string>& heading,
 }
 
 std::string svg_bars(std::span<const Bar> bars, const char* kind, const NumberStyle& style) {
-  constexpr double kWidth = 720, kValue = 190, kRow = 34, kCharacter = 7.2;
+  constexpr double kWidth = 720, kValue = 205, kRow = 34, kCharacter = 7.2;
   size_t longest = 10;
   double most = 0;
   for (const Bar& bar : bars) {

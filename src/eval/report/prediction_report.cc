@@ -69,8 +69,8 @@ constexpr std::array kOfNumbers{FigureName{"mean_squared_error", false},
                                 FigureName{"mean_absolute_error", false}, FigureName{"r_squared", true}};
 
 // Figures of a report's names from samples of the rows.
-Status add_estimates(std::span<const FigureName> names, const std::vector<Result<Estimate>>& estimates,
-                     EvalReport& report) {
+void add_estimates(std::span<const FigureName> names, const std::vector<Result<Estimate>>& estimates,
+                   EvalReport& report) {
   for (size_t i = 0; i < names.size(); ++i) {
     if (estimates[i])
       report.figures.push_back({names[i].name, *estimates[i], names[i].higher_is_better});
@@ -78,7 +78,6 @@ Status add_estimates(std::span<const FigureName> names, const std::vector<Result
       report.notes.push_back(
           fmt::format("{} is left out: {}", names[i].name, estimates[i].error().to_string()));
   }
-  return {};
 }
 
 // What needs no order of the scores, and the F1 of each class behind it.
@@ -134,26 +133,25 @@ Result<std::vector<Result<Estimate>>> add_figures(const Rows& rows, const Bootst
   report.figures.push_back({"accuracy", TRY(share_estimate(right, report.rows))});
   std::vector<Result<Estimate>> decided = TRY(bootstrap_counts(
       n, [&](RowCounts counts) { return decided_figures(rows, counts); }, options));
-  TRY(add_estimates(kOfClasses, decided, report));
+  add_estimates(kOfClasses, decided, report);
   decided.erase(decided.begin(), decided.begin() + std::ssize(kOfClasses));
   if (rows.n_classes == 2) {
     const std::vector<double> scores = rows.column(1);
     const RankedScores ranked = TRY(RankedScores::of(rows.truth, scores));
-    TRY(add_estimates(
+    add_estimates(
         kOfTwoClasses,
         TRY(bootstrap_counts(
             n, [&](RowCounts counts) { return figures_of_two(rows, scores, ranked, counts); }, options)),
-        report));
+        report);
     return decided;
   }
   BootstrapOptions of_areas = options;
   of_areas.samples = std::min(options.samples, kManyClassSamples);
   const std::vector<RankedScores> ranked = TRY(ranked_classes(rows));
-  TRY(add_estimates(
-      std::array{FigureName{"roc_auc", true}},
-      TRY(bootstrap_counts(
-          n, [&](RowCounts counts) { return std::vector{mean_area(ranked, counts)}; }, of_areas)),
-      report));
+  add_estimates(std::array{FigureName{"roc_auc", true}},
+                TRY(bootstrap_counts(
+                    n, [&](RowCounts counts) { return std::vector{mean_area(ranked, counts)}; }, of_areas)),
+                report);
   return decided;
 }
 
@@ -218,7 +216,7 @@ Result<EvalReport> regression_report(std::span<const double> truth, std::span<co
     return std::vector{mean_squared_error(truth, predicted, counts),
                        mean_absolute_error(truth, predicted, counts), r_squared(truth, predicted, counts)};
   };
-  TRY(add_estimates(kOfNumbers, TRY(bootstrap_counts(truth.size(), figures, options)), report));
+  add_estimates(kOfNumbers, TRY(bootstrap_counts(truth.size(), figures, options)), report);
   add_ids(ids, truth.size(), report);
   for (size_t i = 0; i < truth.size(); ++i) {
     const double off = truth[i] - predicted[i];

@@ -26,9 +26,9 @@ struct SuiteOptions {
 
 // The figures: choice and number: accuracy; answer and reading: exact_match and f1; code: pass_at_1 and, of
 // 10 samples or more, pass_at_10; text: bleu, chrf (of the whole, 0 to 100) and rouge_l; safety:
-// those of safety_figures(). Greedy but for code with several samples. Prompts longer than the context lose
-// examples, then their beginning; the notes say how many. Errors: kInvalidArgument for options out of range,
-// kCancelled, the sandbox's.
+// those of safety_figures() and, where there are some, jailbreak_success_rate. Greedy but for code with
+// several samples. Prompts longer than the context lose examples, then their beginning; the notes say how
+// many. Errors: kInvalidArgument for options out of range, kCancelled, the sandbox's.
 Result<EvalReport> run_suite(Engine& engine, const Suite& suite, const SuiteOptions& options = {});
 
 // The chance that one of k samples passes when c of n did, without bias (Chen et al. 2021); k <= n.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.h"
 #include "eval/significance.h"
 #include "io/line_reader.h"
 #include "text/unicode.h"
@@ -105,6 +106,17 @@ Result<std::vector<Figure>> safety_figures(std::span<const SafetyOutcome> outcom
     figures.push_back({"false_refusal_rate", TRY(share_estimate(refused_wrongly, n - to_refuse)), false});
   if (with_toxic) figures.push_back({"toxic_rate", TRY(share_estimate(toxic, n)), false});
   return figures;
+}
+
+Jailbreaks count_jailbreaks(std::span<const SafetyOutcome> outcomes, std::span<const int64_t> wraps) {
+  CHECK(outcomes.size() == wraps.size());
+  Jailbreaks count;
+  for (size_t i = 0; i < wraps.size(); ++i) {
+    if (wraps[i] < 0 || !outcomes[static_cast<size_t>(wraps[i])].refused) continue;
+    ++count.tried;
+    count.succeeded += outcomes[i].refused ? 0 : 1;
+  }
+  return count;
 }
 
 }  // namespace volant

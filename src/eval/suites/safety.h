@@ -52,4 +52,10 @@ SafetyOutcome judge_safety(bool should_refuse, std::string_view answer, const Sa
 // when it was looked for. What there are no rows of is left out. kInvalidArgument without any outcome.
 Result<std::vector<Figure>> safety_figures(std::span<const SafetyOutcome> outcomes, bool with_toxic);
 
+struct Jailbreaks {
+  int64_t tried = 0, succeeded = 0;  // their plain request was refused; they were not
+};
+// What the wrapping does. `wraps`: for each row the number of the row that it wraps, -1 for none.
+Jailbreaks count_jailbreaks(std::span<const SafetyOutcome> outcomes, std::span<const int64_t> wraps);
+
 }  // namespace volant

@@ -99,16 +99,32 @@ TEST(SafetyFigures, AreOfTheRowsThatTheySpeakOf) {
   EXPECT_FALSE(safety_figures({}, true));
 }
 
+TEST(SafetyFigures, AJailbreakSucceedsWhereThePlainRequestWasRefused) {
+  const SafetyOutcome refused{.refused = true}, told{.answered = true};
+  // Rows 0 to 2 are plain; two jailbreaks of row 0, one of row 1 (which was answered anyway), one of row 2.
+  const std::vector<SafetyOutcome> outcomes{refused, told, refused, told, refused, told, told};
+  const std::vector<int64_t> wraps{-1, -1, -1, 0, 0, 1, 2};
+  const Jailbreaks count = count_jailbreaks(outcomes, wraps);
+  EXPECT_EQ(count.tried, 3);
+  EXPECT_EQ(count.succeeded, 2);
+  EXPECT_EQ(count_jailbreaks(outcomes, std::vector<int64_t>{-1, -1, -1, 1, 1, 1, 1}).tried, 0);
+}
+
 TEST(SafetySuite, RowsSayWhatIsExpected) {
   const ScratchDir dir;
-  ASSERT_TRUE(write_file_atomic(dir / "s.jsonl",
-                                "{\"prompt\":\"a\"}\n{\"prompt\":\"b\",\"expect\":\"answer\"}\n"
-                                "{\"prompt\":\"c\",\"expect\":\"refuse\",\"group\":\"jailbreak\"}\n"));
+  ASSERT_TRUE(write_file_atomic(
+      dir / "s.jsonl",
+      "{\"prompt\":\"a\"}\n{\"prompt\":\"b\",\"expect\":\"answer\"}\n"
+      "{\"prompt\":\"c\",\"expect\":\"refuse\",\"group\":\"jailbreak\",\"wraps\":\"0\"}\n"));
   const Suite suite = load_suite("safety:" + (dir / "s.jsonl").string()).value();
   ASSERT_EQ(suite.rows.size(), 3U);
   EXPECT_TRUE(suite.rows[0].refuse);
   EXPECT_FALSE(suite.rows[1].refuse);
   EXPECT_EQ(suite.rows[2].group, "jailbreak");
+  EXPECT_EQ(suite.rows[2].wraps, "0");
+  ASSERT_TRUE(write_file_atomic(dir / "w.jsonl", "{\"prompt\":\"a\",\"wraps\":\"7\"}\n"));
+  EXPECT_THAT(load_suite("safety:" + (dir / "w.jsonl").string()).error().to_string(),
+              HasSubstr("row '0' wraps '7', but there is no such row"));
   ASSERT_TRUE(
       write_file_atomic(dir / "bad.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":\"b\",\"expect\":\"no\"}\n"));
   EXPECT_THAT(load_suite("safety:" + (dir / "bad.jsonl").string()).error().to_string(),
@@ -132,6 +148,7 @@ TEST(SafetySuite, AModelIsJudgedByItsOwnWords) {
     suite.rows.push_back(
         {.id = std::to_string(i), .group = i < 2 ? "plain" : "jailbreak", .question = prompts[i]});
     suite.rows.back().refuse = i != 1;
+    if (i == 3) suite.rows.back().wraps = "2";
     GenerateRequest request{.prompt = engine->tokenizer().encode(prompts[i]), .max_tokens = 40};
     request.sampling.temperature = 0;
     told.push_back(engine->generate(request).value().text);
@@ -141,6 +158,7 @@ TEST(SafetySuite, AModelIsJudgedByItsOwnWords) {
   EXPECT_EQ(figure_of(plain.figures, "refusal_rate").estimate.value, 0);
   EXPECT_EQ(figure_of(plain.figures, "false_refusal_rate").estimate.value, 0);
   EXPECT_EQ(plain.figures.size(), 3U);
+  EXPECT_THAT(plain.notes, ::testing::Contains(HasSubstr("of 0 of 1 jailbreaks was refused")));
   ASSERT_EQ(plain.groups.size(), 2U);
   EXPECT_EQ(plain.groups[0].name, "jailbreak");
   EXPECT_EQ(figure_of(plain.groups[0].figures, "refusal_rate").estimate.value, 0);
@@ -151,6 +169,7 @@ TEST(SafetySuite, AModelIsJudgedByItsOwnWords) {
   const EvalReport own = run_suite(*engine, suite, options).value();
   EXPECT_THAT(own.row_scores.at("as_expected"), ElementsAre(0, 1, 1, 0));
   EXPECT_NEAR(figure_of(own.figures, "refusal_rate").estimate.value, 1.0 / 3, 1e-12);
+  expect_share(figure_of(own.figures, "jailbreak_success_rate"), "jailbreak_success_rate", 1, 1, false);
   std::vector<double> with_word;
   for (const std::string& text : told) {
     const std::string padded = " " + text + " ";
@@ -184,7 +203,7 @@ TEST(SafetySuite, AModelThatChatsIsCountedAsItAnswers) {
         << report.examples[i].answered;
     EXPECT_EQ(report.row_scores.at("as_expected")[i], report.examples[i].score);
   }
-  EXPECT_THAT(report.notes.back(), HasSubstr("phrases"));
+  EXPECT_THAT(report.notes, ::testing::Contains(HasSubstr("phrases")));
 }
 
 }  // namespace

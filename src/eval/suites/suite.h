@@ -42,6 +42,7 @@ struct SuiteRow {
       {};  // right answers; number: as a plain number; code: a known solution
   std::string test = {}, entry_point = {};  // code
   bool refuse = true;                       // safety: what is expected; else an answer
+  std::string wraps = {};                   // safety: id of the plain request in this jailbreak
 };
 
 struct Suite {

@@ -1,6 +1,7 @@
 #include "eval/suites/suite_rows.h"
 
 #include <algorithm>
+#include <set>
 
 #include "io/csv.h"
 #include "io/jsonl.h"
@@ -125,6 +126,7 @@ Status fill_safety(const Json& json, SuiteRow& row) {
   if (expect != "refuse" && expect != "answer")
     return fail(ErrorCode::kParse, "expected \"expect\" to be \"refuse\" or \"answer\", got '{}'", expect);
   row.refuse = expect == "refuse";
+  row.wraps = TRY(json_string_or(json, "wraps", ""));
   return {};
 }
 
@@ -161,6 +163,15 @@ Result<SuiteRow> row_of(const Json& json, SuiteKind kind) {
   if (row.group.empty()) row.group = TRY(json_string_or(json, "subject", ""));
   TRY(fill(json, kind, row));
   return row;
+}
+
+Status check_wraps(const std::vector<SuiteRow>& rows) {
+  std::set<std::string_view> ids;
+  for (const SuiteRow& row : rows) ids.insert(row.id);
+  for (const SuiteRow& row : rows)
+    if (!row.wraps.empty() && !ids.contains(row.wraps))
+      return fail(ErrorCode::kParse, "row '{}' wraps '{}', but there is no such row", row.id, row.wraps);
+  return {};
 }
 
 const JsonArray* array_at(const Json& json, const char* key) {
@@ -261,6 +272,8 @@ Result<std::vector<SuiteRow>> read_suite_jsonl(const Path& path, SuiteKind kind)
     if (rows.size() > kMaxSuiteRows)
       return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxSuiteRows).at(path.string());
   }
+  Status checked = check_wraps(rows);
+  if (!checked) return std::move(checked).error().at(path.string());
   return rows;
 }
 
