@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <optional>
@@ -16,17 +15,15 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/stop.h"
-#include "io/http_client.h"
 #include "io/lock_file.h"
 #include "io/system_error.h"
 #include "wheel/hub_cache.h"
+#include "wheel/hub_client.h"
 
 namespace volant {
 namespace {
 
-constexpr int kMaxRedirects = 5;
 constexpr int kMaxTries = 6;  // without a byte that came
-constexpr int kIdleSeconds = 60;
 constexpr const char* kWeights = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kSmallFiles[] = {"config.json",
@@ -65,47 +62,6 @@ struct HubModel {
 bool is_hex(std::string_view text, size_t digits) {
   return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
-
-std::string header(const HttpResponse& response, const std::string& name) {
-  const auto found = response.headers.find(name);
-  return found == response.headers.end() ? "" : found->second;
-}
-
-// "https://host:port" of a URL.
-std::string origin_of(const std::string& url) {
-  const size_t host = url.find("://");
-  return host == std::string::npos ? "" : url.substr(0, std::min(url.find('/', host + 3), url.size()));
-}
-
-bool is_url(std::string_view text) { return text.starts_with("https://") || text.starts_with("http://"); }
-
-// Where a redirect leads; one from https to http is refused.
-Result<std::string> redirected(const std::string& from, const HttpResponse& response) {
-  const std::string location = header(response, "location");
-  const std::string to = location.starts_with('/') ? origin_of(from) + location : location;
-  if (!is_url(to)) return fail(ErrorCode::kParse, "the server redirects to nowhere");
-  if (from.starts_with("https://") && !to.starts_with("https://"))
-    return fail(ErrorCode::kForbidden, "the server redirects from https to http");
-  return to;
-}
-
-// What a status means for the user; 2xx must not come here.
-Error refused(int status, const std::string& id, bool with_token) {
-  if (status == 401 || status == 403) {
-    if (with_token)
-      return fail(ErrorCode::kUnauthorized,
-                  "the server refuses the token in HF_TOKEN for '{}' ({}): its owner has to admit you", id,
-                  status);
-    return fail(ErrorCode::kUnauthorized,
-                "'{}' needs a token, or does not exist ({}): set HF_TOKEN to one that may read it", id,
-                status);
-  }
-  if (status == 404)
-    return fail(ErrorCode::kNotFound, "the server knows no '{}'; it is no folder here either", id);
-  return fail(ErrorCode::kUnavailable, "the server answers with status {}", status);
-}
-
-bool may_come_right(int status) { return status == 408 || status == 429 || status / 100 == 5; }
 
 // A file that grows at its end, kept when a transfer breaks off.
 class PartialFile {
@@ -153,7 +109,11 @@ class PartialFile {
 class Download {
  public:
   Download(const std::string& id, const HubOptions& options)
-      : id_(id), options_(options), folder_(hub_folder(id)), blobs_(folder_ / "blobs") {}
+      : id_(id),
+        options_(options),
+        client_(options.endpoint, options.token),
+        folder_(hub_folder(id)),
+        blobs_(folder_ / "blobs") {}
 
   Result<Path> go() {
     model_ = TRY(ask_for_model());
@@ -171,28 +131,6 @@ class Download {
  private:
   Path snapshot() const { return folder_ / "snapshots" / model_.commit; }
   bool weights_are_one() const { return model_.find(kWeights) != nullptr; }
-
-  // One answer, redirects followed: the token goes to the endpoint alone.
-  Result<HttpResponse> get(const std::string& start, const std::vector<std::string>& headers,
-                           const TakeBody& take, HttpResponse* first = nullptr) const {
-    std::string url = start;
-    for (int hop = 0; hop <= kMaxRedirects; ++hop) {
-      HttpRequest request{.url = url, .headers = headers, .timeout_seconds = kIdleSeconds};
-      if (!options_.token.empty() && origin_of(url) == origin_of(options_.endpoint))
-        request.headers.push_back("Authorization: Bearer " + options_.token);
-      Result<HttpResponse> response = http_download(request, take);
-      if (!response) {  // without the address: that of a redirect may hold a signature
-        Error error = std::move(response).error();
-        return Error{error.code, std::move(error.message), start};
-      }
-      if (hop == 0 && first != nullptr) *first = *response;
-      if (response->status / 100 != 3) return response;
-      Result<std::string> next = redirected(url, *response);
-      if (!next) return std::move(next).error().at(start);
-      url = std::move(*next);
-    }
-    return fail(ErrorCode::kUnavailable, "more than {} redirects", kMaxRedirects).at(start);
-  }
 
   // Waits before try number `n`; a stop ends it.
   Status wait(int n) const {
@@ -216,13 +154,17 @@ class Download {
     };
     for (int n = 0;; ++n) {
       body.clear();
-      const Result<HttpResponse> response = get(url, {}, take);
+      const Result<HttpResponse> response = client_.get(url, {}, take);
       if (response && response->status / 100 == 2) break;
-      const bool again =
-          response ? may_come_right(response->status) : response.error().code == ErrorCode::kTimeout;
+      const bool again = response ? HubClient::may_come_right(response->status)
+                                  : response.error().code == ErrorCode::kTimeout;
       if (!again || n + 1 == 3) {
-        if (!response) return Error(response.error());
-        return refused(response->status, id_, !options_.token.empty()).at(url);
+        if (!response) {
+          const Error& error = response.error();
+          return Error{error.code, fmt::format("{}; '{}' is no folder here", error.message, id_),
+                       error.where};
+        }
+        return client_.refused(response->status, id_).at(url);
       }
       TRY(wait(n));
     }
@@ -347,14 +289,14 @@ class Download {
       const Result<int> status = transfer(file, partial, sha256);
       if (status && *status / 100 == 2) break;
       if (partial.size() > before) n = 0;
-      const bool again = status ? may_come_right(*status) || *status == 416
+      const bool again = status ? HubClient::may_come_right(*status) || *status == 416
                                 : status.error().code == ErrorCode::kUnavailable ||
                                       status.error().code == ErrorCode::kTimeout;
       if (status && *status == 416) TRY(volant::remove_all(partial_of(file)));
       if (!again || n + 1 == kMaxTries) {
         if (!status && status.error().code == ErrorCode::kLimit) TRY(volant::remove_all(partial_of(file)));
         if (!status) return Error(status.error());
-        return refused(*status, id_, !options_.token.empty());
+        return client_.refused(*status, id_);
       }
       TRY(wait(n));
     }
@@ -383,7 +325,7 @@ class Download {
     const TakeBody take = [&](const HttpResponse& head, std::string_view piece) -> Status {
       if (!opened) {
         const bool goes_on =
-            head.status == 206 && header(head, "content-range").starts_with(fmt::format("bytes {}-", at));
+            head.status == 206 && header_of(head, "content-range").starts_with(fmt::format("bytes {}-", at));
         if (head.status == 206 && !goes_on)
           return fail(ErrorCode::kUnavailable, "the server sent another part than was asked for");
         if (!goes_on) at = 0;
@@ -400,12 +342,12 @@ class Download {
     HttpResponse first;
     const std::string url =
         fmt::format("{}/{}/resolve/{}/{}", options_.endpoint, id_, model_.commit, file.name);
-    const HttpResponse response = TRY(get(url, headers, take, &first));
+    const HttpResponse response = TRY(client_.get(url, headers, take, &first));
     if (response.status / 100 == 2) {
       if (!opened) TRY(partial.open(at));  // an empty file
       if (file.bytes && at != *file.bytes)
         return fail(ErrorCode::kUnavailable, "expected {} bytes, {} came", *file.bytes, at);
-      std::string tag = header(first, "x-linked-etag");
+      std::string tag = header_of(first, "x-linked-etag");
       std::erase(tag, '"');
       if (sha256.empty() && is_hex(tag, 64)) sha256 = tag;
     }
@@ -414,6 +356,7 @@ class Download {
 
   std::string id_;
   HubOptions options_;
+  HubClient client_;
   Path folder_, blobs_;
   HubModel model_;
   std::optional<Progress> progress_;
@@ -448,7 +391,7 @@ Result<Path> download_model(const std::string& id, const HubOptions& options) {
                 id, hub_cache().string());
   HubOptions checked = options;
   while (checked.endpoint.ends_with('/')) checked.endpoint.pop_back();
-  if (!is_url(checked.endpoint))
+  if (!HubClient::is_url(checked.endpoint))
     return fail(ErrorCode::kInvalidArgument, "expected HF_ENDPOINT like https://huggingface.co, got '{}'",
                 options.endpoint);
   std::erase_if(checked.token, [](unsigned char c) { return std::isspace(c) != 0; });

@@ -13,6 +13,7 @@
 #include "wheel/hub_cache.h"
 #include "wheel/hub_download.h"
 #include "wheel/pretrained.h"
+#include "wheel/recipe.h"
 
 namespace volant {
 namespace {
@@ -293,6 +294,27 @@ TEST_F(Hub, TheEnvironmentSaysWhereFromAndWhether) {
   EXPECT_EQ(fetch_pretrained(scratch_.path(), "org/name").value(), *folder);  // from the cache
   EXPECT_EQ(pretrained_folder(scratch_.path(), "org/name").value(), *folder);
   EXPECT_EQ(hub_.requests().size(), n);
+}
+
+TEST_F(Hub, ARecipeKeepsAnIdUnlessAFolderHasThatName) {
+  const Path recipe = scratch_ / "recipe.toml";
+  ASSERT_TRUE(write_file_atomic(recipe, "[model]\ninit_from = \"org/name\"\n"));
+  const auto init_from = [&] {
+    const JsonObject read = load_recipe(recipe).value();
+    return json_string(*json_find(read, "model"), "init_from").value();
+  };
+  EXPECT_EQ(init_from(), "org/name");
+  ASSERT_TRUE(make_dirs(scratch_ / "org/name"));
+  EXPECT_EQ(init_from(), (scratch_ / "org/name").string());
+  EXPECT_TRUE(hub_.requests().empty());
+}
+
+TEST_F(Hub, AServerThatIsNotThereIsNamedWithTheId) {
+  options_.endpoint = "http://127.0.0.1:1";
+  const auto folder = download_model("org/name", options_);
+  ASSERT_FALSE(folder);
+  EXPECT_EQ(folder.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(folder.error().to_string().find("'org/name' is no folder here"), std::string::npos);
 }
 
 TEST_F(Hub, ASnapshotWithoutWeightsIsCompleted) {
