@@ -96,12 +96,12 @@ export function asMetric(node: MetricNode | undefined): Metric | null {
   return { value };
 }
 
-/** Every metric of a nested object, named by its path: "languages.en.bits_per_byte". */
-export function metricsOf(node: MetricNode | undefined, path = ""): [string, Metric][] {
+/** Every metric of a nested object, named by its path: "languages.en.bits_per_byte", or with other marks between. */
+export function metricsOf(node: MetricNode | undefined, path = "", between = "."): [string, Metric][] {
   const metric = asMetric(node);
   if (metric !== null) return [[path, metric]];
   if (node === null || typeof node !== "object" || Array.isArray(node)) return [];
-  return Object.entries(node).flatMap(([name, child]) => metricsOf(child, path === "" ? name : `${path}.${name}`));
+  return Object.entries(node).flatMap(([name, child]) => metricsOf(child, path === "" ? name : path + between + name, between));
 }
 
 /** Every value of a nested object as text, named by its path; empty ones are left out. */

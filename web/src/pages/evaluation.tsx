@@ -1,7 +1,7 @@
 // The evaluation report of one version: every metric with its interval, in all and per language; samples, gate and parity.
 import type { JSX } from "preact";
 import { useJson } from "../lib/api";
-import { asMetric, bytes, metricsOf, plainName } from "../lib/format";
+import { asMetric, bytes, metricsOf } from "../lib/format";
 import { named, t } from "../lib/i18n";
 import { href } from "../lib/router";
 import type { MetricNode, Metrics, Version } from "../lib/types";
@@ -81,21 +81,21 @@ const kSections = ["baselines", "cost", "fairness", "slices", "worst_slices", "i
 /** What a report says beside its metrics: simpler models, groups of rows, columns, changed and attacked inputs. */
 function Sections({ report }: { report: Metrics }): JSX.Element | null {
   const sections = kSections.flatMap((key) => {
-    const figures = metricsOf(report[key]).filter(([, { low }]) => low !== undefined);
+    const figures = metricsOf(report[key], "", " · ").filter(([, { low }]) => low !== undefined);
     return figures.length === 0 ? [] : [{ key, figures }];
   });
   if (sections.length === 0) return null;
   return (
     <Panel title={t("evaluation.sections")} aside={<small class="hint">{t("interval.hint")}</small>}>
       {sections.map(({ key, figures }) => (
-        <details key={key} data-section={key}>
+        <details key={key} class="report-section" data-section={key}>
           <summary>{t(`section.${key}`)}</summary>
           <div class="scroll">
             <table class="metrics">
               <tbody>
                 {figures.map(([path, metric]) => (
                   <tr key={path}>
-                    <th scope="row">{plainName(path)}</th>
+                    <th scope="row">{path.replace(/_/g, " ")}</th>
                     <td><MetricValue name={path} metric={metric} /></td>
                   </tr>
                 ))}
