@@ -161,15 +161,22 @@ ReportSection section_of_folds(std::span<const TrialResult> folds) {
 
 }  // namespace
 
+Result<std::string> fold_kind(std::span<const TaskRow> rows, const JsonObject& data,
+                              const std::string& kind) {
+  if (!kind.empty()) return kind;
+  JsonObject of_split = data;
+  const std::string by = TRY(take_split_options(of_split)).by;
+  if (!by.empty()) return by;
+  return std::string(!rows.empty() && !rows[0].label.empty() ? "stratified" : "random");
+}
+
 Result<std::vector<Trial>> fold_trials(std::span<const TaskRow> rows, const JsonObject& data,
                                        const CrossValidationOptions& options) {
   JsonObject of_split = data;
   SplitOptions split = TRY(take_split_options(of_split));
   split.test_share = 0;
-  std::string kind = options.kind.empty() ? split.by : options.kind;
-  if (kind.empty()) kind = !rows.empty() && !rows[0].label.empty() ? "stratified" : "random";
-  split.by = kind;
-  const std::vector<Fold> folds = TRY(folds_of(rows, kind, options));
+  split.by = TRY(fold_kind(rows, data, options.kind));
+  const std::vector<Fold> folds = TRY(folds_of(rows, split.by, options));
   std::vector<Trial> trials;
   for (const Fold& fold : folds) {
     Trial trial{.name = fmt::format("fold-{:03}", trials.size() + 1),
@@ -230,10 +237,11 @@ Result<EvalReport> cross_validate(Workspace& workspace, const CrossValidationOpt
   std::vector<TaskRow> rows = TRY(read_task_rows(prepared.folder / kTrainRows));
   std::vector<TaskRow> validation = TRY(read_task_rows(prepared.folder / kValidationRows));
   std::ranges::move(validation, std::back_inserter(rows));
-  const std::vector<Trial> trials = TRY(fold_trials(rows, workspace.config().predict->data, options));
+  const JsonObject& data = workspace.config().predict->data;
+  const std::vector<Trial> trials = TRY(fold_trials(rows, data, options));
   const JsonObject settings{{"k", options.k},
                             {"repeats", options.repeats},
-                            {"kind", options.kind.empty() ? "as the workspace splits" : options.kind},
+                            {"kind", TRY(fold_kind(rows, data, options.kind))},
                             {"seed", options.seed}};
   const Path folder = trials_folder(workspace, prepared, settings);
   EvalReport report = TRY(report_folds(TRY(run_trials(workspace, folder, rows, trials, options.trials))));

@@ -12,6 +12,9 @@ struct CrossValidationOptions {
   TrialOptions trials = {};
 };
 
+// How rows are dealt: as `kind` says, else as split in [data], else by label where there are labels.
+Result<std::string> fold_kind(std::span<const TaskRow> rows, const JsonObject& data, const std::string& kind);
+
 // The trials: a fold's training part gives its own validation rows, by the share and in the way of [data].
 // Rows of the same input are on one side, unless folds go by group or time. kInvalidArgument for rows without
 // group or time, fewer rows than folds, repeats of a split by time.

@@ -123,6 +123,14 @@ TEST(FoldTrials, EveryRowIsTestedOnceAndNeverLearnedThere) {
   }
 }
 
+TEST(FoldTrials, TheKindIsThatOfTheSplitOrOfTheRows) {
+  const std::vector<TaskRow> rows = labelled(3), numbers{{.input = JsonObject(), .target = 2.0}};
+  EXPECT_EQ(fold_kind(rows, {}, "").value(), "stratified");
+  EXPECT_EQ(fold_kind(numbers, {}, "").value(), "random");
+  EXPECT_EQ(fold_kind(rows, {{"split", "group"}}, "").value(), "group");
+  EXPECT_EQ(fold_kind(rows, {{"split", "group"}}, "time").value(), "time");
+}
+
 TEST(FoldTrials, EqualInputsAreOnOneSide) {
   std::vector<TaskRow> rows = labelled(120);
   for (size_t i = 0; i < rows.size(); ++i) rows[i].input = JsonObject{{"x", i * 7 % 50}};
@@ -209,6 +217,10 @@ TEST(CrossValidate, WhatIsFinishedIsNotTrainedAgain) {
   ASSERT_TRUE(again);
   EXPECT_EQ(trainer.n_calls, 0);
   EXPECT_EQ(again->figures[0].estimate.value, report->figures[0].estimate.value);
+  options.kind = "stratified";  // as it is by itself
+  ASSERT_TRUE(cross_validate(*workspace, options));
+  EXPECT_EQ(trainer.n_calls, 0);
+  EXPECT_EQ(report->settings.at("kind").as_string(), "stratified");
   options.seed = 2;  // other folds are other trainings
   ASSERT_TRUE(cross_validate(*workspace, options));
   EXPECT_EQ(trainer.n_calls, 4);
