@@ -17,6 +17,8 @@ namespace {
 
 struct ServeFlags {
   std::string workspace = default_workspace(), model, host, key_file, log_level = "info";
+  std::string kv;  // empty: volant.toml's
+  int64_t kv_memory_mb = -1;
   int port = -1, n_slots = 0, n_ctx = 0, n_threads = -1, max_queue = -1, max_tokens = 0;
   double drain_seconds = -1;
   std::vector<std::string> adapters;  // "name=folder"
@@ -32,7 +34,7 @@ Path key_file_of(const std::string& workspace, const std::string& file) {
 }
 
 // Flags win over volant.toml, volant.toml over the defaults.
-ServerOptions options_of(const ServeFlags& flags, const Workspace* workspace) {
+Result<ServerOptions> options_of(const ServeFlags& flags, const Workspace* workspace) {
   const ServeSection section = workspace == nullptr ? ServeSection() : workspace->config().serve;
   ServerOptions options;
   options.http.host = flags.host.empty() ? section.host : flags.host;
@@ -43,6 +45,9 @@ ServerOptions options_of(const ServeFlags& flags, const Workspace* workspace) {
   options.models.engine.n_threads =
       flags.n_threads >= 0 ? flags.n_threads : static_cast<int>(section.n_threads);
   options.models.engine.n_ctx = flags.n_ctx;
+  options.models.engine.kv_dtype = TRY(dtype_from_name(flags.kv.empty() ? section.kv : flags.kv));
+  const int64_t kv_memory_mb = flags.kv_memory_mb >= 0 ? flags.kv_memory_mb : section.kv_memory_mb;
+  options.models.engine.kv_bytes = static_cast<uint64_t>(kv_memory_mb) << 20;
   options.models.engine.max_queue =
       static_cast<size_t>(flags.max_queue >= 0 ? flags.max_queue : static_cast<int>(section.max_queue));
   options.max_tokens = flags.max_tokens > 0 ? flags.max_tokens : static_cast<int>(section.max_tokens);
@@ -119,7 +124,7 @@ Result<int> serve(const ServeFlags& flags) {
   } else {
     model = TRY(resolve_model(flags.workspace, flags.model));
   }
-  ServerOptions options = options_of(flags, workspace.get());
+  ServerOptions options = TRY(options_of(flags, workspace.get()));
   options.model = model;
   TRY(add_adapters(flags, options.models));
   const std::unique_ptr<Server> server = TRY(Server::start(options, workspace.get()));
@@ -229,6 +234,12 @@ void add_serve(CLI::App& root, Action& action) {
   command->add_option("--n-slots", flags->n_slots, "Requests answered at once")->check(CLI::Range(1, 256));
   command->add_option("--ctx", flags->n_ctx, "Tokens that a request can hold; default: the model's")
       ->check(CLI::Range(16, 1 << 20));
+  command->add_option("--kv", flags->kv, "Numbers of keys and values; default: f16")
+      ->check(CLI::IsMember({"f32", "f16", "q8_0"}));
+  command
+      ->add_option("--kv-memory", flags->kv_memory_mb,
+                   "MB for keys and values; 0, the default: what all slots take with full contexts")
+      ->check(CLI::Range(0, 1 << 24));
   command->add_option("--threads", flags->n_threads, "Threads that compute; default: all cores")
       ->check(CLI::Range(0, 1024));
   command->add_option("--max-queue", flags->max_queue, "Requests that may wait; further ones are refused")

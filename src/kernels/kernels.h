@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "kernels/kv_block.h"
 #include "tensor/dtype.h"
 
 namespace volant {
@@ -37,18 +38,19 @@ struct MatmulArgs {
 };
 
 // Attention of some query rows of one sequence and one key/value head, over its cache.
-// Row r of head g in the group is at q + r * q_stride + g * head_dim and has position first_pos + r. It sees
-// the positions up to its own, and with a window only so many of them; with n_pos it sees the positions below
-// n_pos.
+// Row r of head g in the group is at q + r * q_stride + g * kv.head_dim and has position first_pos + r. It
+// sees the positions up to its own, and with a window only so many of them; with n_pos it sees the positions
+// below n_pos.
 struct AttentionArgs {
   const float* q = nullptr;
   int64_t q_stride = 0;
   int64_t n_rows = 0;
-  int64_t n_group = 1;  // query heads that share the key/value head
-  int64_t head_dim = 0;
-  const float* keys = nullptr;    // [positions / 16, head_dim, 16]
-  const float* values = nullptr;  // [positions, value_stride]; the pad is zero
-  int64_t value_stride = 0;       // head_dim rounded up to 16
+  int64_t n_group = 1;                // query heads that share the key/value head
+  KvLayout kv = {};                   // the size of heads is its head_dim
+  const std::byte* blocks = nullptr;  // of this head; see kv_block.h
+  int64_t block_stride = 0;           // bytes from a block to the next
+  // Which block holds the positions 64 i to 64 i + 63; null: block i.
+  const int32_t* pages = nullptr;
   int64_t first_pos = 0;
   int64_t n_pos = 0;   // 0: causal
   int64_t window = 0;  // 0: none; its own position counts
@@ -56,6 +58,11 @@ struct AttentionArgs {
   float softcap = 0;     // 0: none; otherwise scores become softcap * tanh(score / softcap)
   float* out = nullptr;  // as q
   int64_t out_stride = 0;
+
+  // The block of the positions from `pos` on, a multiple of 64.
+  const std::byte* block(int64_t pos) const {
+    return blocks + (pages == nullptr ? pos / kKvBlock : int64_t{pages[pos / kKvBlock]}) * block_stride;
+  }
 };
 
 class MatmulTable {

@@ -15,41 +15,17 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "kernels/pack.h"
+#include "kernels/test_tables.h"
 
 namespace volant {
 namespace {
 
-constexpr float kGuard = 12345.5F;
+using testing::EachTable;
+using testing::Guarded;
+using testing::kGuard;
+using testing::random_floats;
 
-// `n` floats with guards on both sides, starting at an odd multiple of 4 bytes.
-class Guarded {
- public:
-  explicit Guarded(int64_t n) : n_(n), numbers_(static_cast<size_t>(n) + 34, kGuard) {}
-  float* data() { return numbers_.data() + 17; }
-  bool intact() const {
-    for (size_t i = 0; i < 17; ++i) {
-      if (numbers_[i] != kGuard || numbers_[static_cast<size_t>(n_) + 17 + i] != kGuard) return false;
-    }
-    return true;
-  }
-
- private:
-  int64_t n_;
-  std::vector<float> numbers_;
-};
-
-std::vector<float> random_floats(Random& random, int64_t n, double scale = 1) {
-  std::vector<float> x(static_cast<size_t>(n));
-  for (float& v : x) v = static_cast<float>(random.normal() * scale);
-  return x;
-}
-
-class EachTable : public ::testing::TestWithParam<const Kernels*> {
- protected:
-  const Kernels& k() const { return *GetParam(); }
-  Random random_{7};
-};
-
+// Of the other files too that test each table.
 INSTANTIATE_TEST_SUITE_P(Host, EachTable, ::testing::ValuesIn(host_kernels().begin(), host_kernels().end()),
                          [](const auto& table) { return std::string(table.param->name); });
 
@@ -481,163 +457,6 @@ TEST_P(EachTable, RopeTurnsHalvesAgainstEachOther) {
       for (int64_t i = h * head_dim + n_turned; i < (h + 1) * head_dim; ++i)
         EXPECT_EQ(y.data()[i], x[static_cast<size_t>(i)]);
     }
-  }
-}
-
-struct Cache {
-  std::vector<float> keys, values;
-  int64_t stride;
-};
-
-Cache random_cache(Random& random, int64_t n, int64_t head_dim) {
-  const int64_t padded = (n + kPanel - 1) / kPanel * kPanel, stride = (head_dim + 15) / 16 * 16;
-  Cache cache{random_floats(random, padded * head_dim, 2),
-              std::vector<float>(static_cast<size_t>(padded * stride)), stride};
-  for (int64_t p = 0; p < padded; ++p) {
-    for (int64_t i = 0; i < head_dim; ++i) {
-      cache.values[static_cast<size_t>(p * stride + i)] = static_cast<float>(random.normal());
-    }
-  }
-  return cache;
-}
-
-// Over the positions first ... last.
-std::vector<double> plain_attention(const Cache& cache, const float* q, int64_t head_dim, int64_t first,
-                                    int64_t last, double scale, double softcap) {
-  std::vector<double> scores, out(static_cast<size_t>(head_dim), 0.0);
-  double largest = -1e300, total = 0;
-  for (int64_t p = first; p <= last; ++p) {
-    double s = 0;
-    for (int64_t i = 0; i < head_dim; ++i) {
-      s += static_cast<double>(q[i]) *
-           static_cast<double>(cache.keys[static_cast<size_t>((p / 16 * head_dim + i) * 16 + p % 16)]);
-    }
-    scores.push_back(softcap > 0 ? softcap * std::tanh(s * scale / softcap) : s * scale);
-    largest = std::max(largest, scores.back());
-  }
-  for (int64_t p = first; p <= last; ++p) {
-    const double w = std::exp(scores[static_cast<size_t>(p - first)] - largest);
-    total += w;
-    for (int64_t i = 0; i < head_dim; ++i) {
-      out[static_cast<size_t>(i)] +=
-          w * static_cast<double>(cache.values[static_cast<size_t>(p * cache.stride + i)]);
-    }
-  }
-  for (double& v : out) v /= total;
-  return out;
-}
-
-TEST_P(EachTable, AttentionEqualsPlainSoftmaxOverEarlierPositions) {
-  for (const int64_t head_dim : {4, 8, 16, 48, 64, 130}) {
-    for (const int64_t first_pos : {0, 1, 15, 63, 64, 150}) {
-      for (const int64_t n_rows : {1, 3, 9, 70}) {
-        const int64_t n_group = head_dim == 48 ? 1 : 3, width = n_group * head_dim;
-        const Cache cache = random_cache(random_, first_pos + n_rows, head_dim);
-        const std::vector<float> q = random_floats(random_, n_rows * width);
-        Guarded out(n_rows * width);
-        const AttentionArgs args{.q = q.data(),
-                                 .q_stride = width,
-                                 .n_rows = n_rows,
-                                 .n_group = n_group,
-                                 .head_dim = head_dim,
-                                 .keys = cache.keys.data(),
-                                 .values = cache.values.data(),
-                                 .value_stride = cache.stride,
-                                 .first_pos = first_pos,
-                                 .scale = 0.3F,
-                                 .out = out.data(),
-                                 .out_stride = width};
-        k().attention(args);
-        EXPECT_TRUE(out.intact());
-        for (int64_t r = 0; r < n_rows; ++r) {
-          for (int64_t g = 0; g < n_group; ++g) {
-            const int64_t at = r * width + g * head_dim;
-            const std::vector<double> expected = plain_attention(cache, q.data() + at, head_dim, 0,
-                                                                 first_pos + r, static_cast<double>(0.3F), 0);
-            for (int64_t i = 0; i < head_dim; ++i) {
-              ASSERT_NEAR(out.data()[at + i], expected[static_cast<size_t>(i)], 2e-5);
-            }
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST_P(EachTable, AttentionWithAWindowASoftcapOrWithoutOrderSeesWhatItShould) {
-  const int64_t head_dim = 24, n_group = 2, width = n_group * head_dim;
-  struct Case {
-    int64_t first_pos, n_rows, n_pos, window;
-    float softcap;
-  };
-  for (const Case& c : std::vector<Case>{{0, 70, 0, 8, 0},
-                                         {0, 70, 0, 1, 0},
-                                         {130, 40, 0, 65, 0},
-                                         {0, 200, 0, 70, 5},
-                                         {63, 5, 0, 500, 2},
-                                         {0, 33, 33, 0, 0},
-                                         {0, 3, 90, 0, 4}}) {
-    SCOPED_TRACE(fmt::format("first {} rows {} of {} window {}", c.first_pos, c.n_rows, c.n_pos, c.window));
-    const int64_t n = std::max(c.n_pos, c.first_pos + c.n_rows);
-    const Cache cache = random_cache(random_, n, head_dim);
-    const std::vector<float> q = random_floats(random_, c.n_rows * width);
-    Guarded out(c.n_rows * width);
-    k().attention({.q = q.data(),
-                   .q_stride = width,
-                   .n_rows = c.n_rows,
-                   .n_group = n_group,
-                   .head_dim = head_dim,
-                   .keys = cache.keys.data(),
-                   .values = cache.values.data(),
-                   .value_stride = cache.stride,
-                   .first_pos = c.first_pos,
-                   .n_pos = c.n_pos,
-                   .window = c.window,
-                   .scale = 0.3F,
-                   .softcap = c.softcap,
-                   .out = out.data(),
-                   .out_stride = width});
-    EXPECT_TRUE(out.intact());
-    for (int64_t v = 0; v < c.n_rows * n_group; ++v) {
-      const int64_t pos = c.first_pos + v / n_group;
-      const int64_t first = c.window > 0 ? std::max<int64_t>(0, pos + 1 - c.window) : 0;
-      const std::vector<double> expected =
-          plain_attention(cache, q.data() + v * head_dim, head_dim, first, c.n_pos > 0 ? c.n_pos - 1 : pos,
-                          static_cast<double>(0.3F), static_cast<double>(c.softcap));
-      for (int64_t i = 0; i < head_dim; ++i)
-        ASSERT_NEAR(out.data()[v * head_dim + i], expected[static_cast<size_t>(i)], 2e-5) << "vector " << v;
-    }
-  }
-}
-
-TEST_P(EachTable, AttentionOfARowDoesNotDependOnHowThePromptWasCut) {
-  const int64_t head_dim = 48, n = 140;
-  for (const int64_t window : {0, 5, 80}) {
-    const Cache cache = random_cache(random_, n, head_dim);
-    const std::vector<float> q = random_floats(random_, n * head_dim);
-    std::vector<float> whole(q.size()), cut(q.size());
-    AttentionArgs args{.q = q.data(),
-                       .q_stride = head_dim,
-                       .n_rows = n,
-                       .n_group = 1,
-                       .head_dim = head_dim,
-                       .keys = cache.keys.data(),
-                       .values = cache.values.data(),
-                       .value_stride = cache.stride,
-                       .first_pos = 0,
-                       .window = window,
-                       .scale = 0.2F,
-                       .out = whole.data(),
-                       .out_stride = head_dim};
-    k().attention(args);
-    for (int64_t begin = 0, size = 1; begin < n; begin += size, size = size % 37 + 9) {
-      args.n_rows = std::min(size, n - begin);
-      args.first_pos = begin;
-      args.q = q.data() + begin * head_dim;
-      args.out = cut.data() + begin * head_dim;
-      k().attention(args);
-    }
-    EXPECT_EQ(whole, cut) << window;
   }
 }
 

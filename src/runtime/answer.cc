@@ -1,5 +1,7 @@
 #include "runtime/answer.h"
 
+#include <utility>
+
 #include "base/clock.h"
 
 namespace volant {
@@ -20,7 +22,9 @@ Answer::Answer(GenerateRequest request, Engine::OnEvent on_event, Engine::OnDone
   started_ = first_token_ = steady_seconds();
 }
 
-void Answer::mark_start() { started_ = first_token_ = steady_seconds(); }
+void Answer::mark_start() {
+  if (!std::exchange(has_started_, true)) started_ = first_token_ = steady_seconds();
+}
 
 void Answer::emit(GenerateEvent event) {
   result_.text += event.text;

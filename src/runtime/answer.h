@@ -26,7 +26,7 @@ class Answer {
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   // Shows what was held back and calls on_done. Once, last.
   void finish(FinishReason reason);
-  void mark_start();  // the prompt begins to be read
+  void mark_start();  // the prompt begins to be read; the first time counts
 
  private:
   void emit(GenerateEvent event);
@@ -43,6 +43,7 @@ class Answer {
   StopText stop_text_;
   GenerateResult result_;
   double started_ = 0, first_token_ = 0;
+  bool has_started_ = false;
   bool wants_more_ = true;  // what on_event said last
   std::atomic<bool> cancelled_{false};
 };

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kDefaultMaxContext = 4096;
 constexpr int kMaxSlots = 1024, kMaxTopLogprobs = 20;
+constexpr int kMaxPages = 1 << 22, kMaxPromptRows = 1 << 16;
 constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024;
 
 Result<int64_t> choose_context(const EngineOptions& options, const ModelConfig& config) {
@@ -24,6 +25,28 @@ Result<int64_t> choose_context(const EngineOptions& options, const ModelConfig& 
                 options.n_ctx, most);
   }
   return options.n_ctx;
+}
+
+// Pages of the cache, within the bytes that are given. One text of n_ctx tokens must have room.
+Result<int32_t> choose_pages(const EngineOptions& options, const ModelConfig& config, int64_t n_ctx) {
+  const bool known =
+      options.kv_dtype == DType::kF32 || options.kv_dtype == DType::kF16 || options.kv_dtype == DType::kQ8_0;
+  if (!known) {
+    return fail(ErrorCode::kInvalidArgument, "keys and values are kept as f32, f16 or q8_0, not as {}",
+                dtype_info(options.kv_dtype).name);
+  }
+  const int64_t each = (n_ctx + PagePool::kPage - 1) / PagePool::kPage;
+  if (options.kv_bytes == 0) return static_cast<int32_t>((options.n_slots + 1) * each);
+  const auto page_bytes = static_cast<uint64_t>(NativeModel::page_bytes(config, options.kv_dtype));
+  const uint64_t n_page = options.kv_bytes / page_bytes, least = static_cast<uint64_t>(each);
+  if (n_page < least) {
+    return fail(ErrorCode::kInvalidArgument,
+                "{:.1f} MB for keys and values hold {} tokens, one request may have {}: give at least {:.1f} "
+                "MB or a smaller 'n_ctx'",
+                static_cast<double>(options.kv_bytes) * 1e-6, n_page * PagePool::kPage, n_ctx,
+                static_cast<double>(least * page_bytes) * 1e-6);
+  }
+  return static_cast<int32_t>(std::min<uint64_t>(n_page, kMaxPages));
 }
 
 }  // namespace
@@ -45,14 +68,18 @@ const char* finish_reason_name(FinishReason reason) {
 class Engine::Impl {
  public:
   Impl(Checkpoint checkpoint_in, std::unique_ptr<NativeModel> model_in,
-       std::unique_ptr<Tokenizer> tokenizer_in, const EngineOptions& options, int64_t n_ctx_in)
+       std::unique_ptr<Tokenizer> tokenizer_in, const EngineOptions& options, int64_t n_ctx_in,
+       int32_t n_page)
       : checkpoint(std::move(checkpoint_in)),
         model(std::move(model_in)),
         tokenizer(std::move(tokenizer_in)),
         chat(*tokenizer, checkpoint.chat_template()),
         n_ctx(static_cast<int>(n_ctx_in)),
         n_adapters(static_cast<int32_t>(options.adapters.size())),
-        scheduler(*model, options.n_slots, options.max_queue) {
+        scheduler(*model, {.n_slots = options.n_slots,
+                           .n_page = n_page,
+                           .max_queue = options.max_queue,
+                           .max_prompt_rows = options.max_prompt_rows}) {
     const std::vector<int32_t> ids = checkpoint.stop_ids(*tokenizer);
     stop_ids.insert(ids.begin(), ids.end());
   }
@@ -118,6 +145,10 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
   if (options.n_slots < 1 || options.n_slots > kMaxSlots) {
     return fail(ErrorCode::kInvalidArgument, "'n_slots' is {}, expected 1 to {}", options.n_slots, kMaxSlots);
   }
+  if (options.max_prompt_rows < 1 || options.max_prompt_rows > kMaxPromptRows) {
+    return fail(ErrorCode::kInvalidArgument, "'max_prompt_rows' is {}, expected 1 to {}",
+                options.max_prompt_rows, kMaxPromptRows);
+  }
   Checkpoint checkpoint = TRY(Checkpoint::open(path));
   if (!checkpoint.config().is_decoder()) {
     const ModelOutput output = checkpoint.config().output;
@@ -132,15 +163,16 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
   // The vocabulary is read while the weights are packed.
   auto reads_text = std::async(std::launch::async, [&] { return checkpoint.tokenizer(); });
   const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
+  const int32_t n_page = TRY(choose_pages(options, checkpoint.config(), n_ctx));
   std::unique_ptr<NativeModel> model = TRY(NativeModel::load(
-      checkpoint, {.n_threads = options.n_threads, .n_slot = options.n_slots + 1, .n_ctx = n_ctx}));
+      checkpoint, {.n_threads = options.n_threads, .n_page = n_page, .kv_dtype = options.kv_dtype}));
   for (const Path& folder : options.adapters) {
     auto added = model->add_adapter(TRY(read_adapter(folder, checkpoint.config())));
     if (!added) return std::move(added).error().at(folder.string());
   }
   std::unique_ptr<Tokenizer> tokenizer = TRY(reads_text.get());
-  return std::unique_ptr<Engine>(new Engine(
-      std::make_unique<Impl>(std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx)));
+  return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(
+      std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx, n_page)));
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -10,14 +10,22 @@
 #include <vector>
 
 #include "models/checkpoint.h"
+#include "tensor/dtype.h"
 
 namespace volant {
 
 struct EngineOptions {
   int n_threads = 0;      // 0: all cores
   int n_slots = 8;        // requests that run at once; further ones wait
-  int n_ctx = 0;          // tokens a slot can hold; 0: the model's own, at most 4096
+  int n_ctx = 0;          // tokens a request can have; 0: the model's own, at most 4096
   size_t max_queue = 64;  // waiting requests; one more is kUnavailable
+  // How keys and values are kept: kF32; kF16 in half of the memory, which moves the losses of single tokens by
+  // up to a hundredth; or kQ8_0 in a quarter, by some tenths.
+  DType kv_dtype = DType::kF32;
+  // Bytes for keys and values of all requests and of texts that are kept for the next one; 0: what n_slots
+  // requests of n_ctx tokens take. When they run out, the youngest request is put back and read again later.
+  uint64_t kv_bytes = 0;
+  int max_prompt_rows = 512;  // tokens of prompts that are read together with the next tokens of the others
   // Folders in PEFT's layout: adapter number 1, 2, ... of requests, applied beside the weights.
   std::vector<Path> adapters = {};
 };
@@ -73,7 +81,10 @@ struct Score {
 
 struct EngineStats {
   int active = 0, waiting = 0;
-  uint64_t prompt_tokens = 0, completion_tokens = 0, requests = 0;
+  uint64_t prompt_tokens = 0, completion_tokens = 0, requests = 0;  // prompt tokens that were read
+  uint64_t shared_tokens = 0;               // of prompts, that stood in the cache already
+  uint64_t preemptions = 0;                 // requests put back because the pages ran out
+  int64_t kv_pages = 0, kv_pages_held = 0;  // of 64 tokens each; held by requests that run
 };
 
 class Engine {

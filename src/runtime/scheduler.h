@@ -1,7 +1,8 @@
 // The engine's worker: puts waiting answers into free slots, and in each step computes
 // one batch that holds the next token of every live answer, a piece of the prompts
-// that are still being read, and a piece of a text to be scored. A slot keeps its
-// positions after an answer: the next prompt that begins alike goes on from there.
+// that are still being read, and a piece of a text to be scored. Keys and values stand in
+// pages (page_pool.h): prompts that begin alike share them, also with answers that ended.
+// When the pages run out, the youngest answer is put back and read again later.
 #pragma once
 #include <condition_variable>
 #include <deque>
@@ -11,13 +12,20 @@
 
 #include "models/instances/native.h"
 #include "runtime/answer.h"
+#include "runtime/page_pool.h"
 
 namespace volant {
 
+struct SchedulerOptions {
+  int n_slots = 8;            // answers that run at once
+  int32_t n_page = 0;         // pages that the model's cache has; the longest text must fit
+  size_t max_queue = 64;      // answers that wait
+  int max_prompt_rows = 512;  // of a step
+};
+
 class Scheduler {
  public:
-  // The model's cache holds n_slots + 1 sequences: the last is for texts that are read through.
-  Scheduler(NativeModel& model, int n_slots, size_t max_queue);
+  Scheduler(NativeModel& model, const SchedulerOptions& options);
   ~Scheduler();
 
   // kUnavailable when slots and queue are full.
@@ -34,16 +42,21 @@ class Scheduler {
 
  private:
   struct Slot {
-    std::vector<int32_t> cached;  // ids whose keys and values it holds
-    int32_t adapter = 0;          // that made them
     uint64_t id = 0;
-    std::unique_ptr<Answer> answer;
-    uint64_t used = 0;  // when it was given out last
+    std::unique_ptr<Answer> answer;  // null: free
+    PagePool::Sequence sequence;
+    int64_t n_read = 0;  // ids of the answer whose keys and values stand in its pages
+
+    int64_t n_left() const { return std::ssize(answer->ids()) - n_read; }
+    bool writes() const { return n_left() == 1; }
+    std::span<const int32_t> read_ids() const {
+      return std::span(answer->ids()).first(static_cast<size_t>(n_read));
+    }
   };
   struct Reading {
     std::span<const int32_t> ids;
     const OnRows* on_rows;
-    int32_t adapter = 0;
+    PagePool::Sequence sequence;
     int64_t n_read = 0;
     bool done = false;
     Status status;
@@ -59,36 +72,52 @@ class Scheduler {
     int64_t n_rows = 0, n_out = 0;
   };
 
+  // scheduler.cc: the queue and what comes and goes
   void work();
   bool wait_for_work();  // false: stop
   void admit();
+  bool has_room_for(const PagePool::Sequence& sequence, int64_t n_pos) const;
   bool live() const;
   // False: a change waits for what is live.
   bool change_models();
   void end_cancelled();
   void release(Slot& slot, FinishReason reason);
-  void plan();
-  int64_t prompt_rows(bool beside_answers) const;  // of all prompts in a step
-  void plan_rows(Slot* slot, int32_t slot_index, std::span<const int32_t> ids, int64_t first_pos,
-                 bool all_out);
-  void use_logits(std::span<const float> logits);
+  void put_back(Slot& slot);
   void finish_reading(Status status);
   void finish_change(Status status);
   void cancel_all();
 
+  // scheduler_step.cc: the batch of a step
+  void plan();
+  void plan_answer(Slot& slot, std::span<Slot* const> older, int64_t share);
+  void plan_reading(int64_t share);
+  // What others have read of the slot's prompt. False: an older answer is reading the same just now, to wait
+  // for it is cheaper.
+  bool find_prefix(Slot& slot, std::span<Slot* const> older);
+  // Pages for n_pos positions of `sequence`, taken from the youngest answers when none are left. False:
+  // `own`, whose sequence it is, was the youngest and was put back; null: nobody's.
+  bool make_room(PagePool::Sequence& sequence, int64_t n_pos, const Slot* own);
+  int64_t prompt_rows(bool beside_answers) const;  // of all prompts in a step
+  void plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::span<const int32_t> ids,
+                 int64_t first_pos, bool all_out);
+  void use_logits(std::span<const float> logits);
+  void use_part(const Part& part, std::span<const float> logits, EngineStats& more);
+
   NativeModel& model_;
   const int64_t n_vocab_;
+  const int64_t max_prompt_rows_;
+  const int32_t n_page_;
   std::vector<Slot> slots_;
+  PagePool pool_;
   const size_t max_jobs_;
-  uint64_t slot_uses_ = 0;
   double seconds_per_row_ = 0;  // of the last large step; 0: not known yet
 
   mutable std::mutex mutex_;
   std::condition_variable work_came_, reading_done_, change_done_;
   bool stop_ = false;
   uint64_t last_id_ = 0;
-  std::unordered_map<uint64_t, Answer*> jobs_;  // waiting and live
-  std::deque<std::pair<uint64_t, std::unique_ptr<Answer>>> waiting_;
+  std::unordered_map<uint64_t, Answer*> jobs_;                        // waiting and live
+  std::deque<std::pair<uint64_t, std::unique_ptr<Answer>>> waiting_;  // the oldest first
   std::deque<Reading*> readings_;
   std::deque<Change*> changes_;
   EngineStats stats_;
@@ -96,7 +125,7 @@ class Scheduler {
   // the batch of this step
   std::vector<Part> parts_;
   Reading* reading_ = nullptr;  // the first of readings_
-  std::vector<int32_t> tokens_, pos_, seq_begin_, kv_slot_, out_rows_, adapter_;
+  std::vector<int32_t> tokens_, pos_, seq_begin_, pages_, page_begin_, out_rows_, adapter_;
   std::thread worker_;
 };
 

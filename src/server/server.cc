@@ -255,6 +255,14 @@ class Server::Impl {
           {"volant_requests_active", "Requests that the model works on", "", double(stats.active)});
       gauges.push_back(
           {"volant_requests_waiting", "Requests that wait for a slot", "", double(stats.waiting)});
+      gauges.push_back(
+          {"volant_kv_pages", "Pages of the key/value cache, of 64 tokens", "", double(stats.kv_pages)});
+      gauges.push_back(
+          {"volant_kv_pages_held", "Pages that requests hold which run", "", double(stats.kv_pages_held)});
+      gauges.push_back({"volant_prompt_tokens_shared", "Tokens of prompts that stood in the cache already",
+                        "", double(stats.shared_tokens)});
+      gauges.push_back({"volant_preemptions", "Requests put back because the pages ran out", "",
+                        double(stats.preemptions)});
       gauges.push_back({"volant_model_info", "The model that is served",
                         fmt::format("name=\"{}\",version=\"{}\",dtype=\"{}\"", prometheus_escape(model->name),
                                     prometheus_escape(model->version), prometheus_escape(model->dtype)),

@@ -108,6 +108,8 @@ void visit_fields(V& v, ServeSection& s) {
   v.text("host", s.host);
   v.integer("port", s.port, 0, 65535);
   v.integer("n_slots", s.n_slots, 1, 1024);
+  v.choice("kv", s.kv, {"f32", "f16", "q8_0"});
+  v.integer("kv_memory_mb", s.kv_memory_mb, 0, 1 << 24);
   v.integer("n_threads", s.n_threads, 0, 1024);
   v.integer("max_queue", s.max_queue, 0, 100'000);
   v.integer("max_tokens", s.max_tokens, 1, 1 << 20);

@@ -12,15 +12,34 @@
 
 namespace volant::simd {
 
-inline constexpr int64_t kBlock = 64;  // positions
+inline constexpr int64_t kBlock = kKvBlock;  // positions
 
-template <class S, int M>
+// Vectors of the cache's numbers: f32, f16, and int8 that wait for their scale.
+template <class S>
+typename S::V load_kv(const float* p) {
+  return S::load(p);
+}
+template <class S>
+typename S::V load_kv(const uint16_t* p) {
+  return S::load_f16(p);
+}
+template <class S>
+typename S::V load_kv(const int8_t* p) {
+  return S::to_float(S::load_int8(p));
+}
+
+// M query vectors over blocks of T: float, uint16_t (f16) or int8_t.
+template <class S, int M, class T>
 struct AttentionTile {
+  static constexpr bool kScaled = sizeof(T) == 1;
   using V = typename S::V;
   // Panels of keys, and vectors of columns, at once:
   // few query vectors need several to keep the multipliers busy.
   static constexpr int kCells = S::kMaxAccumulators * 2 / 3 / M / kVectors<S>;
   static constexpr int kWide = kCells >= 4 ? 4 : kCells >= 2 ? 2 : 1;
+  // Columns that are added together share their scales.
+  static constexpr int kWideValues =
+      kScaled ? std::min<int>(kWide, static_cast<int>(kKvScaleBlock) / S::kLanes) : kWide;
   // `first_query` counts the n_rows * n_group query vectors.
   AttentionTile(const AttentionArgs& all_args, int64_t first_query) : args(all_args), first(first_query) {}
 
@@ -28,39 +47,42 @@ struct AttentionTile {
   int64_t first;
   const float* q[M];
   int64_t first_seen[M], last_seen[M];  // positions
+  const std::byte* data = nullptr;      // the block under way
   float largest[M], total[M], rescale[M];
   alignas(64) float weights[M][kBlock];
+  alignas(64) float scaled[kScaled ? M : 1][kBlock];  // weights times the scales of the values
   alignas(64) float mean[M][kMaxHeadDim];
 
   void run() {
     int64_t first_pos = std::numeric_limits<int64_t>::max(), last_pos = 0;
     for (int m = 0; m < M; ++m) {
       const int64_t row = (first + m) / args.n_group, head = (first + m) % args.n_group;
-      q[m] = args.q + row * args.q_stride + head * args.head_dim;
+      q[m] = args.q + row * args.q_stride + head * args.kv.head_dim;
       const int64_t pos = args.first_pos + row;
       first_seen[m] = args.window > 0 ? std::max<int64_t>(0, pos + 1 - args.window) : 0;
       last_seen[m] = args.n_pos > 0 ? args.n_pos - 1 : pos;
       largest[m] = -std::numeric_limits<float>::infinity();
       total[m] = 0;
-      for (int64_t i = 0; i < args.value_stride; ++i) mean[m][i] = 0;
+      for (int64_t i = 0; i < args.kv.value_stride; ++i) mean[m][i] = 0;
       first_pos = std::min(first_pos, first_seen[m]);
       last_pos = std::max(last_pos, last_seen[m]);
     }
     for (int64_t block = first_pos / kBlock * kBlock; block <= last_pos; block += kBlock) {
       const int64_t n = std::min(kBlock, last_pos + 1 - block);
-      score(block, n);
+      data = args.block(block);
+      add_scores(block, n);
       for (int m = 0; m < M; ++m) soften(m, n);
-      add_values(block, n);
+      add_values(n);
     }
     for (int m = 0; m < M; ++m) {
       const int64_t row = (first + m) / args.n_group, head = (first + m) % args.n_group;
-      float* out = args.out + row * args.out_stride + head * args.head_dim;
-      for (int64_t i = 0; i < args.head_dim; ++i) out[i] = mean[m][i] / total[m];
+      float* out = args.out + row * args.out_stride + head * args.kv.head_dim;
+      for (int64_t i = 0; i < args.kv.head_dim; ++i) out[i] = mean[m][i] / total[m];
     }
   }
 
   // weights = q k^T * scale; -inf for positions that a row must not see.
-  void score(int64_t block, int64_t n) { score_from<kWide>(block, 0, (n + kPanel - 1) / kPanel); }
+  void add_scores(int64_t block, int64_t n) { score_from<kWide>(block, 0, (n + kPanel - 1) / kPanel); }
 
   template <int P>
   void score_from(int64_t block, int64_t p, int64_t n_panel) {
@@ -71,34 +93,45 @@ struct AttentionTile {
   template <int P>
   void score_panels(int64_t block, int64_t p) {
     constexpr int kN = P * kVectors<S>;
-    const float* keys = args.keys + (block + p) * args.head_dim;
-    V sums[M][kN];
+    const int64_t d = args.kv.head_dim;
+    const T* keys = reinterpret_cast<const T*>(data) + p * d;
+    V sums[M][kN], scales[kN];
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 16
       for (int j = 0; j < kN; ++j) sums[m][j] = S::zero();
     }
-    for (int64_t i = 0; i < args.head_dim; ++i) {
-      V key[kN];
+    for (int64_t first_dim = 0; first_dim < d; first_dim += kScaled ? kKvScaleBlock : d) {
+      if constexpr (kScaled) {
+        const uint16_t* from = reinterpret_cast<const uint16_t*>(data + args.kv.key_scales_at) +
+                               first_dim / kKvScaleBlock * kKvBlock + p;
 #pragma GCC unroll 16
-      for (int j = 0; j < kN; ++j) {
-        key[j] = S::load(keys + ((j / kVectors<S>)*args.head_dim + i) * kPanel + j % kVectors<S> * S::kLanes);
+        for (int j = 0; j < kN; ++j) scales[j] = S::load_f16(from + j * S::kLanes);
       }
+      const int64_t end = kScaled ? std::min(d, first_dim + kKvScaleBlock) : d;
+      for (int64_t i = first_dim; i < end; ++i) {
+        V key[kN];
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) {
-        const V value = S::set1(q[m][i]);
+        for (int j = 0; j < kN; ++j) {
+          key[j] = load_kv<S>(keys + ((j / kVectors<S>)*d + i) * kPanel + j % kVectors<S> * S::kLanes);
+          if constexpr (kScaled) key[j] = S::mul(key[j], scales[j]);
+        }
 #pragma GCC unroll 16
-        for (int j = 0; j < kN; ++j) sums[m][j] = S::fma(value, key[j], sums[m][j]);
+        for (int m = 0; m < M; ++m) {
+          const V value = S::set1(q[m][i]);
+#pragma GCC unroll 16
+          for (int j = 0; j < kN; ++j) sums[m][j] = S::fma(value, key[j], sums[m][j]);
+        }
       }
     }
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 16
       for (int j = 0; j < kN; ++j) {
-        V scaled = S::mul(sums[m][j], S::set1(args.scale));
+        V score = S::mul(sums[m][j], S::set1(args.scale));
         if (args.softcap > 0)
-          scaled = S::mul(S::set1(args.softcap), tanh<S>(S::mul(scaled, S::set1(1.0F / args.softcap))));
-        S::store(weights[m] + p + j * S::kLanes, scaled);
+          score = S::mul(S::set1(args.softcap), tanh<S>(S::mul(score, S::set1(1.0F / args.softcap))));
+        S::store(weights[m] + p + j * S::kLanes, score);
       }
       const int64_t from = first_seen[m] - block - p;
       for (int64_t k = 0; k < std::min(from, P * kPanel); ++k)
@@ -130,18 +163,35 @@ struct AttentionTile {
     total[m] = total[m] * rescale[m] + S::sum(lanes);
   }
 
-  void add_values(int64_t block, int64_t n) { add_from<kWide>(block, n, 0, args.value_stride / S::kLanes); }
+  void add_values(int64_t n) { add_from<kWideValues>(n, 0, args.kv.value_stride / S::kLanes); }
 
   template <int C>
-  void add_from(int64_t block, int64_t n, int64_t i, int64_t n_vector) {
-    for (; n_vector >= C; i += C * S::kLanes, n_vector -= C) add_columns<C>(block, n, i);
-    if constexpr (C > 1) add_from<C - 1>(block, n, i, n_vector);
+  void add_from(int64_t n, int64_t i, int64_t n_vector) {
+    for (; n_vector >= C; i += C * S::kLanes, n_vector -= C) {
+      if constexpr (kScaled) {
+        if (i % kKvScaleBlock == 0) scale_weights(n, i / kKvScaleBlock);
+        add_columns<C>(scaled, n, i);
+      } else {
+        add_columns<C>(weights, n, i);
+      }
+    }
+    if constexpr (C > 1) add_from<C - 1>(n, i, n_vector);
+  }
+
+  void scale_weights(int64_t n, int64_t scale_block) {
+    const uint16_t* scales =
+        reinterpret_cast<const uint16_t*>(data + args.kv.value_scales_at) + scale_block * kKvBlock;
+    for (int64_t p = 0; p < n; p += S::kLanes) {
+      const V scale = S::load_f16(scales + p);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) S::store(scaled[m] + p, S::mul(S::load(weights[m] + p), scale));
+    }
   }
 
   // mean = mean * rescale + weights * values, of the C vectors of columns from i.
   template <int C>
-  void add_columns(int64_t block, int64_t n, int64_t i) {
-    const float* values = args.values + block * args.value_stride + i;
+  void add_columns(const float (*factors)[kBlock], int64_t n, int64_t i) {
+    const T* values = reinterpret_cast<const T*>(data + args.kv.values_at) + i;
     V sums[M][C];
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
@@ -152,10 +202,10 @@ struct AttentionTile {
     for (int64_t p = 0; p < n; ++p) {
       V value[C];
 #pragma GCC unroll 16
-      for (int c = 0; c < C; ++c) value[c] = S::load(values + p * args.value_stride + c * S::kLanes);
+      for (int c = 0; c < C; ++c) value[c] = load_kv<S>(values + p * args.kv.value_stride + c * S::kLanes);
 #pragma GCC unroll 16
       for (int m = 0; m < M; ++m) {
-        const V weight = S::set1(weights[m][p]);
+        const V weight = S::set1(factors[m][p]);
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c) sums[m][c] = S::fma(weight, value[c], sums[m][c]);
       }
@@ -168,23 +218,30 @@ struct AttentionTile {
   }
 };
 
-template <class S, int M>
+template <class S, int M, class T>
 inline void attention_rows(const AttentionArgs& args, int64_t n, int64_t first) {
   if (n == M) {
-    AttentionTile<S, M> tile(args, first);
+    AttentionTile<S, M, T> tile(args, first);
     tile.run();
   } else if constexpr (M > 1) {
-    attention_rows<S, M - 1>(args, n, first);
+    attention_rows<S, M - 1, T>(args, n, first);
+  }
+}
+
+template <class S, class T>
+void attention_over(const AttentionArgs& args) {
+  constexpr int kM = S::kMaxAccumulators / 3;  // 8 or 4 query vectors
+  const int64_t n = args.n_rows * args.n_group;
+  for (int64_t first = 0; first < n; first += kM) {
+    attention_rows<S, kM, T>(args, std::min<int64_t>(kM, n - first), first);
   }
 }
 
 template <class S>
 void attention(const AttentionArgs& args) {
-  constexpr int kM = S::kMaxAccumulators / 3;  // 8 or 4 query vectors
-  const int64_t n = args.n_rows * args.n_group;
-  for (int64_t first = 0; first < n; first += kM) {
-    attention_rows<S, kM>(args, std::min<int64_t>(kM, n - first), first);
-  }
+  if (args.kv.type == DType::kF16) return attention_over<S, uint16_t>(args);
+  if (args.kv.type == DType::kQ8_0) return attention_over<S, int8_t>(args);
+  attention_over<S, float>(args);
 }
 
 }  // namespace volant::simd

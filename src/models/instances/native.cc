@@ -31,6 +31,13 @@ Result<TensorView> convert(const TensorView& view, DType dtype, std::vector<std:
   return TensorView{dtype, view.shape, bytes};
 }
 
+KvShape kv_shape(const ModelConfig& config, DType kv_dtype) {
+  return {.n_layer = config.n_cache_layers(),
+          .n_kv_head = config.num_key_value_heads,
+          .head_dim = config.head_dim,
+          .type = kv_dtype};
+}
+
 }  // namespace
 
 struct NativeModel::State {
@@ -93,12 +100,12 @@ Result<std::unique_ptr<NativeModel>> NativeModel::load(const Checkpoint& checkpo
   });
   if (!status) return std::move(status).error().at(checkpoint.path().string());
   checkpoint.forget_pages(packed);
-  if (options.n_slot > 0) {
-    state->cache = TRY(KvCache::create({.n_layer = config.n_cache_layers(),
-                                        .n_kv_head = config.num_key_value_heads,
-                                        .head_dim = config.head_dim,
-                                        .n_slot = options.n_slot,
-                                        .n_ctx = options.n_ctx}));
+  if (options.n_slot > 0 || options.n_page > 0) {
+    KvShape shape = kv_shape(config, options.kv_dtype);
+    shape.n_slot = options.n_slot;
+    shape.n_ctx = options.n_ctx;
+    shape.n_page = options.n_page;
+    state->cache = TRY(KvCache::create(shape));
   }
   return std::unique_ptr<NativeModel>(new NativeModel(std::move(state)));
 }
@@ -179,6 +186,12 @@ std::span<const float> NativeModel::hidden(const Batch& batch) {
   state_->last = state_->model->hidden(state_->ops, batch);
   return state_->last.numbers();
 }
+
+int64_t NativeModel::page_bytes(const ModelConfig& config, DType kv_dtype) {
+  return kv_shape(config, kv_dtype).page_bytes();
+}
+
+void NativeModel::copy_page(int32_t from, int32_t to) { state_->cache.copy_page(from, to); }
 
 void NativeModel::observe_inputs(InputObserver see) {
   if (!see) return state_->ops.observe_inputs({});

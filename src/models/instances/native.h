@@ -13,9 +13,12 @@
 namespace volant {
 
 struct NativeOptions {
-  int n_threads = 0;                // 0: all cores
-  int64_t n_slot = 0;               // sequences that the key/value cache holds; 0: no cache
-  int64_t n_ctx = 0;                // positions of each
+  int n_threads = 0;   // 0: all cores
+  int64_t n_slot = 0;  // sequences that the key/value cache holds; 0: no cache
+  int64_t n_ctx = 0;   // positions of each
+  // In place of slots: pages of 64 positions, which the batches name; 0: none.
+  int64_t n_page = 0;
+  DType kv_dtype = DType::kF32;     // how the cache stores numbers: kF32, kF16 or kQ8_0
   std::optional<DType> dtype = {};  // matrices are converted to this type when loaded; none: as in the file
 };
 
@@ -47,6 +50,10 @@ class NativeModel {
   using InputObserver =
       std::function<void(const std::string& name, std::span<const float> rows, int64_t columns)>;
   void observe_inputs(InputObserver see);
+  // Bytes that a page of the cache takes with numbers of `kv_dtype`.
+  static int64_t page_bytes(const ModelConfig& config, DType kv_dtype);
+  // What stands in page `from` of the cache, to page `to`. Between passes.
+  void copy_page(int32_t from, int32_t to);
   // While true, the threads wait for the next pass with a short spin instead of sleeping at once.
   void set_busy(bool busy);
   uint64_t weight_bytes() const;

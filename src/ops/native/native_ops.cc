@@ -215,39 +215,43 @@ NativeOps::Act NativeOps::rope(const Act& x, const Batch& batch, const RopeSpec&
   return out;
 }
 
+NativeOps::OwnBlocks::OwnBlocks(BufferPool& pool, std::span<const int64_t> lengths, int64_t n_kv_head,
+                                int64_t head_dim)
+    : layout(KvLayout::of(DType::kF32, head_dim)) {
+  int64_t n_block = 0;
+  for (const int64_t n : lengths) n_block += n_kv_head * KvShape::pages_for(n);
+  if (n_block > 0) buffer = pool.take(static_cast<size_t>(n_block * layout.bytes));
+  free = buffer.as<std::byte>();
+}
+
+KvHead NativeOps::OwnBlocks::next(int64_t n_pos) {
+  const KvHead head{layout, free, layout.bytes, nullptr};
+  free += KvShape::pages_for(n_pos) * layout.bytes;
+  return head;
+}
+
 BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const Batch& batch,
                                              const AttentionSpec& spec) {
-  const bool cached = !batch.kv_slot.empty();
+  const bool cached = batch.cached();
   CHECK(!cached || cache_ != nullptr);
   const int64_t d = spec.head_dim;
-  BufferPool::Buffer own;
-  int64_t own_floats = 0;
+  std::vector<int64_t> lengths;
   if (!cached) {
-    for (int64_t s = 0; s < batch.n_seq(); ++s) {
-      const int64_t n = batch.seq_begin[static_cast<size_t>(s) + 1] - batch.seq_begin[static_cast<size_t>(s)];
-      own_floats += spec.n_kv_head * (KvCache::key_floats(n, d) + KvCache::value_floats(n, d));
-    }
-    own = pool_.take(static_cast<size_t>(own_floats) * sizeof(float));
+    for (size_t s = 0; s + 1 < batch.seq_begin.size(); ++s)
+      lengths.push_back(batch.seq_begin[s + 1] - batch.seq_begin[s]);
   }
+  OwnBlocks own(pool_, lengths, spec.n_kv_head, d);
   tasks_.clear();
   writes_.clear();
-  float* next = own.as<float>();
   for (int64_t s = 0; s < batch.n_seq(); ++s) {
     const int64_t begin = batch.seq_begin[static_cast<size_t>(s)],
                   end = batch.seq_begin[static_cast<size_t>(s) + 1];
     if (begin == end) continue;
-    const int64_t first_pos = batch.pos[static_cast<size_t>(begin)];
+    const int64_t first_pos = batch.pos[static_cast<size_t>(begin)], n_pos = first_pos + end - begin;
+    const std::span<const int32_t> pages = cached ? cache_->pages_of(batch, s) : std::span<const int32_t>();
+    CHECK(cached ? KvShape::pages_for(n_pos) <= std::ssize(pages) : first_pos == 0);
     for (int64_t h = 0; h < spec.n_kv_head; ++h) {
-      KvHead head;
-      if (cached) {
-        CHECK(first_pos + end - begin <= cache_->shape().n_ctx);
-        head = cache_->head(spec.layer, batch.kv_slot[static_cast<size_t>(s)], h);
-      } else {
-        CHECK(first_pos == 0);
-        head = {next, next + KvCache::key_floats(end - begin, d), d, KvCache::value_stride(d)};
-        next = head.values + KvCache::value_floats(end - begin, d);
-      }
-      const int64_t n_pos = first_pos + end - begin;
+      const KvHead head = cached ? cache_->head(spec.layer, h, pages) : own.next(n_pos);
       writes_.push_back({head, h, begin, end - begin, first_pos, n_pos});
       // The last rows see the most: they go first, so that the threads end together.
       for (int64_t r = end; r > begin; r -= kAttentionRows) {
@@ -268,7 +272,7 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
                             }
                           }
                         });
-  return own;
+  return std::move(own.buffer);
 }
 
 NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
@@ -291,10 +295,10 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
                  .q_stride = q.columns(),
                  .n_rows = task.n_rows,
                  .n_group = group,
-                 .head_dim = d,
-                 .keys = task.head.keys,
-                 .values = task.head.values,
-                 .value_stride = task.head.value_stride,
+                 .kv = task.head.layout,
+                 .blocks = task.head.blocks,
+                 .block_stride = task.head.block_stride,
+                 .pages = task.head.pages,
                  .first_pos = task.first_pos,
                  .n_pos = spec.causal ? 0 : task.n_pos,
                  .window = spec.window,

@@ -116,6 +116,16 @@ class NativeOps {
     int64_t n_pos;  // of the sequence with this batch
   };
 
+  // Keys and values of sequences that no cache keeps.
+  struct OwnBlocks {
+    // Room for `n_kv_head` heads of sequences of these lengths.
+    OwnBlocks(BufferPool& pool, std::span<const int64_t> lengths, int64_t n_kv_head, int64_t head_dim);
+    KvHead next(int64_t n_pos);
+    KvLayout layout;
+    BufferPool::Buffer buffer;
+    std::byte* free = nullptr;
+  };
+
   // Neighbouring rows of a batch with the same adapter.
   struct AdapterRows {
     int32_t number;

@@ -10,15 +10,16 @@
 namespace volant {
 namespace {
 
-// One query and one head over `n` positions of its keys. `bias`: of each position; null: none. `scores` has
-// room for n rounded up to a panel.
+// One query and one head over `n` positions of its keys, in f32. `bias`: of each position; null: none.
+// `scores` has room for n rounded up to a panel.
 void attend(const KvHead& head, const float* q, int64_t n, float scale, const float* bias, float* scores,
             float* out) {
   float largest = -std::numeric_limits<float>::infinity();
+  const int64_t d = head.layout.head_dim;
   for (int64_t p = 0; p < n; p += kPanel) {
     float sums[kPanel] = {};
-    const float* keys = head.keys + p * head.head_dim;
-    for (int64_t i = 0; i < head.head_dim; ++i)
+    const float* keys = reinterpret_cast<const float*>(head.block(p / kKvBlock)) + p % kKvBlock * d;
+    for (int64_t i = 0; i < d; ++i)
       for (int64_t lane = 0; lane < kPanel; ++lane) sums[lane] += q[i] * keys[i * kPanel + lane];
     for (int64_t lane = 0; lane < std::min(kPanel, n - p); ++lane) {
       scores[p + lane] = sums[lane] * scale + (bias == nullptr ? 0.0F : bias[p + lane]);
@@ -26,14 +27,15 @@ void attend(const KvHead& head, const float* q, int64_t n, float scale, const fl
     }
   }
   float total = 0;
-  std::fill(out, out + head.head_dim, 0.0F);
+  std::fill(out, out + d, 0.0F);
   for (int64_t p = 0; p < n; ++p) {
     const float weight = std::exp(scores[p] - largest);
     total += weight;
-    const float* value = head.values + p * head.value_stride;
-    for (int64_t i = 0; i < head.head_dim; ++i) out[i] += weight * value[i];
+    const std::byte* values = head.block(p / kKvBlock) + head.layout.values_at;
+    const float* value = reinterpret_cast<const float*>(values) + p % kKvBlock * head.layout.value_stride;
+    for (int64_t i = 0; i < d; ++i) out[i] += weight * value[i];
   }
-  for (int64_t i = 0; i < head.head_dim; ++i) out[i] /= total;
+  for (int64_t i = 0; i < d; ++i) out[i] /= total;
 }
 
 }  // namespace
@@ -44,6 +46,7 @@ void NativeOps::attend_rows(const Act& q, const AttentionSpec& spec, const float
     std::vector<float> scores;
     for (int64_t t = begin; t < end; ++t) {
       const AttentionTask& task = tasks_[static_cast<size_t>(t)];
+      CHECK(task.head.layout.type == DType::kF32);
       scores.resize(static_cast<size_t>(task.n_pos + kPanel));
       for (int64_t r = 0; r < task.n_rows; ++r) {
         const int64_t pos = task.first_pos + r, column = task.kv_head * spec.head_dim;
@@ -80,32 +83,21 @@ NativeOps::Act NativeOps::relative_attention(const Act& q, const Act& k, const A
 NativeOps::Act NativeOps::cross_attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
                                           const AttentionSpec& spec) {
   CHECK(spec.n_head == spec.n_kv_head && !spec.causal);
-  const bool cached = !batch.kv_slot.empty();
+  const bool cached = batch.cached();
   CHECK(!cached || cache_ != nullptr);
   const Source& source = batch.source;
   const int64_t d = spec.head_dim;
-  BufferPool::Buffer own;
-  float* next = nullptr;
-  if (!cached) {
-    int64_t floats = 0;
-    for (const int32_t n : source.lengths)
-      floats += spec.n_kv_head * (KvCache::key_floats(n, d) + KvCache::value_floats(n, d));
-    own = pool_.take(static_cast<size_t>(floats) * sizeof(float));
-    next = own.as<float>();
-  }
+  std::vector<int64_t> lengths;
+  if (!cached) lengths.assign(source.lengths.begin(), source.lengths.end());
+  OwnBlocks own(pool_, lengths, spec.n_kv_head, d);
   tasks_.clear();
   for (int64_t s = 0; s < batch.n_seq(); ++s) {
     const auto i = static_cast<size_t>(s);
     const int64_t begin = batch.seq_begin[i], end = batch.seq_begin[i + 1], n = source.lengths[i];
+    const std::span<const int32_t> pages = cached ? cache_->pages_of(batch, s) : std::span<const int32_t>();
+    CHECK(!cached || KvShape::pages_for(n) <= std::ssize(pages));
     for (int64_t h = 0; h < spec.n_kv_head; ++h) {
-      KvHead head;
-      if (cached) {
-        CHECK(n <= cache_->shape().n_ctx);
-        head = cache_->head(spec.layer, batch.kv_slot[i], h);
-      } else {
-        head = {next, next + KvCache::key_floats(n, d), d, KvCache::value_stride(d)};
-        next = head.values + KvCache::value_floats(n, d);
-      }
+      const KvHead head = cached ? cache_->head(spec.layer, h, pages) : own.next(n);
       const int64_t first = source.tokens.empty() ? 0 : source.seq_begin[i];
       const int64_t last = source.tokens.empty() ? 0 : source.seq_begin[i + 1];
       for (int64_t r = first; r < last; ++r) head.write(r - first, k.row(r) + h * d, v.row(r) + h * d);

@@ -72,7 +72,7 @@ void go_back_row(const Head& head, const AttentionSpec& spec, int64_t i, int64_t
 
 TapeOps::Act TapeOps::attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
                                 const AttentionSpec& spec) {
-  CHECK(batch.kv_slot.empty());
+  CHECK(!batch.cached());
   Act y = record(native_.attention(q.node->value, k.node->value, v.node->value, batch, spec), {&q, &k, &v});
   y.node->backward = [q, k, v, spec,
                       begins = std::vector<int32_t>(batch.seq_begin.begin(), batch.seq_begin.end()),

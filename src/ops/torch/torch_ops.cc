@@ -239,7 +239,7 @@ TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec
 
 TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v_in, const Batch& batch,
                                   const AttentionSpec& spec) {
-  CHECK(batch.kv_slot.empty());  // training has no cache
+  CHECK(!batch.cached());  // training has no cache
   CHECK(spec.causal || spec.window == 0);
   const bool bf16 = is_bf16(q_in.x);
   const Tensor q = q_in.x.detach(), k = converted(k_in.x.detach(), bf16),

@@ -1,0 +1,160 @@
+// The batch of a step: which rows of which sequences, with pages for them, and what becomes of their logits.
+#include <algorithm>
+
+#include "base/check.h"
+#include "runtime/scheduler.h"
+
+namespace volant {
+namespace {
+
+// Rows of prompts that a step reads. Alone, as many as allowed; beside live answers, what takes about
+// kPieceSeconds, so that they hardly wait.
+constexpr int64_t kLeastRows = 32, kUnknownSpeedRows = 64;
+constexpr double kPieceSeconds = 0.04;
+constexpr int64_t kReadLogits = 4 << 20;  // numbers that a piece of a scored text may give
+// Common ids from which on it pays to wait until somebody else has read them.
+constexpr int64_t kWorthWaiting = PagePool::kPage / 2;
+
+}  // namespace
+
+int64_t Scheduler::prompt_rows(bool beside_answers) const {
+  if (!beside_answers) return max_prompt_rows_;
+  if (seconds_per_row_ <= 0) return std::min(kUnknownSpeedRows, max_prompt_rows_);
+  return std::clamp(static_cast<int64_t>(std::min(kPieceSeconds / seconds_per_row_, 1e6)),
+                    std::min(kLeastRows, max_prompt_rows_), max_prompt_rows_);
+}
+
+void Scheduler::plan() {
+  parts_.clear();
+  for (auto* list : {&tokens_, &pos_, &pages_, &out_rows_, &adapter_}) list->clear();
+  seq_begin_.assign(1, 0);
+  page_begin_.assign(1, 0);
+  std::vector<Slot*> slots;  // the oldest answer first
+  for (Slot& slot : slots_) {
+    if (slot.answer) slots.push_back(&slot);
+  }
+  std::ranges::sort(slots, {}, &Slot::id);
+  const auto n_writing = std::ranges::count_if(slots, [](const Slot* slot) { return slot->writes(); });
+  auto n_reading = std::ssize(slots) - n_writing;
+  {
+    const std::lock_guard lock(mutex_);
+    reading_ = readings_.empty() ? nullptr : readings_.front();
+  }
+  if (reading_ != nullptr) ++n_reading;
+  const int64_t rows = prompt_rows(n_writing > 0);
+  const int64_t share =
+      std::max(std::min(kLeastRows, max_prompt_rows_), rows / std::max<int64_t>(1, n_reading));
+  if (reading_ != nullptr) plan_reading(share);
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i]->answer) plan_answer(*slots[i], std::span(slots).first(i), share);
+  }
+}
+
+void Scheduler::plan_reading(int64_t share) {
+  const int64_t left = std::ssize(reading_->ids) - reading_->n_read;
+  const int64_t n = std::min(left, std::clamp<int64_t>(kReadLogits / n_vocab_, 1, share));
+  make_room(reading_->sequence, reading_->n_read + n, nullptr);
+  plan_rows(nullptr, reading_->sequence,
+            reading_->ids.subspan(static_cast<size_t>(reading_->n_read), static_cast<size_t>(n)),
+            reading_->n_read, true);
+}
+
+void Scheduler::plan_answer(Slot& slot, std::span<Slot* const> older, int64_t share) {
+  if (!slot.writes() && !find_prefix(slot, older)) return;
+  const int64_t n = std::min(slot.n_left(), share);
+  if (!make_room(slot.sequence, slot.n_read + n, &slot)) return;
+  plan_rows(&slot, slot.sequence,
+            std::span(slot.answer->ids()).subspan(static_cast<size_t>(slot.n_read), static_cast<size_t>(n)),
+            slot.n_read, false);
+}
+
+bool Scheduler::find_prefix(Slot& slot, std::span<Slot* const> older) {
+  PagePool::Sequence& own = slot.sequence;
+  const std::span<const int32_t> ids = slot.answer->ids();
+  const int64_t most = std::ssize(ids) - 1;  // the last token is always read: its logits are needed
+  if (slot.n_read != own.n_full * PagePool::kPage || own.n_full != std::ssize(own.pages)) return true;
+  const auto found_up_to = [&](int64_t n_pos) {
+    const std::lock_guard lock(mutex_);
+    stats_.shared_tokens += static_cast<uint64_t>(n_pos - slot.n_read);
+    slot.n_read = n_pos;
+  };
+  found_up_to(pool_.find_full(own, ids, most));
+  for (const Slot* other : older) {
+    if (!other->answer || other->sequence.adapter != own.adapter || other->sequence.n_full != own.n_full ||
+        PagePool::last_full(other->sequence) != PagePool::last_full(own))
+      continue;
+    const std::span<const int32_t> others = other->answer->ids();
+    if (std::ssize(others) < slot.n_read + PagePool::kPage) continue;  // it will not fill the page soon
+    const auto page = others.subspan(static_cast<size_t>(slot.n_read), PagePool::kPage);
+    const auto left = ids.subspan(static_cast<size_t>(slot.n_read), static_cast<size_t>(most - slot.n_read));
+    if (std::ranges::mismatch(page, left).in1 - page.begin() >= kWorthWaiting) return false;
+  }
+  const PagePool::Found found = pool_.find(own, ids, most);
+  if (found.copy.from >= 0) model_.copy_page(found.copy.from, found.copy.to);
+  found_up_to(found.n_pos);
+  return true;
+}
+
+bool Scheduler::make_room(PagePool::Sequence& sequence, int64_t n_pos, const Slot* own) {
+  while (!pool_.extend(sequence, n_pos)) {
+    Slot* youngest = nullptr;
+    for (Slot& slot : slots_) {
+      if (slot.answer && (youngest == nullptr || slot.id > youngest->id)) youngest = &slot;
+    }
+    CHECK(youngest != nullptr);  // the longest text fits alone
+    put_back(*youngest);
+    if (youngest == own) return false;
+  }
+  return true;
+}
+
+void Scheduler::plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::span<const int32_t> ids,
+                          int64_t first_pos, bool all_out) {
+  const auto n = std::ssize(ids);
+  const bool last_out = slot != nullptr && first_pos + n == std::ssize(slot->answer->ids());
+  for (int64_t i = 0; i < n; ++i) {
+    if (all_out || (last_out && i + 1 == n)) out_rows_.push_back(static_cast<int32_t>(tokens_.size()));
+    tokens_.push_back(ids[static_cast<size_t>(i)]);
+    pos_.push_back(static_cast<int32_t>(first_pos + i));
+  }
+  seq_begin_.push_back(static_cast<int32_t>(tokens_.size()));
+  pages_.insert(pages_.end(), sequence.pages.begin(), sequence.pages.end());
+  page_begin_.push_back(static_cast<int32_t>(pages_.size()));
+  adapter_.push_back(sequence.adapter);
+  parts_.push_back({slot, n, all_out ? n : static_cast<int64_t>(last_out)});
+}
+
+void Scheduler::use_logits(std::span<const float> logits) {
+  EngineStats more;
+  size_t at = 0;
+  for (const Part& part : parts_) {
+    const auto n = static_cast<size_t>(part.n_out * n_vocab_);
+    use_part(part, logits.subspan(at, n), more);
+    at += n;
+  }
+  const std::lock_guard lock(mutex_);
+  stats_.prompt_tokens += more.prompt_tokens;
+  stats_.completion_tokens += more.completion_tokens;
+}
+
+void Scheduler::use_part(const Part& part, std::span<const float> logits, EngineStats& more) {
+  if (part.slot == nullptr) {
+    (*reading_->on_rows)(reading_->n_read, logits);
+    reading_->n_read += part.n_rows;
+    if (reading_->n_read == std::ssize(reading_->ids)) finish_reading({});
+    return;
+  }
+  Slot& slot = *part.slot;
+  Answer& answer = *slot.answer;
+  more.prompt_tokens +=
+      static_cast<uint64_t>(std::clamp<int64_t>(answer.n_prompt() - slot.n_read, 0, part.n_rows));
+  slot.n_read += part.n_rows;
+  pool_.commit(slot.sequence, slot.read_ids());
+  if (part.n_out == 0) return;
+  const size_t before = answer.ids().size();
+  const std::optional<FinishReason> end = answer.step(logits);
+  more.completion_tokens += answer.ids().size() - before;
+  if (end) release(slot, *end);
+}
+
+}  // namespace volant
