@@ -2,6 +2,8 @@
 //   bench_infer MODEL [--dtype f32|q8_0|q4_K|...] [--threads N] [--isa NAME] [--prompt N] [--generate N]
 //               [--depth N] [--repeat N] [--streams N] [--json FILE]
 // Tokens are written after --depth positions (the prompt's, when that is not given).
+//   bench_infer MODEL --text FILE [--draft MODEL] ...: speculative decoding on a text that is quoted
+//   (guess_bench.h)
 // Beside each decode figure stands the bound: weight bytes that a token reads, over the machine's read
 // bandwidth, measured in the same run.
 #include <fmt/core.h>
@@ -14,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "infer/guess_bench.h"
 #include "kernels/kernels.h"
 #include "models/instances/native.h"
 
@@ -21,7 +24,7 @@ namespace volant {
 namespace {
 
 struct Arguments {
-  std::string model, dtype, isa, json;
+  std::string model, dtype, isa, json, text, draft;
   int threads = 0, prompt = 128, generate = 128, depth = -1, repeat = 5, streams = 1;
 };
 
@@ -41,6 +44,10 @@ Result<Arguments> read_arguments(int argc, char** argv) {
       a.isa = value;
     else if (name == "--json")
       a.json = value;
+    else if (name == "--text")
+      a.text = value;
+    else if (name == "--draft")
+      a.draft = value;
     else if (name == "--threads")
       a.threads = std::stoi(value);
     else if (name == "--prompt")
@@ -130,6 +137,17 @@ Rates measure(NativeModel& model, const Arguments& a) {
 
 Status run(const Arguments& a) {
   if (!a.isa.empty()) TRY(force_kernels(a.isa));
+  if (!a.text.empty()) {
+    GuessBench bench{.model = a.model,
+                     .text = a.text,
+                     .n_threads = a.threads,
+                     .prompt = a.prompt,
+                     .generate = a.generate,
+                     .repeat = a.repeat};
+    if (!a.draft.empty()) bench.draft = a.draft;
+    const JsonArray rows = TRY(measure_guesses(bench));
+    return a.json.empty() ? Status() : write_file_atomic(a.json, dump_json_pretty(rows));
+  }
   const Checkpoint checkpoint = TRY(Checkpoint::open(a.model));
   NativeOptions options{.n_threads = a.threads, .n_slot = a.streams, .n_ctx = a.prompt + a.generate};
   if (!a.dtype.empty()) options.dtype = TRY(dtype_from_name(a.dtype));

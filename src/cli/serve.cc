@@ -17,7 +17,8 @@ namespace {
 
 struct ServeFlags {
   std::string workspace = default_workspace(), model, host, key_file, log_level = "info";
-  std::string kv;  // empty: volant.toml's
+  std::string kv, draft;  // empty: volant.toml's
+  bool no_guess = false;
   int64_t kv_memory_mb = -1;
   int port = -1, n_slots = 0, n_ctx = 0, n_threads = -1, max_queue = -1, max_tokens = 0;
   double drain_seconds = -1;
@@ -46,6 +47,12 @@ Result<ServerOptions> options_of(const ServeFlags& flags, const Workspace* works
       flags.n_threads >= 0 ? flags.n_threads : static_cast<int>(section.n_threads);
   options.models.engine.n_ctx = flags.n_ctx;
   options.models.engine.kv_dtype = TRY(dtype_from_name(flags.kv.empty() ? section.kv : flags.kv));
+  options.models.engine.guess_from_text = section.guess_from_text && !flags.no_guess;
+  if (!flags.draft.empty()) {
+    options.models.engine.draft = flags.draft;
+  } else if (!section.draft.empty()) {
+    options.models.engine.draft = workspace->path() / section.draft;
+  }
   const int64_t kv_memory_mb = flags.kv_memory_mb >= 0 ? flags.kv_memory_mb : section.kv_memory_mb;
   options.models.engine.kv_bytes = static_cast<uint64_t>(kv_memory_mb) << 20;
   options.models.engine.max_queue =
@@ -240,6 +247,10 @@ void add_serve(CLI::App& root, Action& action) {
       ->add_option("--kv-memory", flags->kv_memory_mb,
                    "MB for keys and values; 0, the default: what all slots take with full contexts")
       ->check(CLI::Range(0, 1 << 24));
+  command->add_option(
+      "--draft", flags->draft,
+      "A smaller model with the same vocabulary that guesses next tokens; answers stay the same");
+  command->add_flag("--no-guess", flags->no_guess, "Guess no next tokens from what stood in the text before");
   command->add_option("--threads", flags->n_threads, "Threads that compute; default: all cores")
       ->check(CLI::Range(0, 1024));
   command->add_option("--max-queue", flags->max_queue, "Requests that may wait; further ones are refused")

@@ -1,10 +1,12 @@
 // One request while it is answered: from sampled tokens to text events, stop texts and the reason for its
 // end. Knows nothing of batches and slots.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <unordered_set>
 
 #include "runtime/engine.h"
+#include "runtime/ngram_draft.h"
 #include "runtime/sampler.h"
 #include "runtime/stop_text.h"
 
@@ -20,6 +22,13 @@ class Answer {
   const std::vector<int32_t>& ids() const { return ids_; }
   int64_t n_prompt() const { return n_prompt_; }
   int32_t adapter() const { return request_.adapter; }
+  // Tokens that may still come, at most.
+  int64_t n_more() const {
+    return std::min<int64_t>(request_.max_tokens - std::ssize(result_.ids), n_ctx_ - std::ssize(ids_));
+  }
+  // Who guesses what follows ids(): the text itself, and how many tokens a draft model should.
+  NgramDraft& from_text() { return from_text_; }
+  GuessLength& by_model() { return by_model_; }
   // Takes the logits after ids(); gives the reason when that ends the answer.
   std::optional<FinishReason> step(std::span<const float> logits);
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -39,6 +48,8 @@ class Answer {
   int64_t n_prompt_;
   std::vector<int32_t> ids_;
   Sampler sampler_;
+  NgramDraft from_text_;
+  GuessLength by_model_{8};
   StreamDecoder decoder_;
   StopText stop_text_;
   GenerateResult result_;

@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "models/instances/native.h"
 #include "runtime/chat_encoder.h"
+#include "runtime/draft_model.h"
 #include "runtime/scheduler.h"
 
 namespace volant {
@@ -67,11 +68,12 @@ const char* finish_reason_name(FinishReason reason) {
 
 class Engine::Impl {
  public:
-  Impl(Checkpoint checkpoint_in, std::unique_ptr<NativeModel> model_in,
+  Impl(Checkpoint checkpoint_in, std::unique_ptr<NativeModel> model_in, std::unique_ptr<DraftModel> draft_in,
        std::unique_ptr<Tokenizer> tokenizer_in, const EngineOptions& options, int64_t n_ctx_in,
        int32_t n_page)
       : checkpoint(std::move(checkpoint_in)),
         model(std::move(model_in)),
+        draft(std::move(draft_in)),
         tokenizer(std::move(tokenizer_in)),
         chat(*tokenizer, checkpoint.chat_template()),
         n_ctx(static_cast<int>(n_ctx_in)),
@@ -79,7 +81,9 @@ class Engine::Impl {
         scheduler(*model, {.n_slots = options.n_slots,
                            .n_page = n_page,
                            .max_queue = options.max_queue,
-                           .max_prompt_rows = options.max_prompt_rows}) {
+                           .max_prompt_rows = options.max_prompt_rows,
+                           .guess_from_text = options.guess_from_text,
+                           .draft = draft.get()}) {
     const std::vector<int32_t> ids = checkpoint.stop_ids(*tokenizer);
     stop_ids.insert(ids.begin(), ids.end());
   }
@@ -90,6 +94,7 @@ class Engine::Impl {
 
   Checkpoint checkpoint;
   std::unique_ptr<NativeModel> model;
+  std::unique_ptr<DraftModel> draft;  // may be null
   std::unique_ptr<Tokenizer> tokenizer;
   ChatEncoder chat;
   std::unordered_set<int32_t> stop_ids;
@@ -171,8 +176,13 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
     if (!added) return std::move(added).error().at(folder.string());
   }
   std::unique_ptr<Tokenizer> tokenizer = TRY(reads_text.get());
-  return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(
-      std::move(checkpoint), std::move(model), std::move(tokenizer), options, n_ctx, n_page)));
+  std::unique_ptr<DraftModel> draft;
+  if (options.draft)
+    draft = TRY(DraftModel::open(*options.draft, *tokenizer, checkpoint.config().vocab_size,
+                                 options.n_threads, options.n_slots, n_ctx));
+  return std::unique_ptr<Engine>(
+      new Engine(std::make_unique<Impl>(std::move(checkpoint), std::move(model), std::move(draft),
+                                        std::move(tokenizer), options, n_ctx, n_page)));
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

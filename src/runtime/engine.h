@@ -19,12 +19,15 @@ struct EngineOptions {
   int n_slots = 8;        // requests that run at once; further ones wait
   int n_ctx = 0;          // tokens a request can have; 0: the model's own, at most 4096
   size_t max_queue = 64;  // waiting requests; one more is kUnavailable
-  // How keys and values are kept: kF32; kF16 in half of the memory, which moves the losses of single tokens by
-  // up to a hundredth; or kQ8_0 in a quarter, by some tenths.
+  // How keys and values are kept: kF32; kF16 in half of the memory, which moves the losses of single tokens
+  // by up to a hundredth; or kQ8_0 in a quarter, by some tenths.
   DType kv_dtype = DType::kF32;
   // Bytes for keys and values of all requests and of texts that are kept for the next one; 0: what n_slots
   // requests of n_ctx tokens take. When they run out, the youngest request is put back and read again later.
   uint64_t kv_bytes = 0;
+  // Speculative decoding: next tokens are guessed and checked together in one step. Answers do not change.
+  bool guess_from_text = true;     // by what followed the last tokens when they stood in the text before
+  std::optional<Path> draft = {};  // and by a smaller model with the same vocabulary
   int max_prompt_rows = 512;  // tokens of prompts that are read together with the next tokens of the others
   // Folders in PEFT's layout: adapter number 1, 2, ... of requests, applied beside the weights.
   std::vector<Path> adapters = {};
@@ -33,7 +36,8 @@ struct EngineOptions {
 // As in the OpenAI schema. temperature 0 is greedy.
 struct SamplingOptions {
   double temperature = 1, top_p = 1, min_p = 0;
-  int top_k = 0;  // 0: off
+  double typical_p = 1;  // share of the probability that tokens of nearly the expected surprise keep
+  int top_k = 0;         // 0: off
   double presence_penalty = 0, frequency_penalty = 0, repetition_penalty = 1;
   std::optional<uint64_t> seed = {};
   std::map<int32_t, double> logit_bias = {};
@@ -82,8 +86,9 @@ struct Score {
 struct EngineStats {
   int active = 0, waiting = 0;
   uint64_t prompt_tokens = 0, completion_tokens = 0, requests = 0;  // prompt tokens that were read
-  uint64_t shared_tokens = 0;               // of prompts, that stood in the cache already
-  uint64_t preemptions = 0;                 // requests put back because the pages ran out
+  uint64_t shared_tokens = 0;  // of prompts, that stood in the cache already
+  uint64_t preemptions = 0;    // requests put back because the pages ran out
+  uint64_t steps = 0, guessed_tokens = 0, right_guesses = 0;
   int64_t kv_pages = 0, kv_pages_held = 0;  // of 64 tokens each; held by requests that run
 };
 

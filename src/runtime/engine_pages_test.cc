@@ -167,7 +167,9 @@ TEST(EnginePages, KeptTextsTakeNoMoreMemoryThanIsGiven) {
 // prompt are read in it.
 TEST(EnginePages, ALongPromptDoesNotStallTheAnswersBesideIt) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
-  const auto engine = Engine::open(model, {.n_threads = 1, .n_slots = 2, .max_prompt_rows = 32}).value();
+  const auto engine =
+      Engine::open(model, {.n_threads = 1, .n_slots = 2, .guess_from_text = false, .max_prompt_rows = 32})
+          .value();
   std::atomic<int> written{0};
   int before = -1, after = -1;  // tokens of the first answer when the prompt was given, and when it was read
   std::promise<GenerateResult> first, second;

@@ -27,6 +27,7 @@ Status check_sampling(const SamplingOptions& o, int64_t n_vocab) {
   TRY(check_number("temperature", o.temperature, 0, 100));
   TRY(check_number("top_p", o.top_p, 0, 1));
   TRY(check_number("min_p", o.min_p, 0, 1));
+  TRY(check_number("typical_p", o.typical_p, 0, 1));
   TRY(check_number("top_k", o.top_k, 0, 1e9));
   TRY(check_number("presence_penalty", o.presence_penalty, -2, 2));
   TRY(check_number("frequency_penalty", o.frequency_penalty, -2, 2));
@@ -93,7 +94,8 @@ int32_t Sampler::draw(std::span<const float> logits, float largest) {
   const auto scale = static_cast<float>(1.0 / options_.temperature);
   const double total =
       kernels().exp_sum(logits.data(), static_cast<int64_t>(n), largest, scale, weights_.data());
-  const bool all = options_.top_k == 0 && options_.top_p >= 1 && options_.min_p <= 0;
+  const bool all =
+      options_.top_k == 0 && options_.top_p >= 1 && options_.min_p <= 0 && options_.typical_p >= 1;
   if (all) {
     double left = random_.uniform() * total;
     for (size_t i = 0; i < n; ++i) {
@@ -136,6 +138,26 @@ void Sampler::truncate(double total) {
     }
     candidates_.resize(kept);
   }
+  if (options_.typical_p < 1) keep_typical();
+}
+
+void Sampler::keep_typical() {
+  double total = 0, weighted = 0;
+  for (const Candidate& each : candidates_) {
+    const auto w = static_cast<double>(each.weight);
+    total += w;
+    if (w > 0) weighted += w * std::log(w);
+  }
+  // With p = w / total: the entropy is log(total) - sum(w log w) / total, and -log p minus it is:
+  const auto distance = [&](const Candidate& each) {
+    return std::abs(weighted / total - std::log(static_cast<double>(each.weight)));
+  };
+  std::ranges::stable_sort(candidates_, {}, distance);
+  double sum = 0;
+  size_t kept = 0;
+  while (kept < candidates_.size() && (kept == 0 || sum < options_.typical_p * total))
+    sum += static_cast<double>(candidates_[kept++].weight);
+  candidates_.resize(kept);
 }
 
 int32_t Sampler::pick(double total) {

@@ -1,5 +1,5 @@
 // Choosing the next token from logits, as the OpenAI and Hugging Face options say: logit bias, penalties,
-// temperature, top-k, top-p, min-p, in this order; the same seed gives the same choices.
+// temperature, top-k, top-p, min-p, typical-p, in this order; the same seed gives the same choices.
 #pragma once
 #include <span>
 #include <unordered_map>
@@ -28,8 +28,10 @@ class Sampler {
   bool changes_logits() const;
   void change_logits();
   int32_t draw(std::span<const float> logits, float largest);
-  // Leaves the most likely candidates that top-k, top-p and min-p keep, best first.
+  // Leaves the candidates that top-k and top-p keep, best first, and of those the typical ones.
   void truncate(double total);
+  // Leaves those of the candidates whose surprise is nearest to the expected one (Meister et al. 2022).
+  void keep_typical();
   int32_t pick(double total);
 
   SamplingOptions options_;

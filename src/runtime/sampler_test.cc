@@ -65,6 +65,24 @@ TEST(Sampler, MinPKeepsWhatIsCloseToTheBest) {
   EXPECT_EQ(shares({.min_p = 0.5}, kLogits).size(), 1U);
 }
 
+TEST(Sampler, TypicalPKeepsTokensOfTheExpectedSurprise) {
+  // Shares 0.4, 0.3, 0.1, 0.1, 0.1: an entropy of 1.42 nats; surprises are 0.92, 1.20, 2.30 and their
+  // distances 0.50, 0.21, 0.88. So the second comes first, then the first, then the others.
+  std::vector<float> logits;
+  for (const double share : {0.4, 0.3, 0.1, 0.1, 0.1}) logits.push_back(static_cast<float>(std::log(share)));
+  const auto one = shares({.typical_p = 0.25}, logits);
+  EXPECT_EQ(one.size(), 1U);
+  EXPECT_TRUE(one.count(1));
+  const auto two = shares({.typical_p = 0.5}, logits);
+  EXPECT_EQ(two.size(), 2U);
+  EXPECT_NEAR(two.at(0), 4.0 / 7, 0.015);
+  EXPECT_EQ(shares({.typical_p = 0.75}, logits).size(), 3U);
+  // After top-k, of what that leaves: 4/7 and 3/7, where the likelier one is nearer to the entropy of 0.683.
+  const auto kept = shares({.typical_p = 0.1, .top_k = 2}, logits);
+  EXPECT_EQ(kept.size(), 1U);
+  EXPECT_TRUE(kept.count(0));
+}
+
 TEST(Sampler, SameSeedSameChoices) {
   const SamplingOptions options{.temperature = 1.3, .top_p = 0.95, .seed = 42};
   Sampler a(options, {}), b(options, {});

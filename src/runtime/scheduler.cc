@@ -14,6 +14,8 @@ Scheduler::Scheduler(NativeModel& model, const SchedulerOptions& options)
       n_vocab_(model.config().vocab_size),
       max_prompt_rows_(options.max_prompt_rows),
       n_page_(options.n_page),
+      guess_from_text_(options.guess_from_text),
+      draft_(options.draft),
       slots_(static_cast<size_t>(options.n_slots)),
       pool_(options.n_page),
       max_jobs_(static_cast<size_t>(options.n_slots) + options.max_queue),

@@ -2,7 +2,8 @@
 // one batch that holds the next token of every live answer, a piece of the prompts
 // that are still being read, and a piece of a text to be scored. Keys and values stand in
 // pages (page_pool.h): prompts that begin alike share them, also with answers that ended.
-// When the pages run out, the youngest answer is put back and read again later.
+// When the pages run out, the youngest answer is put back and read again later. Next tokens may be guessed,
+// and are then checked together: what is taken is what would have been written one by one.
 #pragma once
 #include <condition_variable>
 #include <deque>
@@ -12,6 +13,7 @@
 
 #include "models/instances/native.h"
 #include "runtime/answer.h"
+#include "runtime/draft_model.h"
 #include "runtime/page_pool.h"
 
 namespace volant {
@@ -21,6 +23,8 @@ struct SchedulerOptions {
   int32_t n_page = 0;         // pages that the model's cache has; the longest text must fit
   size_t max_queue = 64;      // answers that wait
   int max_prompt_rows = 512;  // of a step
+  bool guess_from_text = true;
+  DraftModel* draft = nullptr;  // with a slot for each of n_slots; outlives the scheduler
 };
 
 class Scheduler {
@@ -45,7 +49,9 @@ class Scheduler {
     uint64_t id = 0;
     std::unique_ptr<Answer> answer;  // null: free
     PagePool::Sequence sequence;
-    int64_t n_read = 0;  // ids of the answer whose keys and values stand in its pages
+    int64_t n_read = 0;          // ids of the answer whose keys and values stand in its pages
+    std::vector<int32_t> guess;  // of the ids that follow
+    bool guess_by_model = false;
 
     int64_t n_left() const { return std::ssize(answer->ids()) - n_read; }
     bool writes() const { return n_left() == 1; }
@@ -69,7 +75,7 @@ class Scheduler {
   // Rows of one sequence in the batch of this step.
   struct Part {
     Slot* slot = nullptr;  // null: the text that is read through
-    int64_t n_rows = 0, n_out = 0;
+    int64_t first_row = 0, n_rows = 0, n_out = 0;
   };
 
   // scheduler.cc: the queue and what comes and goes
@@ -89,6 +95,7 @@ class Scheduler {
 
   // scheduler_step.cc: the batch of a step
   void plan();
+  void guess(std::span<Slot* const> writing);
   void plan_answer(Slot& slot, std::span<Slot* const> older, int64_t share);
   void plan_reading(int64_t share);
   // What others have read of the slot's prompt. False: an older answer is reading the same just now, to wait
@@ -98,15 +105,20 @@ class Scheduler {
   // `own`, whose sequence it is, was the youngest and was put back; null: nobody's.
   bool make_room(PagePool::Sequence& sequence, int64_t n_pos, const Slot* own);
   int64_t prompt_rows(bool beside_answers) const;  // of all prompts in a step
+  // `n_out`: of the last rows, which are read out.
   void plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::span<const int32_t> ids,
-                 int64_t first_pos, bool all_out);
+                 int64_t first_pos, int64_t n_out);
   void use_logits(std::span<const float> logits);
   void use_part(const Part& part, std::span<const float> logits, EngineStats& more);
+  // The next token, and those after it as long as they were guessed.
+  void write(Slot& slot, const Part& part, std::span<const float> logits, EngineStats& more);
 
   NativeModel& model_;
   const int64_t n_vocab_;
   const int64_t max_prompt_rows_;
   const int32_t n_page_;
+  const bool guess_from_text_;
+  DraftModel* const draft_;
   std::vector<Slot> slots_;
   PagePool pool_;
   const size_t max_jobs_;

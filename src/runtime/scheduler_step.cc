@@ -1,5 +1,6 @@
 // The batch of a step: which rows of which sequences, with pages for them, and what becomes of their logits.
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 #include "runtime/scheduler.h"
@@ -13,6 +14,7 @@ constexpr int64_t kLeastRows = 32, kUnknownSpeedRows = 64;
 constexpr double kPieceSeconds = 0.04;
 constexpr int64_t kReadLogits = 4 << 20;  // numbers that a piece of a scored text may give
 // Common ids from which on it pays to wait until somebody else has read them.
+constexpr int64_t kGuessRows = 32;  // guessed tokens that are checked in a step, of all answers
 constexpr int64_t kWorthWaiting = PagePool::kPage / 2;
 
 }  // namespace
@@ -34,16 +36,18 @@ void Scheduler::plan() {
     if (slot.answer) slots.push_back(&slot);
   }
   std::ranges::sort(slots, {}, &Slot::id);
-  const auto n_writing = std::ranges::count_if(slots, [](const Slot* slot) { return slot->writes(); });
-  auto n_reading = std::ssize(slots) - n_writing;
+  std::vector<Slot*> writing;
+  std::ranges::copy_if(slots, std::back_inserter(writing), &Slot::writes);
+  auto n_reading = std::ssize(slots) - std::ssize(writing);
   {
     const std::lock_guard lock(mutex_);
     reading_ = readings_.empty() ? nullptr : readings_.front();
   }
   if (reading_ != nullptr) ++n_reading;
-  const int64_t rows = prompt_rows(n_writing > 0);
+  const int64_t rows = prompt_rows(!writing.empty());
   const int64_t share =
       std::max(std::min(kLeastRows, max_prompt_rows_), rows / std::max<int64_t>(1, n_reading));
+  guess(writing);
   if (reading_ != nullptr) plan_reading(share);
   for (size_t i = 0; i < slots.size(); ++i) {
     if (slots[i]->answer) plan_answer(*slots[i], std::span(slots).first(i), share);
@@ -56,16 +60,53 @@ void Scheduler::plan_reading(int64_t share) {
   make_room(reading_->sequence, reading_->n_read + n, nullptr);
   plan_rows(nullptr, reading_->sequence,
             reading_->ids.subspan(static_cast<size_t>(reading_->n_read), static_cast<size_t>(n)),
-            reading_->n_read, true);
+            reading_->n_read, n);
+}
+
+void Scheduler::guess(std::span<Slot* const> writing) {
+  const int64_t share = kGuessRows / std::max<int64_t>(1, std::ssize(writing));
+  std::vector<DraftModel::Text> texts;
+  std::vector<Slot*> asked;
+  for (Slot* slot : writing) {
+    Answer& answer = *slot->answer;
+    slot->guess.clear();
+    slot->guess_by_model = false;
+    // The token after the guessed ones comes in any case.
+    const int64_t most = std::min(share, answer.n_more() - 1);
+    if (most < 1) continue;
+    if (guess_from_text_) slot->guess = answer.from_text().guess(answer.ids(), most);
+    if (draft_ == nullptr || !slot->guess.empty()) continue;
+    const int64_t length = std::min(most, answer.by_model().next());
+    answer.by_model().pass();
+    if (length < 1) continue;
+    texts.push_back(
+        {.slot = static_cast<int>(slot - slots_.data()), .ids = answer.ids(), .most = length, .guess = {}});
+    asked.push_back(slot);
+  }
+  if (texts.empty()) return;
+  draft_->guess(texts);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    asked[i]->guess = std::move(texts[i].guess);
+    asked[i]->guess_by_model = true;
+  }
 }
 
 void Scheduler::plan_answer(Slot& slot, std::span<Slot* const> older, int64_t share) {
-  if (!slot.writes() && !find_prefix(slot, older)) return;
+  if (slot.writes()) {
+    // Guesses are worth no other answer's pages.
+    const auto n_guess = std::ssize(slot.guess);
+    if (n_guess > 0 && !pool_.extend(slot.sequence, slot.n_read + 1 + n_guess)) slot.guess.clear();
+    if (!make_room(slot.sequence, slot.n_read + 1, &slot)) return;
+    std::vector<int32_t> rows{slot.answer->ids().back()};
+    rows.insert(rows.end(), slot.guess.begin(), slot.guess.end());
+    return plan_rows(&slot, slot.sequence, rows, slot.n_read, std::ssize(rows));
+  }
+  if (!find_prefix(slot, older)) return;
   const int64_t n = std::min(slot.n_left(), share);
   if (!make_room(slot.sequence, slot.n_read + n, &slot)) return;
   plan_rows(&slot, slot.sequence,
             std::span(slot.answer->ids()).subspan(static_cast<size_t>(slot.n_read), static_cast<size_t>(n)),
-            slot.n_read, false);
+            slot.n_read, n == slot.n_left() ? 1 : 0);
 }
 
 bool Scheduler::find_prefix(Slot& slot, std::span<Slot* const> older) {
@@ -109,11 +150,10 @@ bool Scheduler::make_room(PagePool::Sequence& sequence, int64_t n_pos, const Slo
 }
 
 void Scheduler::plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::span<const int32_t> ids,
-                          int64_t first_pos, bool all_out) {
-  const auto n = std::ssize(ids);
-  const bool last_out = slot != nullptr && first_pos + n == std::ssize(slot->answer->ids());
+                          int64_t first_pos, int64_t n_out) {
+  const int64_t first_row = std::ssize(tokens_), n = std::ssize(ids);
   for (int64_t i = 0; i < n; ++i) {
-    if (all_out || (last_out && i + 1 == n)) out_rows_.push_back(static_cast<int32_t>(tokens_.size()));
+    if (i >= n - n_out) out_rows_.push_back(static_cast<int32_t>(first_row + i));
     tokens_.push_back(ids[static_cast<size_t>(i)]);
     pos_.push_back(static_cast<int32_t>(first_pos + i));
   }
@@ -121,7 +161,7 @@ void Scheduler::plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::s
   pages_.insert(pages_.end(), sequence.pages.begin(), sequence.pages.end());
   page_begin_.push_back(static_cast<int32_t>(pages_.size()));
   adapter_.push_back(sequence.adapter);
-  parts_.push_back({slot, n, all_out ? n : static_cast<int64_t>(last_out)});
+  parts_.push_back({slot, first_row, n, n_out});
 }
 
 void Scheduler::use_logits(std::span<const float> logits) {
@@ -135,6 +175,9 @@ void Scheduler::use_logits(std::span<const float> logits) {
   const std::lock_guard lock(mutex_);
   stats_.prompt_tokens += more.prompt_tokens;
   stats_.completion_tokens += more.completion_tokens;
+  stats_.guessed_tokens += more.guessed_tokens;
+  stats_.right_guesses += more.right_guesses;
+  ++stats_.steps;
 }
 
 void Scheduler::use_part(const Part& part, std::span<const float> logits, EngineStats& more) {
@@ -145,16 +188,33 @@ void Scheduler::use_part(const Part& part, std::span<const float> logits, Engine
     return;
   }
   Slot& slot = *part.slot;
-  Answer& answer = *slot.answer;
-  more.prompt_tokens +=
-      static_cast<uint64_t>(std::clamp<int64_t>(answer.n_prompt() - slot.n_read, 0, part.n_rows));
-  slot.n_read += part.n_rows;
+  const int64_t from_prompt = slot.answer->n_prompt() - slot.n_read;
+  more.prompt_tokens += static_cast<uint64_t>(std::clamp<int64_t>(from_prompt, 0, part.n_rows));
+  slot.n_read += part.n_rows - std::max<int64_t>(0, part.n_out - 1);  // guesses are not of the text yet
   pool_.commit(slot.sequence, slot.read_ids());
-  if (part.n_out == 0) return;
-  const size_t before = answer.ids().size();
-  const std::optional<FinishReason> end = answer.step(logits);
-  more.completion_tokens += answer.ids().size() - before;
-  if (end) release(slot, *end);
+  if (part.n_out > 0) write(slot, part, logits, more);
+}
+
+void Scheduler::write(Slot& slot, const Part& part, std::span<const float> logits, EngineStats& more) {
+  Answer& answer = *slot.answer;
+  const int64_t n_guess = part.n_out - 1, before = std::ssize(answer.ids());
+  int64_t n_right = 0;
+  std::optional<FinishReason> end;
+  while (true) {
+    end = answer.step(logits.subspan(static_cast<size_t>(n_right * n_vocab_), static_cast<size_t>(n_vocab_)));
+    if (end || n_right == n_guess || slot.guess[static_cast<size_t>(n_right)] != answer.ids().back()) break;
+    ++n_right;  // its key and value stand there already
+    ++slot.n_read;
+  }
+  if (slot.guess_by_model)
+    answer.by_model().learn(n_guess, n_right);
+  else
+    answer.from_text().learn(n_guess, n_right);
+  more.guessed_tokens += static_cast<uint64_t>(n_guess);
+  more.right_guesses += static_cast<uint64_t>(n_right);
+  more.completion_tokens += static_cast<uint64_t>(std::ssize(answer.ids()) - before);
+  if (end) return release(slot, *end);
+  pool_.commit(slot.sequence, slot.read_ids());
 }
 
 }  // namespace volant

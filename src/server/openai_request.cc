@@ -27,6 +27,7 @@ constexpr std::string_view kShared[] = {"model",
                                         "top_p",
                                         "top_k",
                                         "min_p",
+                                        "typical_p",
                                         "seed",
                                         "stop",
                                         "presence_penalty",
@@ -150,6 +151,7 @@ Status parse_sampling(const Json& body, CompletionRequest& out) {
   sampling.temperature = TRY(number_in(body, "temperature", 1, 0, 2));
   sampling.top_p = TRY(number_in(body, "top_p", 1, 0, 1));
   sampling.min_p = TRY(number_in(body, "min_p", 0, 0, 1));
+  sampling.typical_p = TRY(number_in(body, "typical_p", 1, 0, 1));
   sampling.top_k = TRY(int_in(body, "top_k", 0, -1, 1 << 20));
   if (sampling.top_k < 0) sampling.top_k = 0;  // -1 is "off" elsewhere
   sampling.presence_penalty = TRY(number_in(body, "presence_penalty", 0, -2, 2));

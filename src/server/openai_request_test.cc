@@ -32,7 +32,7 @@ TEST(ChatRequestTest, HasTheDefaultsOfTheApi) {
 
 TEST(ChatRequestTest, ReadsEveryField) {
   const CompletionRequest request = good_chat(
-      R"("n":2,"max_completion_tokens":7,"temperature":0,"top_p":0.5,"top_k":40,"min_p":0.1,"seed":-1,"stop":["a","b"],)"
+      R"("n":2,"max_completion_tokens":7,"temperature":0,"top_p":0.5,"top_k":40,"min_p":0.1,"typical_p":0.9,"seed":-1,"stop":["a","b"],)"
       R"("presence_penalty":-2,"frequency_penalty":2,"repetition_penalty":1.1,"logit_bias":{"5":-100,"6":1.5},)"
       R"("logprobs":true,"top_logprobs":3,"stream":true,"stream_options":{"include_usage":true},"user":"u",)"
       R"("metadata":{"a":"b"},"response_format":{"type":"text"},"tools":[],"tool_choice":"none","ignore_eos":true)");
@@ -42,6 +42,7 @@ TEST(ChatRequestTest, ReadsEveryField) {
   EXPECT_EQ(request.sampling.top_p, 0.5);
   EXPECT_EQ(request.sampling.top_k, 40);
   EXPECT_EQ(request.sampling.min_p, 0.1);
+  EXPECT_EQ(request.sampling.typical_p, 0.9);
   EXPECT_EQ(request.sampling.seed, UINT64_MAX);
   EXPECT_THAT(request.stop, ElementsAre("a", "b"));
   EXPECT_EQ(request.sampling.presence_penalty, -2);

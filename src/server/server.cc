@@ -261,6 +261,11 @@ class Server::Impl {
           {"volant_kv_pages_held", "Pages that requests hold which run", "", double(stats.kv_pages_held)});
       gauges.push_back({"volant_prompt_tokens_shared", "Tokens of prompts that stood in the cache already",
                         "", double(stats.shared_tokens)});
+      gauges.push_back({"volant_model_steps", "Passes of the model", "", double(stats.steps)});
+      gauges.push_back({"volant_guessed_tokens", "Next tokens that were guessed before they were computed",
+                        "", double(stats.guessed_tokens)});
+      gauges.push_back(
+          {"volant_right_guesses", "Guessed tokens that were right", "", double(stats.right_guesses)});
       gauges.push_back({"volant_preemptions", "Requests put back because the pages ran out", "",
                         double(stats.preemptions)});
       gauges.push_back({"volant_model_info", "The model that is served",

@@ -58,8 +58,10 @@ struct GateSection {
 struct ServeSection {
   std::string host = "127.0.0.1";
   int64_t port = 8080, n_slots = 8, n_threads = 0, max_queue = 64, max_tokens = 1024;
-  std::string kv = "f16";    // numbers of keys and values: f32, f16, q8_0
-  int64_t kv_memory_mb = 0;  // of keys and values; 0: what n_slots requests of the whole context take
+  std::string kv = "f16";       // numbers of keys and values: f32, f16, q8_0
+  int64_t kv_memory_mb = 0;     // of keys and values; 0: what n_slots requests of the whole context take
+  bool guess_from_text = true;  // speculative decoding by what stood in the text before
+  std::string draft;            // path of a smaller model that guesses next tokens; empty: none
   int64_t max_body_bytes = 1 << 20;
   double request_timeout_seconds = 300, drain_seconds = 30;
 };

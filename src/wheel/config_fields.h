@@ -110,6 +110,8 @@ void visit_fields(V& v, ServeSection& s) {
   v.integer("n_slots", s.n_slots, 1, 1024);
   v.choice("kv", s.kv, {"f32", "f16", "q8_0"});
   v.integer("kv_memory_mb", s.kv_memory_mb, 0, 1 << 24);
+  v.flag("guess_from_text", s.guess_from_text);
+  v.text("draft", s.draft);
   v.integer("n_threads", s.n_threads, 0, 1024);
   v.integer("max_queue", s.max_queue, 0, 100'000);
   v.integer("max_tokens", s.max_tokens, 1, 1 << 20);

@@ -76,6 +76,7 @@ formats = ["q8_0"]             # as `volant compress --to`: q8_0, q4_K_M, bf16, 
 # port = 8080
 # n_slots = 8                  # requests at once
 # kv = "f16"                   # keys and values: f32, f16, or q8_0 in half of f16's memory
+# draft = ""                   # a smaller model with the same vocabulary, which guesses next tokens
 # kv_memory_mb = 0             # for keys and values; 0: what n_slots requests of the whole context take
 
 [improve]                      # `volant improve`: corrections become training rows
