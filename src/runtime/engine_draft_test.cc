@@ -25,7 +25,7 @@ std::vector<GenerateRequest> requests_of(const Engine& engine) {
   for (const char* prompt : prompts) {
     GenerateRequest request;
     request.prompt = engine.tokenizer().encode(prompt);
-    request.max_tokens = 90;
+    request.max_tokens = 60;
     request.ignore_stop_ids = true;
     request.logprobs = 1;
     request.sampling = {.temperature = 0};
@@ -53,15 +53,15 @@ TEST(EngineDraft, GuessesFromTheTextSaveStepsAndChangeNoAnswer) {
   for (const char* name : {"stories260K", "stories15M", "minimind2-small"}) {
     SCOPED_TRACE(name);
     VOLANT_DATA_OR_SKIP(model, std::string("models/") + name);
-    const auto plain = Engine::open(model, {.guess_from_text = false}).value();
+    const auto plain = Engine::open(model, {.n_threads = 1, .guess_from_text = false}).value();
     const std::vector<GenerateRequest> requests = requests_of(*plain);
     const auto expected = answers(*plain, requests);
     EXPECT_EQ(plain->stats().guessed_tokens, 0U);
     for (const int n_slots : {1, 4}) {
-      const auto guessing = Engine::open(model, {.n_slots = n_slots}).value();
+      const auto guessing = Engine::open(model, {.n_threads = 1, .n_slots = n_slots}).value();
       EXPECT_EQ(answers(*guessing, requests), expected);
       const EngineStats stats = guessing->stats();
-      EXPECT_GT(stats.right_guesses, 5U);
+      EXPECT_GT(stats.right_guesses, 3U);
       // Each step of one slot gives one token more than it had right guesses.
       if (n_slots == 1) {
         EXPECT_LE(stats.steps, stats.completion_tokens - stats.right_guesses + 9);
@@ -72,13 +72,14 @@ TEST(EngineDraft, GuessesFromTheTextSaveStepsAndChangeNoAnswer) {
 
 TEST(EngineDraft, ADraftModelThatIsTheModelItselfGuessesNearlyAll) {
   VOLANT_DATA_OR_SKIP(model, "models/stories15M");
-  const auto plain = Engine::open(model, {.n_slots = 3, .guess_from_text = false}).value();
+  const auto plain = Engine::open(model, {.n_threads = 1, .n_slots = 3, .guess_from_text = false}).value();
   std::vector<GenerateRequest> requests = requests_of(*plain);
   std::erase_if(requests, [](const GenerateRequest& r) {
     return r.sampling.temperature > 0 || r.sampling.repetition_penalty != 1;
   });
   const auto expected = answers(*plain, requests);
-  const auto drafted = Engine::open(model, {.n_slots = 3, .guess_from_text = false, .draft = model}).value();
+  const auto drafted =
+      Engine::open(model, {.n_threads = 1, .n_slots = 3, .guess_from_text = false, .draft = model}).value();
   EXPECT_EQ(answers(*drafted, requests), expected);
   const EngineStats stats = drafted->stats();
   EXPECT_GT(stats.right_guesses, stats.guessed_tokens * 95 / 100);
@@ -91,10 +92,11 @@ TEST(EngineDraft, ADraftModelThatIsOftenWrongChangesNoAnswer) {
   const ModelConfig config = Checkpoint::open(model).value().config();
   const Adapter adapter = testing::random_adapter(config, AdapterSpec::Kind::kLora, 3);
   testing::write_merged_model(model, adapter, scratch / "other");
-  const auto plain = Engine::open(model, {.n_slots = 3, .guess_from_text = false}).value();
+  const auto plain = Engine::open(model, {.n_threads = 1, .n_slots = 3, .guess_from_text = false}).value();
   const std::vector<GenerateRequest> requests = requests_of(*plain);
   const auto expected = answers(*plain, requests);
-  const auto drafted = Engine::open(model, {.n_slots = 3, .draft = scratch / "other"}).value();
+  const auto drafted =
+      Engine::open(model, {.n_threads = 1, .n_slots = 3, .draft = scratch / "other"}).value();
   EXPECT_EQ(answers(*drafted, requests), expected);
   EXPECT_GT(drafted->stats().right_guesses, 0U);
   EXPECT_GT(drafted->stats().guessed_tokens, drafted->stats().right_guesses);

@@ -83,7 +83,7 @@ TEST(EnginePages, PromptsThatBeginAlikeAreReadOnceAndAnsweredAsAlone) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
   for (const DType kv : {DType::kF32, DType::kF16, DType::kQ8_0}) {
     SCOPED_TRACE(dtype_info(kv).name);
-    const EngineOptions options{.n_threads = 2, .n_slots = 4, .kv_dtype = kv};
+    const EngineOptions options{.n_threads = 1, .n_slots = 4, .kv_dtype = kv};
     std::vector<GenerateRequest> requests;
     for (int i = 0; i < 4; ++i) {
       std::vector<int32_t> prompt = some_ids(200, 1);
@@ -107,7 +107,7 @@ TEST(EnginePages, PromptsThatBeginAlikeAreReadOnceAndAnsweredAsAlone) {
 
 TEST(EnginePages, WhenPagesRunOutTheYoungestWaitsAndAnswersTheSame) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
-  const EngineOptions options{.n_threads = 2, .n_slots = 4, .kv_bytes = 8 * kPageOf260K};
+  const EngineOptions options{.n_threads = 1, .n_slots = 4, .kv_bytes = 8 * kPageOf260K};
   std::vector<GenerateRequest> requests;
   for (int i = 0; i < 5; ++i) requests.push_back(request_of(some_ids(50 + 17 * i, i), 150));
   requests[1].sampling = requests[3].sampling = {.temperature = 1, .top_p = 0.95, .seed = 3};
@@ -156,7 +156,7 @@ uint64_t resident_bytes() {
 TEST(EnginePages, KeptTextsTakeNoMoreMemoryThanIsGiven) {
   VOLANT_DATA_OR_SKIP(model, "models/stories15M");
   constexpr uint64_t kPageBytes = 6 * 6 * 64 * 48 * 2 * 4;  // 885 KB
-  const auto engine = Engine::open(model, {.n_threads = 2, .n_slots = 1, .kv_bytes = 8 * kPageBytes}).value();
+  const auto engine = Engine::open(model, {.n_threads = 1, .n_slots = 1, .kv_bytes = 8 * kPageBytes}).value();
   ASSERT_TRUE(engine->generate(request_of(some_ids(250, 0), 1)));
   const uint64_t before = resident_bytes();
   for (int i = 1; i < 25; ++i) ASSERT_TRUE(engine->generate(request_of(some_ids(250, i), 1)));
@@ -198,7 +198,7 @@ TEST(EnginePages, ALongPromptDoesNotStallTheAnswersBesideIt) {
 TEST(EnginePages, SmallerKeysAndValuesKeepTheLosses) {
   VOLANT_DATA_OR_SKIP(golden, "golden/minimind2-small");
   VOLANT_DATA_OR_SKIP(model, "models/minimind2-small");
-  const auto exact = Engine::open(model).value();
+  const auto exact = Engine::open(model, {.n_threads = 1}).value();
   const Json json = parse_json(read_file(golden / "logits.json").value()).value();
   struct Bound {
     DType type;
@@ -207,7 +207,7 @@ TEST(EnginePages, SmallerKeysAndValuesKeepTheLosses) {
   for (const auto& [type, mean_bound, worst_bound] :
        {Bound{DType::kF16, 2e-4, 0.03}, Bound{DType::kQ8_0, 5e-3, 0.5}}) {
     SCOPED_TRACE(dtype_info(type).name);
-    const auto smaller = Engine::open(model, {.kv_dtype = type}).value();
+    const auto smaller = Engine::open(model, {.n_threads = 1, .kv_dtype = type}).value();
     double sum = 0, worst = 0;
     int64_t n = 0;
     for (const Json& test : json.at("cases").as_array()) {
