@@ -31,7 +31,7 @@ if(VOLANT_SANITIZE)
 endif()
 
 find_program(MOLD mold)
-if(MOLD)
+if(MOLD AND NOT CMAKE_CROSSCOMPILING)  # a cross g++ would look for a linker of its own
   add_link_options(-fuse-ld=mold)
 endif()
 

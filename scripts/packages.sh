@@ -11,6 +11,12 @@ build_packages=(
 )
 example_packages=(fortunes fortunes-zh)
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev chromium clang-format clang-tidy clang-19 libclang-rt-19-dev python3)
+# scripts/test_neon.sh: what it installs, and what it unpacks for arm64
+neon_packages=(g++-aarch64-linux-gnu qemu-user-static cmake ninja-build ccache pkg-config python3)
+neon_libraries=(
+  libboost1.81-dev libboost-{json,container,system}1.81{-dev,.0} libssl-dev libssl3 libxxhash-dev libxxhash0
+  libfmt-dev libfmt9 libspdlog-dev libspdlog1.10 libgtest-dev libgmock-dev
+)
 
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2

@@ -7,6 +7,10 @@
 #include "kernels/kernels.h"
 #include "kernels/tables.h"
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 namespace volant {
 namespace {
 
@@ -23,6 +27,9 @@ std::vector<const Kernels*> find_host_kernels() {
     tables.push_back(&avx512_kernels());
     if (__builtin_cpu_supports("avx512bf16")) tables.push_back(&avx512bf16_kernels());
   }
+#elif defined(__aarch64__)
+  tables.push_back(&neon_kernels());  // a part of every 64-bit ARM processor that runs Linux
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) tables.push_back(&neondotprod_kernels());
 #endif
   return tables;
 }
