@@ -2,7 +2,7 @@
 
 build_packages=(
   build-essential cmake ninja-build mold ccache pkg-config
-  libtorch-dev libdnnl-dev libopenblas-dev
+  libtorch-dev libgloo-dev libdnnl-dev libopenblas-dev
   libboost1.81-dev libboost-json1.81-dev libssl-dev libcurl4-openssl-dev
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev
   libsqlite3-dev zlib1g-dev libzstd-dev libxxhash-dev libpng-dev libturbojpeg0-dev

@@ -1,21 +1,19 @@
 // `volant train`: one training job, by volant-train beside this program: a job file as it is, or a recipe or
 // flags from which the job file is written.
-#include <csignal>
 #include <memory>
 
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/print.h"
 #include "cli/usage_error.h"
-#include "io/process.h"
+#include "wheel/launch.h"
 #include "wheel/recipe.h"
-#include "wheel/trainer.h"
 
 namespace volant::cli {
 namespace {
 
 struct Flags {
-  std::string recipe, job, model, size, tokenizer, out, objective, dtype = "auto", save_dtype = "f32";
+  std::string recipe, job, model, size, tokenizer, out, objective, dtype = "auto", save_dtype = "f32", launch;
   std::vector<std::string> data, validation;
   double epochs = 3, budget_seconds = 0, validation_share = 0, lr = 1e-4, max_minutes = 0, weight_decay = 0;
   int64_t steps = 0, max_seq_len = 256, tokens_per_step = 2048, seed = 1, threads = 0, evaluate_every = 50,
@@ -85,11 +83,11 @@ Result<Path> job_of_recipe(const Flags& flags) {
 // The job to run: the one named, the recipe's, or that of the flags.
 Result<Path> job_of(const CLI::App& command, const Flags& flags) {
   if (!flags.job.empty()) {
-    TRY(refuse_flags_but(command, {"--job", "--plan", "--json"}, "--job, which says everything"));
+    TRY(refuse_flags_but(command, {"--job", "--launch", "--plan", "--json"}, "--job, which says everything"));
     return Path(flags.job);
   }
   if (!flags.recipe.empty()) {
-    TRY(refuse_flags_but(command, {"recipe", "--out", "--plan", "--json"},
+    TRY(refuse_flags_but(command, {"recipe", "--out", "--launch", "--plan", "--json"},
                          "a recipe, which says everything"));
     return job_of_recipe(flags);
   }
@@ -105,14 +103,8 @@ Result<Path> job_of(const CLI::App& command, const Flags& flags) {
 Result<int> train(const CLI::App& command, const Flags& flags) {
   const Path job = TRY(job_of(command, flags));
 
-  std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the trainer too: we wait for its checkpoint
-  Process child = TRY(start_trainer(job, flags.plan));
-  const ProcessExit exit = TRY(child.wait());
-  if (exit.status < 0)
-    return fail(ErrorCode::kUnavailable,
-                "volant-train was ended by signal {}; to go on: volant train --job {}", exit.signal,
-                job.string());
-  if (exit.status != 0 || flags.plan) return exit.status;
+  const int status = TRY(launch_trainer(job, TRY(parse_launch(flags.launch)), flags.plan));
+  if (status != 0 || flags.plan) return status;
   const Path model = std::filesystem::absolute(job).parent_path() / "model";
   if (flags.json) {
     print_json(JsonObject{{"job", job.string()}, {"model", model.string()}});
@@ -194,6 +186,8 @@ void add_train(CLI::App& root, Action& action) {
   app->add_option("--threads", flags->threads, "0: one for each core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
+  app->add_option("--launch", flags->launch,
+                  "Processes that train together: local:N on this machine, slurm or mpi (or slurm:N, mpi:N)");
   app->add_flag("--plan", flags->plan, "Say what it would do (data, memory, time) and train nothing");
   app->add_flag("--json", flags->json, "Print a JSON object");
   app->footer(
@@ -203,7 +197,8 @@ void add_train(CLI::App& root, Action& action) {
       "  volant train --model models/chat --data pairs.jsonl --objective dpo --out runs/dpo\n"
       "  volant train --size auto --budget 10m --tokenizer models/chat --data stories.txt --out runs/new\n"
       "  volant train recipe.toml\n"
-      "  volant train --job runs/answers/job.json");
+      "  volant train --job runs/answers/job.json\n"
+      "  volant train recipe.toml --launch local:2");
   app->callback([app, &action, flags] { action = [app, flags] { return train(*app, *flags); }; });
 }
 

@@ -226,16 +226,20 @@ Result<Process> Process::start(const ProcessOptions& options) {
   }
   Process process;
   process.pid_ = pid;
+  process.stop_signal_ = options.stop_signal;
   process.out_ = std::exchange(out.read_end, -1);
   return process;
 }
 
 Process::Process(Process&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), out_(std::exchange(other.out_, -1)) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      out_(std::exchange(other.out_, -1)),
+      stop_signal_(other.stop_signal_) {}
 
 Process& Process::operator=(Process&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(out_, other.out_);
+  std::swap(stop_signal_, other.stop_signal_);
   return *this;
 }
 
@@ -259,7 +263,7 @@ Result<ProcessExit> Process::wait(const std::function<bool(std::string_view line
   while (out_ >= 0) {
     pollfd waiting{.fd = out_, .events = POLLIN, .revents = 0};
     const int ready = ::poll(&waiting, 1, kPollMs);
-    if (stop_requested() && !std::exchange(told, true)) send_signal(SIGTERM);
+    if (stop_requested() && !std::exchange(told, true)) send_signal(stop_signal_);
     if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     const ssize_t n = ::read(out_, piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
@@ -272,7 +276,7 @@ Result<ProcessExit> Process::wait(const std::function<bool(std::string_view line
     const pid_t ended = ::waitpid(pid_, &status, told ? 0 : WNOHANG);
     if (ended == pid_) break;
     if (ended < 0 && errno != EINTR) return system_error("process", "wait for it");
-    if (stop_requested() && !std::exchange(told, true)) send_signal(SIGTERM);
+    if (stop_requested() && !std::exchange(told, true)) send_signal(stop_signal_);
     if (!told) ::usleep(5'000);
   }
   pid_ = -1;

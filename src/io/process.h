@@ -15,6 +15,7 @@ struct ProcessOptions {
   Path working_dir = {};                                // ours when empty
   Path stderr_file = {};                                // standard error appended there; ours when empty
   bool die_with_parent = true;                          // the child gets SIGTERM when we die
+  int stop_signal = 15;                                 // SIGTERM: what wait() hands on after a stop request
 };
 
 struct ProcessExit {
@@ -37,6 +38,7 @@ class Process {
   Process() = default;
   int pid_ = -1;
   int out_ = -1;
+  int stop_signal_ = 15;
 };
 
 // The folder of the running program (for finding volant-train beside volant).

@@ -59,7 +59,9 @@ class Bert final : public Model<O> {
   // The rows read out after the last layer; of the masked words, after the head's own layer.
   Act hidden(O& ops, const Batch& batch) const override {
     Act x_TD = embed(ops, batch);
-    for (size_t i = 0; i < layers_.size(); ++i) x_TD = block(ops, batch, static_cast<int>(i), x_TD);
+    for (int i = 0; std::cmp_less(i, layers_.size()); ++i)
+      x_TD = segment(ops, std::move(x_TD),
+                     [this, &batch, i](O& o, const Act& x) { return block(o, batch, i, x); });
     Act x_RD = ops.take_rows(x_TD, batch.out_rows);
     if (config_.output != ModelOutput::kNextToken) return x_RD;
     return normed(ops, ops.gelu(linear(ops, x_RD, transform_), gelu()), transform_norm_);

@@ -43,12 +43,9 @@ class Gpt2 final : public Model<O> {
 
   Act hidden(O& ops, const Batch& batch) const override {
     Act x_TD = ops.add(ops.embed(wte_, batch.tokens), ops.embed(wpe_, batch.pos));
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const Layer& layer = layers_[i];
-      x_TD = ops.add(x_TD, attend(ops, batch, static_cast<int>(i), layer.ln_1(ops, x_TD, eps_)));
-      const Act h_TF = ops.gelu(layer.c_fc(ops, layer.ln_2(ops, x_TD, eps_)), Gelu::kTanh);
-      x_TD = ops.add(x_TD, layer.mlp_c_proj(ops, h_TF));
-    }
+    for (int i = 0; std::cmp_less(i, layers_.size()); ++i)
+      x_TD = segment(ops, std::move(x_TD),
+                     [this, &batch, i](O& o, const Act& x) { return block(o, batch, i, x); });
     return ln_f_(ops, ops.take_rows(x_TD, batch.out_rows), eps_);
   }
 
@@ -73,6 +70,13 @@ class Gpt2 final : public Model<O> {
   static TensorSpec conv1d(TensorSpec spec) {
     spec.transposed = true;
     return spec;
+  }
+
+  Act block(O& ops, const Batch& batch, int index, const Act& x_TD) const {
+    const Layer& layer = layers_[static_cast<size_t>(index)];
+    const Act y_TD = ops.add(x_TD, attend(ops, batch, index, layer.ln_1(ops, x_TD, eps_)));
+    const Act h_TF = ops.gelu(layer.c_fc(ops, layer.ln_2(ops, y_TD, eps_)), Gelu::kTanh);
+    return ops.add(y_TD, layer.mlp_c_proj(ops, h_TF));
   }
 
   Act attend(O& ops, const Batch& batch, int index, const Act& h_TD) const {

@@ -4,6 +4,7 @@
 
 #include "models/model_config.h"
 #include "ops/ops.h"
+#include "ops/segment.h"
 
 namespace volant {
 

@@ -103,13 +103,17 @@ class T5 final : public Model<O> {
   Act encode(O& ops, const Source& source) const {
     const Batch batch = source.as_batch();
     Act x_UD = ops.embed(shared_, batch.tokens);
-    for (size_t i = 0; i < encoder_.layers.size(); ++i) {
-      const Layer& layer = encoder_.layers[i];
-      x_UD = ops.add(
-          x_UD, self_attend(ops, batch, encoder_, static_cast<int>(i), false, normed(ops, x_UD, layer.norm)));
-      x_UD = ops.add(x_UD, feed_forward(ops, layer, x_UD));
-    }
+    for (int i = 0; std::cmp_less(i, encoder_.layers.size()); ++i)
+      x_UD = segment(ops, std::move(x_UD),
+                     [this, batch, i](O& o, const Act& x) { return encoder_block(o, batch, i, x); });
     return normed(ops, x_UD, encoder_.final_norm);
+  }
+
+  Act encoder_block(O& ops, const Batch& batch, int index, const Act& x_UD) const {
+    const Layer& layer = encoder_.layers[static_cast<size_t>(index)];
+    const Act y_UD =
+        ops.add(x_UD, self_attend(ops, batch, encoder_, index, false, normed(ops, x_UD, layer.norm)));
+    return ops.add(y_UD, feed_forward(ops, layer, y_UD));
   }
 
   Act self_attend(O& ops, const Batch& batch, const Stack& stack, int index, bool causal,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "train/row_order.h"
 
@@ -56,6 +57,51 @@ double TrainBatch::weight() const {
   double sum = 0;
   for (const float w : weights) sum += static_cast<double>(w);
   return sum;
+}
+
+namespace {
+
+// Sequence number `s` of `from` goes to the end of `to`; `out` is its first row that is read out, and then
+// that of the next.
+void move_sequence(const TrainBatch& from, size_t s, size_t& out, TrainBatch& to) {
+  const auto begin = static_cast<size_t>(from.seq_begin[s]), end = static_cast<size_t>(from.seq_begin[s + 1]);
+  const auto shift = static_cast<int32_t>(to.tokens.size()) - from.seq_begin[s];
+  to.tokens.insert(to.tokens.end(), from.tokens.begin() + from.seq_begin[s],
+                   from.tokens.begin() + from.seq_begin[s + 1]);
+  to.pos.insert(to.pos.end(), from.pos.begin() + from.seq_begin[s], from.pos.begin() + from.seq_begin[s + 1]);
+  for (; out < from.out_rows.size() && std::cmp_less(from.out_rows[out], end); ++out) {
+    to.out_rows.push_back(from.out_rows[out] + shift);
+    to.targets.push_back(from.targets[out]);
+    to.weights.push_back(from.weights[out]);
+  }
+  to.n_real += static_cast<int64_t>(end - begin);
+  to.seq_begin.push_back(static_cast<int32_t>(to.n_real));
+}
+
+}  // namespace
+
+std::vector<TrainBatch> share_of(const std::vector<TrainBatch>& parts, int rank, int size) {
+  int64_t total = 0, at = 0;
+  for (const TrainBatch& part : parts) total += part.n_real;
+  std::vector<TrainBatch> mine;
+  for (const TrainBatch& part : parts) {
+    TrainBatch share;
+    size_t out = 0;
+    for (size_t s = 0; s + 1 < part.seq_begin.size() && part.seq_begin[s] < part.n_real; ++s) {
+      const int64_t rows = part.seq_begin[s + 1] - part.seq_begin[s];
+      const int64_t middle = at + rows / 2;
+      at += rows;
+      if (middle * size / std::max<int64_t>(1, total) == rank) {
+        move_sequence(part, s, out, share);
+      } else {
+        while (out < part.out_rows.size() && part.out_rows[out] < part.seq_begin[s + 1]) ++out;
+      }
+    }
+    if (share.n_real == 0) continue;
+    share.pad();
+    mine.push_back(std::move(share));
+  }
+  return mine;
 }
 
 Batches::Batches(const Examples& examples, const BatchOptions& options)

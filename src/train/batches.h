@@ -29,6 +29,11 @@ struct TrainBatch {
   void pad();
 };
 
+// The part of a step's batches that rank `rank` of `size` trains: every sequence belongs to one rank, and
+// each has about as many rows. What the batches hold and where their documents are cut is the same for any
+// number of ranks. Batches of which it has nothing are left out.
+std::vector<TrainBatch> share_of(const std::vector<TrainBatch>& parts, int rank, int size);
+
 // Where in the order of which epoch the next batch starts.
 struct Cursor {
   uint64_t epoch = 0, index = 0, offset = 0;

@@ -126,5 +126,47 @@ TEST(Batches, ABatchOfConversationsEndsWithTheEpoch) {
   }
 }
 
+// Every sequence with what is learned of it, as text.
+std::vector<std::string> sequences_of(const std::vector<TrainBatch>& parts) {
+  std::vector<std::string> all;
+  for (const TrainBatch& part : parts) {
+    expect_well_formed(part);
+    for (size_t s = 0; s + 1 < part.seq_begin.size() && part.seq_begin[s] < part.n_real; ++s) {
+      std::string& text = all.emplace_back();
+      for (int32_t row = part.seq_begin[s]; row < part.seq_begin[s + 1]; ++row) {
+        text +=
+            fmt::format(" {}@{}", part.tokens[static_cast<size_t>(row)], part.pos[static_cast<size_t>(row)]);
+        for (size_t i = 0; i < part.out_rows.size(); ++i)
+          if (part.out_rows[i] == row) text += fmt::format(">{}*{}", part.targets[i], part.weights[i]);
+      }
+    }
+  }
+  return all;
+}
+
+TEST(ShareOf, EverySequenceHasOneRankAndRanksHaveAboutTheSame) {
+  for (const bool may_cut : {true, false}) {
+    const FakeDocuments documents({9, 30, 4, 17, 8, 25, 12, 6, 40, 3, 21}, may_cut);
+    Batches batches(documents, {20, 48, true, 3});
+    std::vector<TrainBatch> parts;
+    for (int i = 0; i < 3; ++i) parts.push_back(batches.next());
+    int64_t total = 0;
+    for (const TrainBatch& part : parts) total += part.n_real;
+    const std::vector<std::string> whole = sequences_of(parts);
+    for (const int size : {1, 2, 3, 4, 7, 40}) {
+      std::vector<std::string> joined;
+      for (int rank = 0; rank < size; ++rank) {
+        const std::vector<TrainBatch> share = share_of(parts, rank, size);
+        int64_t rows = 0;
+        for (const TrainBatch& part : share) rows += part.n_real;
+        EXPECT_LE(rows, total / size + 40) << rank << " of " << size;
+        EXPECT_TRUE(rows > 0 || size > 4) << rank << " of " << size;
+        std::ranges::copy(sequences_of(share), std::back_inserter(joined));
+      }
+      EXPECT_EQ(joined, whole) << size << " ranks, in the order of one";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace volant

@@ -162,6 +162,8 @@ Status read_objectives(const Json& json, const Path& folder, TrainJob& job) {
 Status read_optimizer(const Json& json, TrainJob& job) {
   TRY(read_word(json, "optimizer", job_words("optimizer"), job.optimizer));
   TRY(read_word(json, "schedule", job_words("schedule"), job.schedule));
+  TRY(read_word(json, "shard", job_words("shard"), job.shard));
+  job.checkpoint_activations = TRY(json_bool_or(json, "checkpoint_activations", false));
   if (job.optimizer == "muon") job.momentum = 0.95;
   TRY(read_number(json, "momentum", 0, 0.99999, job.momentum));
   job.nesterov = TRY(json_bool_or(json, "nesterov", job.nesterov));
@@ -188,7 +190,8 @@ std::string TrainJob::objective_name() const {
 
 std::string TrainJob::digest() const {
   JsonObject same = source;
-  same.erase("n_threads");  // another machine may have more
+  // Other machines may have more or less of these, and the weights are the same.
+  for (const char* key : {"n_threads", "shard", "checkpoint_activations"}) same.erase(key);
   return sha256_hex(dump_json(same));
 }
 

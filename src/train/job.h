@@ -67,10 +67,12 @@ struct TrainJob {
   double weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, grad_clip = 1;
   int64_t evaluate_every = 100, checkpoint_every = 100;  // 0: only at the end
   int64_t evaluate_tokens = 131072;                      // at most so many of the validation set at a time
-  int64_t patience = 0;              // evaluations without progress before the end; 0: never
-  std::string finish_with = "best";  // best | last | average: which weights the finished model has
-  double max_memory_gb = 0;          // what the run may need; 0: what is free
-  int n_threads = 0;                 // 0: one for each core
+  int64_t patience = 0;                 // evaluations without progress before the end; 0: never
+  std::string finish_with = "best";     // best | last | average: which weights the finished model has
+  double max_memory_gb = 0;             // what the run may need; 0: what is free
+  int n_threads = 0;                    // of this process; 0: one for each core
+  std::string shard = "none";           // what ranks keep a part of each: none | optimizer | gradients
+  bool checkpoint_activations = false;  // see TorchOptions
 
   JsonObject source;  // as it was read
   Path folder;        // where it lies: that of the run

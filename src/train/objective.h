@@ -10,9 +10,11 @@
 #include "models/instances/torch.h"
 #include "text/tokenizer.h"
 #include "train/job.h"
+#include "train/ranks.h"
 
 namespace volant {
 
+// Of several processes each gives its part: the sum over all is what one process would give.
 struct StepLoss {
   double loss = 0;     // mean over what the step learned from
   int64_t tokens = 0;  // rows that are no padding; of other units so many of those
@@ -56,6 +58,8 @@ class Objective {
   // Adds the gradient of the next step's mean loss to the model's gradients. kInvalidArgument when there is
   // nothing to learn in the data.
   virtual Result<StepLoss> step(TorchModel& model) = 0;
+  // Whether several processes can share its steps: each adds the gradients of its own part.
+  virtual bool can_share() const { return false; }
   // Absent data: no evaluation.
   virtual bool can_evaluate() const = 0;
   virtual uint64_t n_validation_targets() const { return 0; }
@@ -98,6 +102,7 @@ struct ObjectiveContext {
   const TrainJob& job;
   const Tokenizer* tokenizer = nullptr;  // null for what has none
   const ModelConfig& config;
+  const Ranks& ranks = Ranks::alone();
 };
 
 // The objective that the job names; one file for each in train/objectives/.

@@ -9,59 +9,74 @@ namespace {
 
 class OneMoment final : public Optimizer {
  public:
-  OneMoment(const TorchModel& model, OneMomentRule rule)
-      : model_(model), rule_(std::move(rule)), m_(zero_moments(model)) {}
+  OneMoment(const Parameters& parameters, OneMomentRule rule)
+      : parameters_(parameters), rule_(std::move(rule)), m_(zero_moments(parameters)) {}
 
   void step(TorchModel& model, int64_t /*step*/, double lr, double gradient_scale) override {
-    for (size_t i = 0; i < m_.size(); ++i) rule_(model.parameters()[i], m_[i].data(), lr, gradient_scale);
+    for (size_t i = 0; i < m_.size(); ++i) rule_(parameters_[i], m_[i].data(), lr, gradient_scale);
     model.weights_changed();
   }
 
   std::vector<Slot> slots() override {
     std::vector<Slot> slots;
-    add_slots("m", model_, m_, slots);
+    add_slots("m", parameters_, m_, slots);
     return slots;
   }
 
  private:
-  const TorchModel& model_;
+  Parameters parameters_;
   OneMomentRule rule_;
   Moments m_;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> one_moment_optimizer(const TorchModel& model, OneMomentRule rule) {
-  return std::make_unique<OneMoment>(model, std::move(rule));
+std::unique_ptr<Optimizer> one_moment_optimizer(const Parameters& parameters, OneMomentRule rule) {
+  return std::make_unique<OneMoment>(parameters, std::move(rule));
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const Parameters& parameters) {
+  if (job.optimizer == "lion") return make_lion(job, parameters);
+  if (job.optimizer == "sgd") return make_sgd(job, parameters);
+  if (job.optimizer == "adafactor") return make_adafactor(job, parameters);
+  if (job.optimizer == "muon") return make_muon(job, parameters);
+  return make_adamw(job, parameters);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model) {
-  if (job.optimizer == "lion") return make_lion(job, model);
-  if (job.optimizer == "sgd") return make_sgd(job, model);
-  if (job.optimizer == "adafactor") return make_adafactor(job, model);
-  if (job.optimizer == "muon") return make_muon(job, model);
-  return make_adamw(job, model);
+  return make_optimizer(job, Parameters(model.parameters().begin(), model.parameters().end()));
 }
 
-double gradient_norm(const TorchModel& model) {
+bool changes_numbers_apart(const std::string& optimizer) {
+  return optimizer != "adafactor" && optimizer != "muon";
+}
+
+double gradient_squares(std::span<const TorchModel::Parameter> parameters) {
   double squares = 0;
-  for (const auto& p : model.parameters())
+  for (const auto& p : parameters)
     squares +=
         torch_ops::kernels().sum_of_squares(p.gradient.data(), static_cast<int64_t>(p.gradient.size()));
-  return std::sqrt(squares);
+  return squares;
 }
 
-Moments zero_moments(const TorchModel& model) {
+double gradient_norm(const TorchModel& model) { return std::sqrt(gradient_squares(model.parameters())); }
+
+Moments zero_moments(const Parameters& parameters) {
   Moments moments;
-  for (const auto& p : model.parameters()) moments.emplace_back(p.values.size());
+  for (const auto& p : parameters) moments.emplace_back(p.values.size());
   return moments;
 }
 
-void add_slots(const char* name, const TorchModel& model, Moments& moments,
+// A moment of a piece is as large as the piece, which may be nothing; one of another size (Adafactor's rows)
+// belongs to a whole.
+void add_slots(const char* name, std::span<const TorchModel::Parameter> parameters, Moments& moments,
                std::vector<Optimizer::Slot>& slots) {
   for (size_t i = 0; i < moments.size(); ++i) {
-    if (moments[i].empty()) continue;
-    slots.push_back({std::string(name) + "." + model.kept()[i].spec.name, moments[i]});
+    const TorchModel::Parameter& p = parameters[i];
+    if (moments[i].empty() && !p.values.empty()) continue;
+    const bool of_piece = moments[i].size() == p.values.size();
+    slots.push_back({std::string(name) + "." + p.spec.name, moments[i], of_piece ? p.begin : 0,
+                     of_piece ? static_cast<size_t>(p.spec.count()) : moments[i].size()});
   }
 }
 

@@ -18,6 +18,7 @@ class Optimizer {
   struct Slot {
     std::string name;
     std::span<float> values;
+    size_t begin = 0, count = 0;  // of a piece: where in the whole it begins, and how many that has
   };
 
   virtual ~Optimizer() = default;
@@ -33,22 +34,29 @@ class Optimizer {
 //   sgd        momentum, Nesterov when job.nesterov
 //   adafactor  Shazeer and Stern 2018: second moments of a matrix as one row and one column
 //   muon       Jordan et al. 2024: momentum of matrices orthogonalised by Newton-Schulz; AdamW for the others
+// It changes `parameters`, all of the model's or pieces of them.
+using Parameters = std::vector<TorchModel::Parameter>;
+std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const Parameters& parameters);
 std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model);
+// Whether that rule changes every number by itself, so that it may be given pieces: not those that look at
+// whole matrices.
+bool changes_numbers_apart(const std::string& optimizer);
 
-// Norm of all gradients. The same for any number of threads.
+// Sum of the squares of all gradients, and its root. The same for any number of threads.
+double gradient_squares(std::span<const TorchModel::Parameter> parameters);
 double gradient_norm(const TorchModel& model);
 
 // One for each file in optimizers/.
-std::unique_ptr<Optimizer> make_adamw(const TrainJob& job, const TorchModel& model);
-std::unique_ptr<Optimizer> make_lion(const TrainJob& job, const TorchModel& model);
-std::unique_ptr<Optimizer> make_sgd(const TrainJob& job, const TorchModel& model);
-std::unique_ptr<Optimizer> make_adafactor(const TrainJob& job, const TorchModel& model);
-std::unique_ptr<Optimizer> make_muon(const TrainJob& job, const TorchModel& model);
+std::unique_ptr<Optimizer> make_adamw(const TrainJob& job, const Parameters& parameters);
+std::unique_ptr<Optimizer> make_lion(const TrainJob& job, const Parameters& parameters);
+std::unique_ptr<Optimizer> make_sgd(const TrainJob& job, const Parameters& parameters);
+std::unique_ptr<Optimizer> make_adafactor(const TrainJob& job, const Parameters& parameters);
+std::unique_ptr<Optimizer> make_muon(const TrainJob& job, const Parameters& parameters);
 
 // What they share: a moment as large as each parameter, and its slots.
 using Moments = std::vector<std::vector<float>>;
-Moments zero_moments(const TorchModel& model);
-void add_slots(const char* name, const TorchModel& model, Moments& moments,
+Moments zero_moments(const Parameters& parameters);
+void add_slots(const char* name, std::span<const TorchModel::Parameter> parameters, Moments& moments,
                std::vector<Optimizer::Slot>& slots);
 inline bool decays(const TorchModel::Parameter& p) { return p.spec.shape.size() > 1; }
 // What weight decay leaves of a parameter in one step.
@@ -59,6 +67,6 @@ inline float kept_of(const TorchModel::Parameter& p, double lr, double weight_de
 // A rule that remembers one number for each: how it changes a parameter and its moment `m`.
 using OneMomentRule =
     std::function<void(const TorchModel::Parameter& p, float* m, double lr, double gradient_scale)>;
-std::unique_ptr<Optimizer> one_moment_optimizer(const TorchModel& model, OneMomentRule rule);
+std::unique_ptr<Optimizer> one_moment_optimizer(const Parameters& parameters, OneMomentRule rule);
 
 }  // namespace volant

@@ -47,7 +47,7 @@ uint64_t available_memory() {
 }
 
 RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective,
-                 const TorchMemory& memory, double peak_flops) {
+                 const TorchMemory& memory, double peak_flops, const Ranks& ranks) {
   RunPlan plan;
   plan.n_parameters = config.n_parameters();
   plan.n_trained = static_cast<int64_t>(memory.n_trained);
@@ -59,13 +59,15 @@ RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& obje
   plan.gradients = memory.gradients;
   const double slots = optimizer_slots(job.optimizer) + (job.ema_decay > 0 ? 1 : 0);
   plan.optimiser = static_cast<uint64_t>(4 * slots * static_cast<double>(memory.n_trained));
+  if (job.shard != "none") plan.optimiser /= static_cast<uint64_t>(ranks.size());
+  if (job.shard == "gradients") plan.gradients /= static_cast<uint64_t>(ranks.size());
   plan.packed = memory.packed;
   plan.activations = objective.activation_bytes(config) + kReserve;
-  plan.available =
-      job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9) : available_memory();
+  plan.available = job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9)
+                                         : available_memory() / static_cast<uint64_t>(ranks.local_size());
   const double flops =
       3 * config.row_flops(true) * objective.rows_of_a_step(job) * static_cast<double>(job.steps);
-  plan.seconds = flops / (kExpectedShare * peak_flops);
+  plan.seconds = flops / (kExpectedShare * peak_flops * ranks.size());
   if (job.max_seconds > 0) plan.seconds = std::min(plan.seconds, job.max_seconds);
   plan.examples = objective.preview(kExamples);
   return plan;

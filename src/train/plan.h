@@ -22,9 +22,10 @@ struct RunPlan {
   std::string describe(bool colour) const;
 };
 
-// Before the model is made: `memory` is what it will hold. `peak_flops`: measured on this machine.
+// Before the model is made: `memory` is what it will hold. `peak_flops`: measured on this machine, by each
+// process. What is free is divided among the processes of a machine.
 RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& objective,
-                 const TorchMemory& memory, double peak_flops);
+                 const TorchMemory& memory, double peak_flops, const Ranks& ranks = Ranks::alone());
 // kLimit when it would not fit into memory, kInvalidArgument when nothing would be learned.
 Status check_plan(const RunPlan& plan);
 

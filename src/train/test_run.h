@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "io/free_port.h"
 #include "io/jsonl.h"
 #include "io/process.h"
 #include "support/scratch_dir.h"
@@ -22,11 +23,31 @@ class TrainRuns {
     EXPECT_TRUE(write_file_atomic(scratch_ / name / "job.json", dump_json(job)));
     return scratch_ / name;
   }
-  static Process start(const Path& run) {
+  static Process start(const Path& run, const std::map<std::string, std::string>& environment = {}) {
     ProcessOptions options;
+    options.environment = environment;
     options.arguments = {(program_dir() / "volant-train").string(), "--job", (run / "job.json").string()};
     options.stderr_file = run / "stderr.txt";
     return Process::start(options).value();
+  }
+  // As torchrun starts them, on this machine.
+  static std::vector<Process> start_ranks(const Path& run, int n) {
+    const std::string port = std::to_string(free_port().value());
+    std::vector<Process> ranks;
+    for (int rank = 0; rank < n; ++rank)
+      ranks.push_back(start(run, {{"RANK", std::to_string(rank)},
+                                  {"WORLD_SIZE", std::to_string(n)},
+                                  {"LOCAL_RANK", std::to_string(rank)},
+                                  {"LOCAL_WORLD_SIZE", std::to_string(n)},
+                                  {"MASTER_ADDR", "127.0.0.1"},
+                                  {"MASTER_PORT", port}}));
+    return ranks;
+  }
+  // The exit status of every rank, -1 for one that a signal ended.
+  static std::vector<int> finish(std::vector<Process> ranks) {
+    std::vector<int> statuses;
+    for (Process& rank : ranks) statuses.push_back(rank.wait().value().status);
+    return statuses;
   }
   static ProcessExit finish(const Path& run) { return start(run).wait().value(); }
   static std::string errors(const Path& run) { return read_file(run / "stderr.txt").value_or(""); }

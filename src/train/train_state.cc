@@ -13,13 +13,14 @@ const std::string kSlot = "optimizer.";  // before the names of what is remember
 
 std::span<const std::byte> bytes_of(std::span<const float> numbers) { return std::as_bytes(numbers); }
 
+// `numbers`: those of the tensor from number `begin` on.
 Status read_numbers(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& shape,
-                    std::span<float> numbers) {
+                    size_t begin, std::span<float> numbers) {
   const auto found = file.tensors().find(name);
   if (found == file.tensors().end()) return fail(ErrorCode::kParse, "expected a tensor '{}'", name);
   if (found->second.dtype != "F32" || found->second.shape != shape)
     return fail(ErrorCode::kParse, "tensor '{}' has another shape or type than this model", name);
-  std::memcpy(numbers.data(), found->second.bytes.data(), numbers.size_bytes());
+  std::memcpy(numbers.data(), found->second.bytes.data() + begin * sizeof(float), numbers.size_bytes());
   return {};
 }
 
@@ -79,9 +80,9 @@ Result<TrainState> load_checkpoint(const Path& path, TorchModel& model,
       return fail(ErrorCode::kConflict,
                   "this checkpoint belongs to another job.json; put the old job back, or remove the folder "
                   "'checkpoints' to start anew");
-    for (const auto& p : model.kept()) TRY(read_numbers(file, p.spec.name, p.spec.shape, p.values));
+    for (const auto& p : model.kept()) TRY(read_numbers(file, p.spec.name, p.spec.shape, 0, p.values));
     for (const Optimizer::Slot& slot : slots)
-      TRY(read_numbers(file, kSlot + slot.name, {static_cast<int64_t>(slot.values.size())}, slot.values));
+      TRY(read_numbers(file, kSlot + slot.name, {static_cast<int64_t>(slot.count)}, slot.begin, slot.values));
     model.weights_changed();
     return TrainState::from_json(TRY(parse_json(state->second)));
   };

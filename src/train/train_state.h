@@ -35,10 +35,11 @@ struct TrainFiles {
   Path adapter() const { return run / "adapter"; }     // of a run that trains adapters, in PEFT's layout
 };
 
-// `slots`: what optimiser and averages remember; none: weights alone.
+// `slots`: what optimiser and averages remember, whole; none: weights alone.
 Status save_checkpoint(const Path& file, const TorchModel& model, const std::vector<Optimizer::Slot>& slots,
                        const TrainState& state, const std::string& job_digest);
 // kConflict when it belongs to another job; kParse names the tensor that is missing or of another shape.
+// Slots may be pieces of what is there.
 Result<TrainState> load_checkpoint(const Path& file, TorchModel& model,
                                    const std::vector<Optimizer::Slot>& slots, const std::string& job_digest);
 

@@ -1,6 +1,8 @@
 // volant-train: one training job from job.json. Exit status 0 finished, 130 stopped by a signal with a
 // checkpoint saved, otherwise that of the error.
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 
 #include "base/stop.h"
@@ -15,11 +17,19 @@ constexpr const char* kUsage =
     "Trains what job.json says and writes events.jsonl, checkpoints/ and model/ beside it.\n"
     "Stopped or killed, the same command goes on from the last checkpoint.\n"
     "`volant train` writes such a file and starts this program.\n"
+    "Started several times by torchrun, srun or mpirun, the processes train together.\n"
     "\n"
     "  --job FILE   the job\n"
     "  --plan       say what it would do (data, memory, time) and end\n"
     "  --version    print the version\n"
     "  --help       print this\n";
+
+// The group never comes back, and neither does what waits in it: the process ends as if it was killed.
+void end_alone(const volant::Error& error) {
+  std::fprintf(stderr, "volant-train: %s; the same command goes on from the last checkpoint\n",
+               error.to_string().c_str());
+  std::_Exit(volant::error_code_info(error.code).exit_status);
+}
 
 int usage_error(const char* what) {
   std::fprintf(stderr, "volant-train: %s\n%s", what, kUsage);
@@ -47,7 +57,9 @@ int main(int argc, char** argv) {
   }
   if (job.empty()) return usage_error("expected --job FILE");
   volant::install_stop_handler();
-  const auto outcome = volant::run_training(job, plan_only);
+  // What Slurm sends before a time limit on request, and Open MPI's mpirun passes on to its ranks.
+  std::signal(SIGUSR1, [](int) { volant::request_stop(); });
+  const auto outcome = volant::run_training(job, plan_only, end_alone);
   if (!outcome) {
     std::fprintf(stderr, "volant-train: %s\n", outcome.error().to_string().c_str());
     return volant::error_code_info(outcome.error().code).exit_status;

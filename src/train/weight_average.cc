@@ -43,7 +43,7 @@ void MovingAverage::swap(TorchModel& model) {
 
 std::vector<Optimizer::Slot> MovingAverage::slots(const TorchModel& model) {
   std::vector<Optimizer::Slot> slots;
-  add_slots("ema", model, average_, slots);
+  add_slots("ema", model.kept(), average_, slots);
   return slots;
 }
 

@@ -1,9 +1,7 @@
 #include "wheel/trainer.h"
 
-#include <signal.h>
-
-#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <deque>
 #include <thread>
@@ -19,32 +17,6 @@ namespace {
 constexpr auto kStopPoll = std::chrono::milliseconds(100);
 constexpr double kLastTrainerSeconds = 60;
 constexpr size_t kLastWords = 6;
-constexpr int kStoppedStatus = 130;
-
-// Hands a stop request on to the child: Ctrl-C reaches it anyway, SIGTERM to us alone does not.
-class StopForwarder {
- public:
-  explicit StopForwarder(Process& child)
-      : thread_([this, &child] {
-          while (!done_) {
-            if (stop_requested()) {
-              child.send_signal(SIGTERM);
-              return;
-            }
-            std::this_thread::sleep_for(kStopPoll);
-          }
-        }) {}
-  ~StopForwarder() {
-    done_ = true;
-    thread_.join();
-  }
-  StopForwarder(const StopForwarder&) = delete;
-  StopForwarder& operator=(const StopForwarder&) = delete;
-
- private:
-  std::atomic<bool> done_ = false;
-  std::thread thread_;
-};
 
 Json number_or_null(const Json* value) { return value == nullptr ? Json() : *value; }
 
@@ -142,7 +114,7 @@ Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& 
                     {"n_threads", train.n_threads}};
 }
 
-Result<Process> start_trainer(const Path& job_file, bool plan_only, const Path& log) {
+Result<ProcessOptions> trainer_options(const Path& job_file, bool plan_only, const Path& log) {
   const Path program = program_dir() / "volant-train";
   std::error_code error;
   if (!std::filesystem::exists(program, error)) {
@@ -159,24 +131,20 @@ Result<Process> start_trainer(const Path& job_file, bool plan_only, const Path& 
     options.environment["OMP_WAIT_POLICY"] = "passive";
     options.environment["GOMP_SPINCOUNT"] = "10000";
   }
-  return Process::start(options);
+  return options;
 }
 
 Result<TrainedModel> run_trainer(const Path& dir, const Json& job, const Path& log) {
   TRY(wait_for_last_trainer(dir));
   const Path job_file = dir / "job.json";
   TRY(write_file_atomic(job_file, dump_json_pretty(job)));
-  Process child = TRY(start_trainer(job_file, false, log));
+  Process child = TRY(Process::start(TRY(trainer_options(job_file, false, log))));
   std::deque<std::string> words;
-  ProcessExit exit;
-  {
-    const StopForwarder forwarder(child);
-    exit = TRY(child.wait([&](std::string_view line) {
-      words.emplace_back(line);
-      if (words.size() > kLastWords) words.pop_front();
-      return true;
-    }));
-  }
+  const ProcessExit exit = TRY(child.wait([&](std::string_view line) {
+    words.emplace_back(line);
+    if (words.size() > kLastWords) words.pop_front();
+    return true;
+  }));
   if (exit.status == kStoppedStatus || (stop_requested() && exit.status != 0)) {
     return fail(ErrorCode::kCancelled, "training stopped; the same command goes on from its checkpoint");
   }

@@ -16,9 +16,12 @@ struct TrainedModel {
   Json summary;  // {"steps","loss","validation_bits_per_byte","n_parameters","tokens","tokens_per_second"}
 };
 
-// Starts volant-train, which stands beside this program, on a job file. kNotFound when it is not built.
-// `plan_only`: says what it would do, and ends. What it writes on standard error goes to `log`; empty: ours.
-Result<Process> start_trainer(const Path& job_file, bool plan_only = false, const Path& log = {});
+// What volant-train's exit status is after a stop request: its checkpoint is saved.
+inline constexpr int kStoppedStatus = 130;
+// How volant-train, which stands beside this program, is started on a job file. kNotFound when it is not
+// built. `plan_only`: says what it would do, and ends. What it writes on standard error goes to `log`; empty:
+// ours.
+Result<ProcessOptions> trainer_options(const Path& job_file, bool plan_only = false, const Path& log = {});
 // Runs the job in `dir` (a run's folder), or goes on from its checkpoint.
 // kCancelled after a stop request (the checkpoint is saved), kNotFound when volant-train is not built,
 // kIo or kInternal with the trainer's last words when it failed.

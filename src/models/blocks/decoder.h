@@ -40,7 +40,9 @@ class Decoder final : public Model<O> {
   Act hidden(O& ops, const Batch& batch) const override {
     Act x_TD = ops.embed(embed_tokens_, batch.tokens);
     if (text_.embedding_scale != 1) x_TD = ops.scale(x_TD, text_.embedding_scale);
-    for (const Layer& layer : layers_) x_TD = layer(ops, batch, std::move(x_TD));
+    for (const Layer& layer : layers_)
+      x_TD = segment(ops, std::move(x_TD),
+                     [&layer, &batch](O& o, Act x) { return layer(o, batch, std::move(x)); });
     return norm_(ops, ops.take_rows(x_TD, batch.out_rows));
   }
 

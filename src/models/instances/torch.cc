@@ -49,26 +49,64 @@ struct TorchModel::State {
       : config(config_in),
         model(make_model<TorchOps>(config_in)),
         bf16(options.bf16),
-        regularisers{options.label_smoothing, options.z_loss, options.neftune_alpha} {}
+        regularisers{options.label_smoothing, options.z_loss, options.neftune_alpha} {
+    segments.forget = options.checkpoint_activations;
+    segments.after_backward = [this](int number) { tell(static_cast<size_t>(number)); };
+  }
   ModelConfig config;
+  std::vector<torch_ops::Pages> pages;  // of the groups
   std::unique_ptr<Model<TorchOps>> model;
   bool bf16;
   Regularisers regularisers;
-  uint64_t step_seed = 0, n_passes = 0;  // of this step
+  uint64_t step_seed = 0, n_passes = 0, pass_seed = 0;  // of this step
+  uint64_t n_expected = 0;                              // passes of this step; 0: not said
+  int64_t most_passes = 0;
+  TorchSegments segments;
+  OnGradients on_gradients;
   std::optional<AdapterSpec> adapter;
   bool start_from_rounding = false;
   std::vector<TensorSpec> tensors;
   std::vector<TorchOps::Weight> weights;  // of the tensors
   std::vector<Parameter> parameters, kept;
+  std::vector<Group> groups;
+  struct Placed {
+    size_t group;
+    TorchParameter* weight;
+  };
+  std::vector<Placed> placed;       // as the parameters
+  std::vector<std::string> layers;  // what the names of each begin with
+  size_t layer = SIZE_MAX;          // that of the tensor being added; SIZE_MAX: of none
 
   void add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
                   TorchOps::Weight& weight);
   void add_adapter(const TensorSpec& spec, TorchParameter& weight);
   void add_parameter(TensorSpec spec, TorchParameter& weight);
+  void set_layer(const std::string& name);
+  // Gives every parameter its place in the memory of its group.
+  void place_parameters();
   AdapterFactors factors_of(const TorchAdapter& adapter) const;
 
-  // Another one for each pass of a step.
-  uint64_t next_seed() { return step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes; }
+  // For the next pass of this step that trains: what is random in it has a seed of its own.
+  TorchOps training_pass() {
+    TorchOps ops(bf16, /*record=*/true);
+    pass_seed = step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes;
+    ops.set_seed(pass_seed);
+    ops.set_segments(segments);
+    return ops;
+  }
+  void tell(size_t group) const {
+    if (on_gradients) on_gradients(group, n_passes == n_expected);
+  }
+  // The backward pass of a training pass.
+  void run_backward(const at::Tensor& node) const {
+    torch_ops::run_backward(node);
+    tell(groups.size() - 1);
+  }
+  TorchOps plain_pass() const {
+    TorchOps ops(bf16, /*record=*/false);
+    ops.set_segments(segments);
+    return ops;
+  }
 
   Status check(const Batch& batch) const { return check_batch(config, batch); }
   // The rows read out, ready for the head.
@@ -132,9 +170,49 @@ std::span<float> numbers_of(TorchParameter& w) { return {w.values(), static_cast
 
 }  // namespace
 
+namespace {
+constexpr size_t kAlign = 16;  // numbers: 64 bytes
+
+// "model.layers.3." of a name in a layer; empty where there is none.
+std::string layer_of(const std::string& name) {
+  for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+    const size_t end = name.find_first_not_of("0123456789", dot + 1);
+    if (end != std::string::npos && end > dot + 1 && name[end] == '.') return name.substr(0, end + 1);
+  }
+  return {};
+}
+}  // namespace
+
 void TorchModel::State::add_parameter(TensorSpec spec, TorchParameter& weight) {
-  const std::span<float> values = numbers_of(weight);
-  parameters.push_back({std::move(spec), values, {weight.gradient(), values.size()}});
+  placed.push_back({layer, &weight});
+  parameters.push_back({std::move(spec), {}, {}});
+}
+
+void TorchModel::State::set_layer(const std::string& name) {
+  const auto found = std::ranges::find(layers, name);
+  layer = name.empty() ? SIZE_MAX : static_cast<size_t>(found - layers.begin());
+  if (layer == layers.size()) layers.push_back(name);
+}
+
+void TorchModel::State::place_parameters() {
+  std::vector<size_t> sizes(layers.size() + 1), begins;
+  for (Placed& p : placed) {
+    p.group = std::min(p.group, layers.size());  // the last one is that of no layer
+    begins.push_back(sizes[p.group]);
+    sizes[p.group] += (static_cast<size_t>(p.weight->count()) + kAlign - 1) / kAlign * kAlign;
+  }
+  for (const size_t n : sizes) {
+    float* const values = pages.emplace_back(n * sizeof(float)).floats();
+    float* const gradient = pages.emplace_back(n * sizeof(float)).floats();
+    groups.push_back({{values, n}, {gradient, n}});
+  }
+  for (size_t i = 0; i < placed.size(); ++i) {
+    const Group& group = groups[placed[i].group];
+    const auto n = static_cast<size_t>(placed[i].weight->count());
+    parameters[i].values = group.values.subspan(begins[i], n);
+    parameters[i].gradient = group.gradient.subspan(begins[i], n);
+    placed[i].weight->place(parameters[i].values.data(), parameters[i].gradient.data());
+  }
 }
 
 void TorchModel::State::add_adapter(const TensorSpec& spec, TorchParameter& weight) {
@@ -142,12 +220,12 @@ void TorchModel::State::add_adapter(const TensorSpec& spec, TorchParameter& weig
   auto beside = std::make_unique<TorchAdapter>();
   beside->scale = static_cast<float>(adapter->scale());
   beside->dropout = static_cast<float>(adapter->dropout);
-  beside->a = make_parameter({r, n_in}, true);
-  beside->b = make_parameter({n_out, r}, true);
+  beside->a = make_unplaced_parameter({r, n_in});
+  beside->b = make_unplaced_parameter({n_out, r});
   add_parameter({.name = peft_name(spec.name, "lora_A.weight"), .shape = {r, n_in}}, *beside->a);
   add_parameter({.name = peft_name(spec.name, "lora_B.weight"), .shape = {n_out, r}}, *beside->b);
   if (adapter->kind == AdapterSpec::Kind::kDora) {
-    beside->magnitude = make_parameter({n_out}, true);
+    beside->magnitude = make_unplaced_parameter({n_out});
     TensorSpec magnitude = bias(peft_name(spec.name, "lora_magnitude_vector"), n_out);
     add_parameter(std::move(magnitude), *beside->magnitude);
   }
@@ -157,7 +235,9 @@ void TorchModel::State::add_adapter(const TensorSpec& spec, TorchParameter& weig
 void TorchModel::State::add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
                                    TorchOps::Weight& weight) {
   const bool trained = is_trained(spec, options);
-  weight = make_parameter(spec.shape, trained, trained ? DType::kF32 : kept_dtype(spec, options));
+  set_layer(layer_of(spec.name));
+  weight = trained ? make_unplaced_parameter(spec.shape)
+                   : make_parameter(spec.shape, false, kept_dtype(spec, options));
   tensors.push_back(spec);
   weights.push_back(weight);
   weight->follows = follows_batches(spec, options);
@@ -202,6 +282,7 @@ Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOpti
     state->model->visit([&](const TensorSpec& spec, TorchOps::Weight& weight) {
       state->add_weight(spec, options, adapted.contains(spec.name), weight);
     });
+    state->place_parameters();
     state->kept = state->parameters;
     for (size_t i = 0; i < state->tensors.size(); ++i)
       if (TorchParameter& w = *state->weights[i]; w.follows)
@@ -213,6 +294,7 @@ Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOpti
 const ModelConfig& TorchModel::config() const { return state_->config; }
 std::span<const TorchModel::Parameter> TorchModel::parameters() const { return state_->parameters; }
 std::span<const TorchModel::Parameter> TorchModel::kept() const { return state_->kept; }
+std::span<const TorchModel::Group> TorchModel::groups() const { return state_->groups; }
 std::span<const TensorSpec> TorchModel::tensors() const { return state_->tensors; }
 
 void TorchModel::write(size_t i, std::span<const float> numbers) {
@@ -319,14 +401,21 @@ void TorchModel::zero_gradients() {
 
 void TorchModel::begin_step(uint64_t seed) {
   state_->step_seed = seed;
-  state_->n_passes = 0;
+  state_->n_passes = state_->n_expected = 0;
+  state_->most_passes = 0;
 }
+void TorchModel::on_gradients(OnGradients f) { state_->on_gradients = std::move(f); }
+void TorchModel::expect_passes(int64_t n, int64_t most) {
+  state_->n_expected = static_cast<uint64_t>(n);
+  state_->most_passes = most;
+}
+int64_t TorchModel::most_passes() const { return state_->most_passes; }
 
 Result<double> TorchModel::loss(const Batch& batch, std::span<const int32_t> targets,
                                 std::span<const float> weights) const {
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/false);
+    TorchOps ops = state_->plain_pass();
     return ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, 1.0F).sum;
   });
 }
@@ -335,13 +424,11 @@ Result<double> TorchModel::loss_and_gradient(const Batch& batch, std::span<const
                                              std::span<const float> weights, float scale) {
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/true);
-    const uint64_t seed = state_->next_seed();
-    ops.regularise(state_->regularisers, batch, seed);
-    ops.set_seed(seed);
+    TorchOps ops = state_->training_pass();
+    ops.regularise(state_->regularisers, batch, state_->pass_seed);
     const TorchOps::Loss loss =
         ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, scale);
-    torch_ops::run_backward(loss.node);
+    state_->run_backward(loss.node);
     return loss.sum;
   });
 }
@@ -361,7 +448,7 @@ Result<std::vector<double>> TorchModel::log_probs(const Batch& batch,
                                                   std::span<const int32_t> targets) const {
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/false);
+    TorchOps ops = state_->plain_pass();
     return log_probs_of(ops, state_->model->hidden(ops, batch), head, targets);
   });
 }
@@ -370,7 +457,7 @@ Result<std::vector<double>> TorchModel::base_log_probs(const Batch& batch,
                                                        std::span<const int32_t> targets) const {
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/false);
+    TorchOps ops = state_->plain_pass();
     ops.leave_out_adapters();
     return log_probs_of(ops, state_->model->hidden(ops, batch), head, targets);
   });
@@ -380,9 +467,8 @@ Result<double> TorchModel::log_prob_loss_and_gradient(const Batch& batch, std::s
                                                       const LogProbLoss& loss, float scale) {
   const auto head = TRY(state_->head_for(batch, targets));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/true);
-    ops.set_seed(state_->next_seed());
-    TorchOps plain(state_->bf16, /*record=*/false);
+    TorchOps ops = state_->training_pass();
+    TorchOps plain = state_->plain_pass();
     const TorchOps::Act hidden = state_->model->hidden(ops, batch);
     const std::vector<double> log_p = log_probs_of(plain, hidden, head, targets);
     std::vector<double> gradient(log_p.size());
@@ -391,7 +477,7 @@ Result<double> TorchModel::log_prob_loss_and_gradient(const Batch& batch, std::s
     std::vector<float> weights(gradient.size());
     std::transform(gradient.begin(), gradient.end(), weights.begin(),
                    [](double g) { return static_cast<float>(-g); });
-    torch_ops::run_backward(ops.head_loss(hidden, head, targets, weights, scale).node);
+    state_->run_backward(ops.head_loss(hidden, head, targets, weights, scale).node);
     return value;
   });
 }
@@ -407,14 +493,13 @@ Result<TorchModel::DistilLoss> TorchModel::distil_loss_and_gradient(const Batch&
     return fail(ErrorCode::kInvalidArgument, "expected a teacher with the student's {} tokens, got {}",
                 config().vocab_size, teacher.config().vocab_size);
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/true), plain(teacher.state_->bf16, /*record=*/false);
-    ops.set_seed(state_->next_seed());
+    TorchOps ops = state_->training_pass(), plain = teacher.state_->plain_pass();
     const TorchOps::Act his = teacher.state_->model->hidden(plain, batch);
     const TorchOps::Distil spec{static_cast<float>(how.temperature), static_cast<float>(how.alpha),
                                 how.top_k};
     const TorchOps::DistilLoss loss = ops.distil_loss(state_->model->hidden(ops, batch), head, his, his_head,
                                                       targets, weights, spec, scale);
-    torch_ops::run_backward(loss.node);
+    state_->run_backward(loss.node);
     return DistilLoss{how.alpha * loss.soft + (1 - how.alpha) * loss.hard, loss.hard, loss.soft};
   });
 }
@@ -422,7 +507,7 @@ Result<TorchModel::DistilLoss> TorchModel::distil_loss_and_gradient(const Batch&
 Result<std::vector<float>> TorchModel::output(const Batch& batch) const {
   TRY(state_->check(batch));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/false);
+    TorchOps ops = state_->plain_pass();
     return TorchOps::numbers(state_->model->output(ops, batch));
   });
 }
@@ -431,15 +516,14 @@ Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const Ou
                                                     const EmbeddingShift& shift) {
   TRY(state_->check(batch));
   return guarded([&] {
-    TorchOps ops(state_->bf16, /*record=*/true);
-    ops.set_seed(state_->next_seed());
+    TorchOps ops = state_->training_pass();
     ops.shift_embeddings(shift, batch);
     const TorchOps::Act output = state_->model->output(ops, batch);
     const std::vector<float> numbers = TorchOps::numbers(output);
     std::vector<float> gradient(numbers.size());
     const double value = loss(numbers, gradient);
     for (float& g : gradient) g *= scale;
-    torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
+    state_->run_backward(TorchOps::with_gradient(output, gradient));
     return value;
   });
 }

@@ -43,6 +43,9 @@ struct TorchOptions {
   bool start_from_rounding = false;
   // Matrices that frozen_dtype would harm too much: kept in q8_0. None: no matrix.
   std::function<bool(const TensorSpec&)> in_8_bits = {};
+  // Of each layer only its input is kept for the backward pass, which computes the rest again: less memory
+  // for about a third more arithmetic. The gradients are the same.
+  bool checkpoint_activations = false;
 };
 
 // Bytes that a model holds between steps, besides activations and the optimiser's.
@@ -62,6 +65,12 @@ class TorchModel {
   struct Parameter {
     TensorSpec spec;
     std::span<float> values, gradient;
+    size_t begin = 0;  // of a piece of a parameter: which number of it is the first
+  };
+  // What of the parameters lies side by side in memory: all of a layer; the last group has those that are in
+  // no layer (embeddings, the last norm, the head). Between parameters are a few numbers that stay zero.
+  struct Group {
+    std::span<float> values, gradient;
   };
   // From log p of the target of each row read out: the loss, and its derivative by each of them.
   using LogProbLoss = std::function<double(std::span<const double> log_p, std::span<double> gradient)>;
@@ -77,6 +86,8 @@ class TorchModel {
   const ModelConfig& config() const;
   // What is trained: tensors of the model, or the factors of adapters by PEFT's names.
   std::span<const Parameter> parameters() const;
+  // In the order of the forward pass. A layer without parameters has an empty one.
+  std::span<const Group> groups() const;
   // What a checkpoint of training keeps: the parameters in that order, then the statistics (batch norm's
   // means and variances), which passes that train update by themselves and which have no gradients. Those of
   // frozen layers stay as they are and are not among them.
@@ -102,6 +113,15 @@ class TorchModel {
   void zero_gradients();
   // Before each step: everything random in the passes that follow (noise, dropout) comes from `seed`.
   void begin_step(uint64_t seed);
+  // Called in a pass that trains when it has added all it will to the gradients of group number `group` and
+  // of the layers after it: the last layer's first, the last group when the pass ends. Layers below which
+  // nothing is trained are not called for. `last`: the last pass of expect_passes().
+  using OnGradients = std::function<void(size_t group, bool last)>;
+  void on_gradients(OnGradients f);
+  // The step that has begun makes `n` passes that train, and none of several processes makes more than
+  // `most`. Where nothing is said no pass is the last.
+  void expect_passes(int64_t n, int64_t most);
+  int64_t most_passes() const;
 
   // Language models. Sum over the rows read out of weight * -log p(target).
   Result<double> loss(const Batch& batch, std::span<const int32_t> targets,

@@ -143,7 +143,7 @@ Tensor linear(const Tensor& given, const Weight& w, const LinearMode& mode) {
   Tensor y = empty(rows, n_out, mode.bf16);
   w->packed->forward(in(x), rows, out(y));
   Kept kept;
-  if (w->adapter && !mode.base_alone) kept = apply(x, *w, mode.record ? mode.dropout_seed : 0, y);
+  if (w->adapter && !mode.base_alone) kept = apply(x, *w, mode.dropout_seed, y);
   const bool wants_x = given.requires_grad();
   if (!mode.record || !(wants_x || w->trained() || w->adapter)) return y;
   return with_backward(

@@ -41,4 +41,9 @@ at::Tensor with_backward(at::Tensor result, const std::vector<at::Tensor>& input
 
 void run_backward(const at::Tensor& result) { result.backward(); }
 
+at::Tensor run_backward(const at::Tensor& result, const at::Tensor& grad, const at::Tensor& input) {
+  result.backward(grad);
+  return input.grad();
+}
+
 }  // namespace volant::torch_ops

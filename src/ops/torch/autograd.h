@@ -17,5 +17,8 @@ at::Tensor with_backward(at::Tensor result, const std::vector<at::Tensor>& input
 
 // Runs the graph behind `result` (one number) backwards, with gradient 1.
 void run_backward(const at::Tensor& result);
+// From inside of a `backward`: that of `result` by `input`, a leaf that asks for its gradient, when the
+// gradient of `result` is `grad`. Undefined when nothing leads there.
+at::Tensor run_backward(const at::Tensor& result, const at::Tensor& grad, const at::Tensor& input);
 
 }  // namespace volant::torch_ops

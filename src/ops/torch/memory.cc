@@ -2,12 +2,16 @@
 
 #include <c10/core/Allocator.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace volant::torch_ops {
@@ -83,6 +87,36 @@ class BlockCache final : public c10::Allocator {
 };
 
 }  // namespace
+
+Pages::Pages(size_t bytes) : bytes_(bytes) {
+  if (bytes == 0) return;
+  data_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data_ == MAP_FAILED) {
+    data_ = nullptr;
+    throw std::bad_alloc();
+  }
+  if (bytes >= kHuge) ::madvise(data_, bytes, MADV_HUGEPAGE);
+}
+Pages::Pages(Pages&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+Pages& Pages::operator=(Pages&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+Pages::~Pages() {
+  if (data_ != nullptr) ::munmap(data_, bytes_);
+}
+
+void forget(float* begin, size_t count) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const auto last = reinterpret_cast<uintptr_t>(begin + count) / page * page;
+  if (last <= first) return std::fill(begin, begin + count, 0.0F);
+  std::fill(begin, reinterpret_cast<float*>(first), 0.0F);
+  ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  std::fill(reinterpret_cast<float*>(last), begin + count, 0.0F);
+}
 
 void use_block_cache() { c10::SetAllocator(c10::DeviceType::CPU, &BlockCache::instance(), 1); }
 

@@ -1,5 +1,6 @@
 #include "ops/torch/parameter.h"
 
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -25,6 +26,19 @@ std::shared_ptr<TorchParameter> make_parameter(const std::vector<int64_t>& shape
   if (trained) w->grad = at::zeros(shape, at::kFloat);
   if (shape.size() == 2) w->packed.emplace(w->matrix());
   return w;
+}
+
+std::shared_ptr<TorchParameter> make_unplaced_parameter(const std::vector<int64_t>& shape) {
+  auto w = std::make_shared<TorchParameter>();
+  w->shape = shape;
+  return w;
+}
+
+void TorchParameter::place(float* values, float* gradient) {
+  CHECK(blocks.empty());
+  master = at::from_blob(values, shape, at::kFloat);
+  grad = at::from_blob(gradient, shape, at::kFloat);
+  if (shape.size() == 2) packed.emplace(matrix());
 }
 
 int64_t TorchParameter::count() const {

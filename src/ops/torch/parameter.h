@@ -27,6 +27,8 @@ struct TorchParameter {
   ~TorchParameter();
 
   int64_t count() const;
+  // Where the numbers and gradients of a trained one are from now on, with what stands there.
+  void place(float* values, float* gradient);
   bool trained() const { return grad.defined(); }
   // The numbers of one that is kept in f32.
   float* values() const { return master.data_ptr<float>(); }
@@ -44,6 +46,8 @@ struct TorchParameter {
   uint64_t packed_bytes() const;  // of their copies for products
 };
 
+// A trained weight that place() will give its numbers.
+std::shared_ptr<TorchParameter> make_unplaced_parameter(const std::vector<int64_t>& shape);
 // A weight of zeros. `dtype` counts for a frozen matrix, whose columns must be a multiple of its block.
 std::shared_ptr<TorchParameter> make_parameter(const std::vector<int64_t>& shape, bool trained,
                                                DType dtype = DType::kF32);

@@ -169,7 +169,8 @@ TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
 
 TorchOps::Act TorchOps::linear(const Act& x, const Weight& w) {
   return {torch_ops::linear(
-      x.x, w, {.bf16 = bf16_, .record = record_, .dropout_seed = draw(), .base_alone = base_alone_})};
+      x.x, w,
+      {.bf16 = bf16_, .record = record_, .dropout_seed = trains() ? draw() : 0, .base_alone = base_alone_})};
 }
 
 TorchOps::Act TorchOps::add_bias(const Act& x, const Weight& b) {

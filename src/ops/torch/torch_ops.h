@@ -13,6 +13,7 @@
 #include "ops/ops.h"
 #include "ops/torch/embedding_shift.h"
 #include "ops/torch/parameter.h"
+#include "ops/torch/segments.h"
 
 namespace volant {
 
@@ -53,6 +54,8 @@ class TorchOps {
   std::vector<float> input_gradient() const;
   // The passes that follow leave adapters out. Only for one that does not record.
   void leave_out_adapters() { base_alone_ = !record_; }
+  // What happens around segments of the passes that follow; outlives their backward passes.
+  void set_segments(const TorchSegments& segments) { segments_ = &segments; }
   // Activations from f32 numbers, that gradients can be asked of: for tests.
   static Act make_act(std::span<const float> values, int64_t rows, bool needs_grad);
 
@@ -93,6 +96,9 @@ class TorchOps {
                 const RecurrentSpec& spec);
   Act pool_rows(const Act& x, const Batch& batch, RowPool how);
   Act join_columns(const Act& x, const Act& y);
+  // See ops/segment.h. (segments.cc)
+  using Segment = std::function<Act(TorchOps&, const Act&)>;
+  Act segment(const Act& x, const Segment& f);
 
   struct Loss {
     double sum = 0;   // over rows: weight * -log softmax(logits of the head)[target]
@@ -126,11 +132,15 @@ class TorchOps {
   at::Tensor through_head(const Act& x, const LmHead<Weight>& head, const OnLogits& f);
   void add_noise(at::Tensor& embedded) const;
   void add_shift(at::Tensor& embedded) const;
-  bool trains() const { return record_ && seed_ != 0; }
+  bool trains() const { return (record_ || forgets_) && seed_ != 0; }
+  Act forgotten_segment(const Act& x, const Segment& f, int number);
   // The seed of the next operation that draws; 0 in passes that do not train.
   uint64_t draw() { return seed_ == 0 ? 0 : seed_ + ++n_random_ * 0x9E3779B97F4A7C15ULL; }
 
   bool bf16_, record_, base_alone_ = false;
+  bool forgets_ = false;  // a pass that trains and does not record: it is made again
+  const TorchSegments* segments_ = nullptr;
+  int n_segments_ = 0;  // so far in this pass
   bool learns_inputs_ = false;
   const int32_t* learned_tokens_ = nullptr;  // the ids whose embeddings are kept
   at::Tensor inputs_;

@@ -24,6 +24,7 @@ class LanguageObjective final : public Objective {
   uint64_t n_targets() const override { return train_->n_targets(); }
   int64_t steps_of_an_epoch() override;
   Result<StepLoss> step(TorchModel& model) override;
+  bool can_share() const override { return true; }
   bool can_evaluate() const override { return validation_ != nullptr; }
   uint64_t n_validation_targets() const override { return validation_ ? validation_->n_targets() : 0; }
   Result<Evaluation> evaluate(TorchModel& model) override;
@@ -38,15 +39,19 @@ class LanguageObjective final : public Objective {
   }
 
  private:
-  LanguageObjective(const TrainJob& job, const Tokenizer& tokenizer) : job_(job), tokenizer_(tokenizer) {}
+  explicit LanguageObjective(const ObjectiveContext& context)
+      : job_(context.job), tokenizer_(*context.tokenizer), ranks_(context.ranks) {}
   Status load(const ModelConfig& config);
   BatchOptions options() const;
   std::vector<TrainBatch> next_batches();
+  // Of a step's batches those that this process trains, and how many passes it and the busiest of all make.
+  std::vector<TrainBatch> own_share(std::vector<TrainBatch> parts, TorchModel& model) const;
   // Adds a batch's loss and, with a teacher, the two losses that it is made of.
   Status learn(TorchModel& model, const TrainBatch& part, float scale, TorchModel::DistilLoss& sums);
 
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
+  const Ranks& ranks_;
   std::unique_ptr<Examples> train_, validation_;
   std::vector<int32_t> token_bytes_;
   std::unique_ptr<Batches> batches_;
@@ -57,7 +62,7 @@ Result<std::unique_ptr<Objective>> LanguageObjective::make(const ObjectiveContex
   if (context.tokenizer == nullptr || context.config.output != ModelOutput::kNextToken)
     return fail(ErrorCode::kInvalidArgument, "expected a language model with a tokenizer, got {}",
                 context.config.architecture);
-  std::unique_ptr<LanguageObjective> objective(new LanguageObjective(context.job, *context.tokenizer));
+  std::unique_ptr<LanguageObjective> objective(new LanguageObjective(context));
   TRY(objective->load(context.config));
   return std::unique_ptr<Objective>(std::move(objective));
 }
@@ -145,8 +150,7 @@ Result<StepLoss> LanguageObjective::step(TorchModel& model) {
     parts = next_batches();
     for (const TrainBatch& part : parts) weight += part.weight();
   }
-  for (const TrainBatch& part : parts) {
-    if (part.out_rows.empty()) continue;
+  for (const TrainBatch& part : own_share(std::move(parts), model)) {
     TRY(learn(model, part, static_cast<float>(1.0 / weight), sums));
     result.tokens += part.n_real;
     result.flops += batch_flops(model.config(), part);
@@ -154,6 +158,21 @@ Result<StepLoss> LanguageObjective::step(TorchModel& model) {
   result.loss = sums.loss / weight;
   if (teacher_) result.metrics = {{"hard_loss", sums.hard / weight}, {"teacher_loss", sums.soft / weight}};
   return result;
+}
+
+std::vector<TrainBatch> LanguageObjective::own_share(std::vector<TrainBatch> parts, TorchModel& model) const {
+  std::erase_if(parts, [](const TrainBatch& part) { return part.out_rows.empty(); });
+  if (ranks_.size() == 1) return parts;
+  std::vector<TrainBatch> mine;
+  int64_t most = 0;
+  for (int rank = 0; rank < ranks_.size(); ++rank) {
+    std::vector<TrainBatch> share = share_of(parts, rank, ranks_.size());
+    std::erase_if(share, [](const TrainBatch& part) { return part.out_rows.empty(); });
+    most = std::max(most, std::ssize(share));
+    if (rank == ranks_.rank()) mine = std::move(share);
+  }
+  model.expect_passes(std::ssize(mine), most);
+  return mine;
 }
 
 Status LanguageObjective::learn(TorchModel& model, const TrainBatch& part, float scale,
@@ -176,12 +195,15 @@ Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
                   {job_.max_seq_len, std::max(job_.micro_batch_tokens, job_.max_seq_len), false, 0});
   std::vector<double> losses, weights;  // of pieces of documents
   double bytes = 0;
+  int turn = 0;  // of the ranks, which take batches in turn
   for (int64_t rows = 0; rows < job_.evaluate_tokens;) {
     const TrainBatch batch = batches.next();
     if (batch.n_real == 0) break;
     rows += batch.n_real;
     if (batch.out_rows.empty()) continue;
-    const std::vector<double> log_p = TRY(model.log_probs(batch.view(), batch.targets));
+    const bool mine = turn++ % ranks_.size() == ranks_.rank();
+    const std::vector<double> log_p =
+        mine ? TRY(model.log_probs(batch.view(), batch.targets)) : std::vector<double>(batch.targets.size());
     size_t piece = 0;
     for (size_t i = 0; i < log_p.size(); ++i) {
       while (batch.out_rows[i] >= batch.seq_begin[piece + 1]) ++piece;
@@ -196,6 +218,7 @@ Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
       if (id < token_bytes_.size()) bytes += weight * token_bytes_[id];
     }
   }
+  TRY(ranks_.sum(losses));
   const double loss = std::accumulate(losses.begin(), losses.end(), 0.0),
                weight = std::accumulate(weights.begin(), weights.end(), 0.0);
   if (weight <= 0)

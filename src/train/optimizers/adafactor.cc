@@ -13,8 +13,8 @@ constexpr double kClipThreshold = 1;  // of the update's root mean square
 
 class Adafactor final : public Optimizer {
  public:
-  Adafactor(const TrainJob& job, const TorchModel& model) : job_(job), model_(model) {
-    for (const auto& p : model.parameters()) {
+  Adafactor(const TrainJob& job, const Parameters& parameters) : job_(job), parameters_(parameters) {
+    for (const auto& p : parameters) {
       const bool is_matrix = p.spec.shape.size() == 2;
       rows_.emplace_back(is_matrix ? static_cast<size_t>(p.spec.shape[0]) : p.values.size());
       columns_.emplace_back(is_matrix ? static_cast<size_t>(p.spec.shape[1]) : 0);
@@ -24,7 +24,7 @@ class Adafactor final : public Optimizer {
   void step(TorchModel& model, int64_t step, double lr, double gradient_scale) override {
     const double beta2 = 1 - std::pow(static_cast<double>(step + 1), -kDecayPower);
     for (size_t i = 0; i < rows_.size(); ++i) {
-      const auto& p = model.parameters()[i];
+      const auto& p = parameters_[i];
       for (float& g : p.gradient) g *= static_cast<float>(gradient_scale);
       if (columns_[i].empty()) {
         divide_vector(p.gradient, rows_[i], beta2);
@@ -38,8 +38,8 @@ class Adafactor final : public Optimizer {
 
   std::vector<Slot> slots() override {
     std::vector<Slot> slots;
-    add_slots("row", model_, rows_, slots);
-    add_slots("column", model_, columns_, slots);
+    add_slots("row", parameters_, rows_, slots);
+    add_slots("column", parameters_, columns_, slots);
     return slots;
   }
 
@@ -94,14 +94,14 @@ class Adafactor final : public Optimizer {
   }
 
   const TrainJob& job_;
-  const TorchModel& model_;
+  Parameters parameters_;
   Moments rows_, columns_;  // a vector's second moments are in rows_
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adafactor(const TrainJob& job, const TorchModel& model) {
-  return std::make_unique<Adafactor>(job, model);
+std::unique_ptr<Optimizer> make_adafactor(const TrainJob& job, const Parameters& parameters) {
+  return std::make_unique<Adafactor>(job, parameters);
 }
 
 }  // namespace volant

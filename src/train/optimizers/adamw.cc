@@ -8,14 +8,17 @@ namespace {
 
 class AdamW final : public Optimizer {
  public:
-  AdamW(const TrainJob& job, const TorchModel& model)
-      : job_(job), model_(model), first_(zero_moments(model)), second_(zero_moments(model)) {}
+  AdamW(const TrainJob& job, const Parameters& parameters)
+      : job_(job),
+        parameters_(parameters),
+        first_(zero_moments(parameters)),
+        second_(zero_moments(parameters)) {}
 
   void step(TorchModel& model, int64_t step, double lr, double gradient_scale) override {
     const double n = static_cast<double>(step + 1);
     const bool decoupled = job_.optimizer != "adam";
     for (size_t i = 0; i < first_.size(); ++i) {
-      const auto& p = model.parameters()[i];
+      const auto& p = parameters_[i];
       const double decay = decays(p) ? job_.weight_decay : 0;
       if (!decoupled && decay > 0) add_decay(p, decay / gradient_scale);
       torch_ops::kernels().adamw({.n = static_cast<int64_t>(p.values.size()),
@@ -36,8 +39,8 @@ class AdamW final : public Optimizer {
 
   std::vector<Slot> slots() override {
     std::vector<Slot> slots;
-    add_slots("m", model_, first_, slots);
-    add_slots("v", model_, second_, slots);
+    add_slots("m", parameters_, first_, slots);
+    add_slots("v", parameters_, second_, slots);
     return slots;
   }
 
@@ -47,14 +50,14 @@ class AdamW final : public Optimizer {
   }
 
   const TrainJob& job_;
-  const TorchModel& model_;
+  Parameters parameters_;
   Moments first_, second_;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adamw(const TrainJob& job, const TorchModel& model) {
-  return std::make_unique<AdamW>(job, model);
+std::unique_ptr<Optimizer> make_adamw(const TrainJob& job, const Parameters& parameters) {
+  return std::make_unique<AdamW>(job, parameters);
 }
 
 }  // namespace volant

@@ -21,16 +21,19 @@ constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;  // of the quintic a x 
 
 class Muon final : public Optimizer {
  public:
-  Muon(const TrainJob& job, const TorchModel& model)
-      : job_(job), model_(model), first_(zero_moments(model)), second_(zero_moments(model)) {
+  Muon(const TrainJob& job, const Parameters& parameters)
+      : job_(job),
+        parameters_(parameters),
+        first_(zero_moments(parameters)),
+        second_(zero_moments(parameters)) {
     for (size_t i = 0; i < second_.size(); ++i)
-      if (is_orthogonalised(model.parameters()[i])) second_[i] = {};
+      if (is_orthogonalised(parameters_[i])) second_[i] = {};
   }
 
   void step(TorchModel& model, int64_t step, double lr, double gradient_scale) override {
     const double n = static_cast<double>(step + 1);
     for (size_t i = 0; i < first_.size(); ++i) {
-      const auto& p = model.parameters()[i];
+      const auto& p = parameters_[i];
       const auto keep = static_cast<float>(1 - (decays(p) ? lr * job_.weight_decay : 0));
       if (is_orthogonalised(p)) {
         orthogonal_step(p, first_[i], lr, gradient_scale, keep);
@@ -54,8 +57,8 @@ class Muon final : public Optimizer {
 
   std::vector<Slot> slots() override {
     std::vector<Slot> slots;
-    add_slots("m", model_, first_, slots);
-    add_slots("v", model_, second_, slots);
+    add_slots("m", parameters_, first_, slots);
+    add_slots("v", parameters_, second_, slots);
     return slots;
   }
 
@@ -95,14 +98,14 @@ class Muon final : public Optimizer {
   }
 
   const TrainJob& job_;
-  const TorchModel& model_;
+  Parameters parameters_;
   Moments first_, second_;  // second_ is empty where the momentum is orthogonalised
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_muon(const TrainJob& job, const TorchModel& model) {
-  return std::make_unique<Muon>(job, model);
+std::unique_ptr<Optimizer> make_muon(const TrainJob& job, const Parameters& parameters) {
+  return std::make_unique<Muon>(job, parameters);
 }
 
 }  // namespace volant

@@ -3,7 +3,7 @@
 
 namespace volant {
 
-std::unique_ptr<Optimizer> make_sgd(const TrainJob& job, const TorchModel& model) {
+std::unique_ptr<Optimizer> make_sgd(const TrainJob& job, const Parameters& parameters) {
   const auto rule = [&job](const TorchModel::Parameter& p, float* m, double lr, double gradient_scale) {
     torch_ops::kernels().sgd({.n = static_cast<int64_t>(p.values.size()),
                               .w = p.values.data(),
@@ -15,7 +15,7 @@ std::unique_ptr<Optimizer> make_sgd(const TrainJob& job, const TorchModel& model
                               .keep = kept_of(p, lr, job.weight_decay),
                               .nesterov = job.nesterov});
   };
-  return one_moment_optimizer(model, rule);
+  return one_moment_optimizer(parameters, rule);
 }
 
 }  // namespace volant

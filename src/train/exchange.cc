@@ -1,0 +1,140 @@
+#include "train/exchange.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/torch/memory.h"
+
+namespace volant {
+namespace {
+
+constexpr size_t kUnit = 16;     // numbers: stretches begin where a cache line does
+constexpr size_t kInFlight = 2;  // layers whose sums are formed while the next gradients are computed
+
+}  // namespace
+
+Exchange::Exchange(TorchModel& model, const Ranks& ranks, Shard shard)
+    : model_(model), ranks_(ranks), shard_(ranks.size() == 1 ? Shard::kNone : shard) {
+  parameters_.assign(model.parameters().begin(), model.parameters().end());
+  if (ranks.size() == 1) return;
+  model.on_gradients([this](size_t group, bool last) {
+    const bool each = shard_ == Shard::kGradients && model_.most_passes() > 0;
+    if (last || each) start_up_to(group);
+  });
+  if (shard_ == Shard::kNone) return;
+  for (TorchModel::Parameter& p : parameters_) {
+    size_t group = 0;
+    const auto holds = [&](const TorchModel::Group& g) {
+      return p.values.data() >= g.values.data() && p.values.data() < g.values.data() + g.values.size();
+    };
+    while (!holds(model.groups()[group])) ++group;
+    const auto [first, last] = stretch(group, ranks.rank());
+    const auto at = static_cast<size_t>(p.values.data() - model.groups()[group].values.data());
+    p.begin = std::clamp(first, at, at + p.values.size()) - at;
+    const size_t end = std::clamp(last, at, at + p.values.size()) - at;
+    p.values = p.values.subspan(p.begin, end - p.begin);
+    p.gradient = p.gradient.subspan(p.begin, end - p.begin);
+  }
+}
+
+Exchange::~Exchange() {
+  if (ranks_.size() > 1) model_.on_gradients({});
+}
+
+std::pair<size_t, size_t> Exchange::stretch(size_t group, int rank) const {
+  const size_t units = model_.groups()[group].values.size() / kUnit, n = static_cast<size_t>(ranks_.size()),
+               r = static_cast<size_t>(rank);
+  return {units * r / n * kUnit, units * (r + 1) / n * kUnit};
+}
+
+void Exchange::start(size_t group) {
+  const std::span<float> all = model_.groups()[group].gradient;
+  if (shard_ != Shard::kGradients) return (void)pending_.emplace_back(group, ranks_.start_sum(all));
+  for (int rank = 0; rank < ranks_.size(); ++rank) {
+    const auto [first, last] = stretch(group, rank);
+    pending_.emplace_back(group, ranks_.start_sum_to(rank, all.subspan(first, last - first)));
+  }
+}
+
+// The order of the backward pass: the last layer first, then the others, then what is in no layer.
+void Exchange::start_up_to(size_t group) {
+  const size_t n = model_.groups().size();
+  const size_t wanted = group + 1 == n ? n : n - 1 - group;
+  for (; n_started_ < wanted; ++n_started_) start(n_started_ + 1 == n ? n - 1 : n - 2 - n_started_);
+  if (shard_ == Shard::kGradients) finish_all_but(kInFlight);
+  if (n_started_ < n) return;
+  n_started_ = 0;
+  ++n_rounds_;
+  // The next pass adds to these gradients.
+  if (shard_ == Shard::kGradients) finish_all_but(0);
+}
+
+void Exchange::finish_all_but(size_t n_groups) {
+  const size_t n = shard_ == Shard::kGradients ? static_cast<size_t>(ranks_.size()) : 1;
+  while (pending_.size() > n_groups * n) {
+    const size_t group = pending_.front().first;
+    for (size_t i = 0; i < n; ++i) {
+      if (Status done = pending_.front().second.wait(); !done && failed_) failed_ = std::move(done);
+      pending_.pop_front();
+    }
+    if (shard_ == Shard::kGradients) drop_foreign_gradients(group);
+  }
+}
+
+void Exchange::drop_foreign_gradients(size_t group) {
+  const std::span<float> all = model_.groups()[group].gradient;
+  const auto [first, last] = stretch(group, ranks_.rank());
+  torch_ops::forget(all.data(), first);
+  torch_ops::forget(all.data() + last, all.size() - last);
+}
+
+Status Exchange::finish_gradients() {
+  if (ranks_.size() == 1) return {};
+  const int64_t rounds = shard_ == Shard::kGradients ? std::max<int64_t>(1, model_.most_passes()) : 1;
+  while (n_rounds_ < rounds) start_up_to(model_.groups().size() - 1);
+  finish_all_but(0);
+  n_rounds_ = 0;
+  return std::exchange(failed_, {});
+}
+
+Result<double> Exchange::gradient_norm() const {
+  double squares = gradient_squares(parameters_);
+  if (shard_ != Shard::kNone) TRY(ranks_.sum({&squares, 1}));
+  return std::sqrt(squares);
+}
+
+Status Exchange::share_weights() {
+  if (shard_ == Shard::kNone) return {};
+  std::vector<Ranks::Pending> copies;
+  for (size_t group = 0; group < model_.groups().size(); ++group) {
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+      const auto [first, last] = stretch(group, rank);
+      copies.push_back(
+          ranks_.start_copy_from(rank, model_.groups()[group].values.subspan(first, last - first)));
+    }
+    drop_foreign_gradients(group);
+  }
+  Status all;
+  for (Ranks::Pending& copy : copies)
+    if (Status done = copy.wait(); !done && all) all = std::move(done);
+  model_.weights_changed();
+  return all;
+}
+
+Status Exchange::gather(std::vector<Optimizer::Slot>& slots, Moments& storage) const {
+  if (shard_ == Shard::kNone) return {};
+  for (Optimizer::Slot& slot : slots) {
+    std::vector<float>& whole = storage.emplace_back(slot.count);
+    std::ranges::copy(slot.values, whole.begin() + static_cast<std::ptrdiff_t>(slot.begin));
+    Ranks::Pending sum = ranks_.start_sum_to(0, whole);  // of pieces among zeros
+    TRY(sum.wait());
+    slot.values = whole;
+    slot.begin = 0;
+    if (ranks_.first()) continue;
+    slot.values = {};
+    storage.pop_back();
+  }
+  return {};
+}
+
+}  // namespace volant

@@ -1,0 +1,59 @@
+// What ranks exchange in a step: the sums of their gradients, layer by layer while the backward pass goes on,
+// and, where the optimiser's work is shared out, the weights that each of them has changed. The optimiser's
+// part and its memory are kept by number: of each layer, rank r of N keeps the r-th of N equal stretches
+// (ZeRO, Rajbhandari et al. 2020).
+#pragma once
+#include <deque>
+
+#include "train/optimizer.h"
+#include "train/ranks.h"
+
+namespace volant {
+
+// In the order of job_words("shard").
+//   kNone       every rank keeps everything
+//   kOptimizer  what the optimiser remembers is shared out
+//   kGradients  and the sums of the gradients: between steps, and of every layer once its sum is formed
+enum class Shard { kNone, kOptimizer, kGradients };
+
+class Exchange {
+ public:
+  // Both outlive it, and the model stays where it is.
+  Exchange(TorchModel& model, const Ranks& ranks, Shard shard);
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  ~Exchange();
+
+  // What this rank's optimiser changes.
+  const Parameters& parameters() const { return parameters_; }
+  // After the step's passes: every gradient is the sum over ranks, where this rank's optimiser needs it.
+  Status finish_gradients();
+  // Norm of the summed gradients, the same everywhere.
+  Result<double> gradient_norm() const;
+  // After the optimiser's step: all ranks have all weights, and gradients are zeros.
+  Status share_weights();
+  // Makes the slots of the ranks' optimisers whole on rank 0, with `storage` for their numbers; on others
+  // they are of no use afterwards. All ranks call it.
+  Status gather(std::vector<Optimizer::Slot>& slots, Moments& storage) const;
+
+ private:
+  // Numbers of group `group` that rank `rank` keeps.
+  std::pair<size_t, size_t> stretch(size_t group, int rank) const;
+  void start(size_t group);
+  // Of all groups up to `group`, counted from the last layer's, those that have not started in this pass.
+  void start_up_to(size_t group);
+  // Waits for the oldest sums until those of so many groups are left.
+  void finish_all_but(size_t n_groups);
+  void drop_foreign_gradients(size_t group);
+
+  TorchModel& model_;
+  const Ranks& ranks_;
+  Shard shard_;
+  Parameters parameters_;
+  size_t n_started_ = 0;  // groups of this pass, in the order of the backward pass
+  int64_t n_rounds_ = 0;  // passes whose gradients are summed, of this step
+  std::deque<std::pair<size_t, Ranks::Pending>> pending_;
+  Status failed_;
+};
+
+}  // namespace volant

@@ -1,0 +1,415 @@
+#include "train/ranks.h"
+
+// clang-format off: before the other headers of libtorch, which define a CHECK of their own
+#include "ops/torch/tensor.h"
+// clang-format on
+#pragma push_macro("CHECK")
+#undef CHECK
+#define USE_C10D_GLOO
+#include <ATen/ops/from_blob.h>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <torch/csrc/distributed/c10d/Work.hpp>
+#pragma pop_macro("CHECK")
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+
+namespace volant {
+namespace {
+
+using std::chrono::milliseconds;
+using Store = c10::intrusive_ptr<c10d::TCPStore>;
+
+constexpr double kMeetSeconds = 300;
+constexpr milliseconds kBeat{500};
+constexpr double kSilence = 7;       // seconds without a beat after which a rank is gone
+constexpr double kStoreSilence = 9;  // and rank 0's store
+constexpr double kLeaveSeconds = 10;
+// Of an operation of Gloo: how long evaluations and checkpoints may take. Dead ranks are the heart's affair.
+constexpr milliseconds kOperation = std::chrono::hours(24);
+
+const std::string kLost = "lost";
+std::string beat_key(int rank) { return "beat/" + std::to_string(rank); }
+std::string left_key(int rank) { return "left/" + std::to_string(rank); }
+
+std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+std::string text_of(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "?";
+}
+
+// libtorch's messages go on with a stack trace.
+std::string first_line(const char* what) {
+  const std::string text = what;
+  return text.substr(0, text.find('\n'));
+}
+
+template <class F>
+auto guarded(const char* what, F&& f) -> Result<decltype(f())> {
+  try {
+    return f();
+  } catch (const std::exception& e) {
+    return fail(ErrorCode::kUnavailable, "{}: {}", what, first_line(e.what()));
+  }
+}
+
+Store connect(const RankInfo& info, bool serves) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(info.port);
+  options.isServer = serves;
+  options.waitWorkers = false;
+  options.timeout = milliseconds(static_cast<int64_t>(kMeetSeconds * 1000));
+  return c10::make_intrusive<c10d::TCPStore>(info.host, options);
+}
+
+std::string numeric(const sockaddr* address, socklen_t size) {
+  char text[NI_MAXHOST] = {};
+  return ::getnameinfo(address, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0 ? text : "";
+}
+
+// Our own address on the way to rank 0; empty when there is none.
+std::string address_towards(const RankInfo& info) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;  // connecting it sends nothing
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(info.host.c_str(), std::to_string(info.port).c_str(), &hints, &found) != 0) return {};
+  std::string address;
+  for (const addrinfo* a = found; a != nullptr && address.empty(); a = a->ai_next) {
+    const int fd = ::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) continue;
+    sockaddr_storage mine{};
+    socklen_t size = sizeof mine;
+    if (::connect(fd, a->ai_addr, a->ai_addrlen) == 0 &&
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&mine), &size) == 0)
+      address = numeric(reinterpret_cast<sockaddr*>(&mine), size);
+    ::close(fd);
+  }
+  ::freeaddrinfo(found);
+  return address;
+}
+
+// The first one that others can reach.
+std::string outer_address() {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return {};
+  std::string address;
+  for (const ifaddrs* i = all; i != nullptr && address.empty(); i = i->ifa_next)
+    if (i->ifa_addr != nullptr && i->ifa_addr->sa_family == AF_INET && (i->ifa_flags & IFF_UP) != 0 &&
+        (i->ifa_flags & IFF_LOOPBACK) == 0)
+      address = numeric(i->ifa_addr, sizeof(sockaddr_in));
+  ::freeifaddrs(all);
+  return address;
+}
+
+std::shared_ptr<gloo::transport::Device> network_device(const RankInfo& info) {
+  if (const auto interface = environment_variable("GLOO_SOCKET_IFNAME"))
+    return c10d::ProcessGroupGloo::createDeviceForInterface(*interface);
+  std::string address = address_towards(info);
+  // Many machines call themselves 127.0.1.1.
+  const bool inner = address.starts_with("127.") || address == "::1";
+  if (address.empty() || (inner && info.local_size < info.size))
+    if (const std::string outer = outer_address(); !outer.empty()) address = outer;
+  return address.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
+                         : c10d::ProcessGroupGloo::createDeviceForHostname(address);
+}
+
+// Tells the others that we live, and hears of those who do not. Rank 0 listens for everybody.
+class Heart {
+ public:
+  Heart(const RankInfo& info, Store store, Ranks::OnLost on_lost)
+      : info_(info),
+        store_(std::move(store)),
+        on_lost_(std::move(on_lost)),
+        seen_(static_cast<size_t>(info.size)),
+        beats_([this] { beat_until_stopped(); }),
+        watch_([this] { watch_until_stopped(); }) {}
+  ~Heart() { stop(); }
+  Heart(const Heart&) = delete;
+  Heart& operator=(const Heart&) = delete;
+
+  void when_lost(Ranks::OnLost f) {
+    const std::lock_guard lock(mutex_);
+    before_lost_ = std::move(f);
+  }
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    changed_.notify_all();
+    if (beats_.joinable()) beats_.join();
+    if (watch_.joinable()) watch_.join();
+  }
+
+ private:
+  struct Seen {
+    int64_t beats = 0;
+    double at = steady_seconds();
+  };
+
+  // False when it is to stop.
+  bool sleep(milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return !changed_.wait_for(lock, time, [this] { return stopped_; });
+  }
+  void lost(const std::string& why) {
+    if (told_.exchange(true)) return;
+    const Error error = fail(ErrorCode::kUnavailable, "{}", why);
+    const std::lock_guard lock(mutex_);
+    if (before_lost_) before_lost_(error);
+    on_lost_(error);
+  }
+
+  void beat_until_stopped() {
+    do {
+      try {
+        store_->add(beat_key(info_.rank), 1);
+        if (store_->check({kLost})) lost(text_of(store_->get(kLost)));
+        if (info_.rank == 0) listen();
+        heard_ = steady_seconds();
+      } catch (const std::exception&) {
+        return lost(fmt::format("rank 0 on {} is gone", info_.host));
+      }
+    } while (sleep(kBeat));
+  }
+
+  void listen() {
+    const double now = steady_seconds();
+    for (int rank = 1; rank < info_.size; ++rank) {
+      Seen& seen = seen_[static_cast<size_t>(rank)];
+      const int64_t beats = store_->add(beat_key(rank), 0);
+      if (std::exchange(seen.beats, beats) != beats || store_->check({left_key(rank)})) seen.at = now;
+      if (now - seen.at < kSilence) continue;
+      const std::string why =
+          fmt::format("rank {} on {} is gone: not heard of for {:.0f} s", rank,
+                      text_of(store_->get("host/" + std::to_string(rank))), now - seen.at);
+      store_->set(kLost, bytes_of(why));
+      return;  // the next beat says so here
+    }
+  }
+
+  // A store whose machine has fallen silent answers with nothing at all, not with an error.
+  void watch_until_stopped() {
+    while (sleep(kBeat))
+      if (steady_seconds() - heard_ > kStoreSilence)
+        lost(fmt::format("rank 0 on {} is gone: not heard of for {:.0f} s", info_.host,
+                         steady_seconds() - heard_));
+  }
+
+  RankInfo info_;
+  Store store_;
+  Ranks::OnLost on_lost_, before_lost_;
+  std::vector<Seen> seen_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopped_ = false;
+  std::atomic<bool> told_ = false;
+  std::atomic<double> heard_ = steady_seconds();
+  std::thread beats_, watch_;  // last: they use the others
+};
+
+void wait_for_all(c10d::TCPStore& store, const RankInfo& info) {
+  store.set("host/" + std::to_string(info.rank), bytes_of(host_name()));
+  store.add("met", 1);
+  const double started = steady_seconds();
+  for (;;) {
+    const int64_t met = store.add("met", 0);
+    if (met >= info.size) return;
+    if (steady_seconds() - started > kMeetSeconds)
+      throw std::runtime_error(
+          fmt::format("{} of {} processes came within {:.0f} s", met, info.size, kMeetSeconds));
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+}
+
+}  // namespace
+
+struct Ranks::State {
+  Store store;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+  std::unique_ptr<Heart> heart;
+};
+
+struct Ranks::Pending::Work {
+  std::vector<at::Tensor> tensors;
+  c10::intrusive_ptr<c10d::Work> work;
+  Status failed;
+};
+
+namespace {
+// `start` gives the work of c10d on the numbers as tensors.
+template <class Work, class T, class F>
+std::unique_ptr<Work> started(std::span<T> numbers, at::ScalarType type, F&& start) {
+  auto work = std::make_unique<Work>();
+  const auto made = guarded("a sum over processes", [&] {
+    work->tensors = {at::from_blob(numbers.data(), {static_cast<int64_t>(numbers.size())}, type)};
+    work->work = start(work->tensors);
+    return true;
+  });
+  if (!made) work->failed = made.error();
+  return work;
+}
+}  // namespace
+
+Ranks::Ranks() = default;
+const Ranks& Ranks::alone() {
+  static const Ranks one;
+  return one;
+}
+Ranks::Ranks(const RankInfo& info, std::unique_ptr<State> state) : info_(info), state_(std::move(state)) {}
+Ranks::Ranks(Ranks&&) noexcept = default;
+Ranks& Ranks::operator=(Ranks&&) noexcept = default;
+Ranks::~Ranks() = default;
+
+Ranks::Pending::Pending() = default;
+Ranks::Pending::Pending(Pending&&) noexcept = default;
+Ranks::Pending& Ranks::Pending::operator=(Pending&&) noexcept = default;
+Ranks::Pending::~Pending() = default;
+
+Status Ranks::Pending::wait() {
+  if (!work_) return {};
+  const std::unique_ptr<Work> work = std::move(work_);
+  TRY(work->failed);
+  const auto done = guarded("a sum over processes", [&] { return work->work->wait(); });
+  if (done) return {};
+  // Somebody is gone; the heart will say who.
+  std::this_thread::sleep_for(milliseconds(static_cast<int64_t>(1000 * (kStoreSilence + 2))));
+  return done.error();
+}
+
+Result<Ranks> Ranks::meet(const RankInfo& info, OnLost on_lost) {
+  if (info.size == 1) return Ranks();
+  const std::string where = fmt::format("processes meet at {}:{}", info.host, info.port);
+  log_debug("rank {} of {}: {}", info.rank, info.size, where);
+  auto state = guarded(where.c_str(), [&] {
+    auto made = std::make_unique<State>();
+    made->store = connect(info, info.rank == 0);
+    wait_for_all(*made->store, info);
+    const auto options = c10d::ProcessGroupGloo::Options::create(kOperation);
+    options->devices.push_back(network_device(info));
+    options->threads = 2;
+    made->group = c10::make_intrusive<c10d::ProcessGroupGloo>(
+        c10::make_intrusive<c10d::PrefixStore>("gloo", made->store), info.rank, info.size, options);
+    made->heart = std::make_unique<Heart>(info, connect(info, false), std::move(on_lost));
+    return made;
+  });
+  if (!state) return std::move(state).error();
+  return Ranks(info, std::move(*state));
+}
+
+Ranks::Pending Ranks::start_sum(std::span<float> numbers) const {
+  Pending pending;
+  if (state_ && !numbers.empty())
+    pending.work_ = started<Pending::Work>(numbers, at::kFloat,
+                                           [&](auto& tensors) { return state_->group->allreduce(tensors); });
+  return pending;
+}
+
+Ranks::Pending Ranks::start_sum_to(int to, std::span<float> numbers) const {
+  Pending pending;
+  if (state_ && !numbers.empty())
+    pending.work_ = started<Pending::Work>(numbers, at::kFloat, [&](auto& tensors) {
+      c10d::ReduceOptions options;
+      options.rootRank = to;
+      return state_->group->reduce(tensors, options);
+    });
+  return pending;
+}
+
+Ranks::Pending Ranks::start_copy_from(int from, std::span<float> numbers) const {
+  Pending pending;
+  if (state_ && !numbers.empty())
+    pending.work_ = started<Pending::Work>(numbers, at::kFloat, [&](auto& tensors) {
+      c10d::BroadcastOptions options;
+      options.rootRank = from;
+      return state_->group->broadcast(tensors, options);
+    });
+  return pending;
+}
+
+Status Ranks::sum(std::span<double> numbers) const {
+  Pending pending;
+  if (state_ && !numbers.empty())
+    pending.work_ = started<Pending::Work>(numbers, at::kDouble,
+                                           [&](auto& tensors) { return state_->group->allreduce(tensors); });
+  return pending.wait();
+}
+
+Status Ranks::copy_from_first(std::span<double> numbers) const {
+  Pending pending;
+  if (state_ && !numbers.empty())
+    pending.work_ = started<Pending::Work>(numbers, at::kDouble,
+                                           [&](auto& tensors) { return state_->group->broadcast(tensors); });
+  return pending.wait();
+}
+
+Status Ranks::meet_again() const {
+  double nothing = 0;
+  return sum({&nothing, 1});
+}
+
+Status Ranks::check_same(const std::string& text, const std::string& what) const {
+  if (!state_) return {};
+  const std::string mine = sha256_hex(text);
+  const auto of_first = guarded("processes compare their jobs", [&] {
+    const std::string key = "same/" + what;
+    if (first()) state_->store->set(key, bytes_of(mine));
+    return text_of(state_->store->get(key));
+  });
+  if (!of_first) return of_first.error();
+  if (*of_first == mine) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "rank {} on {} has another {} than rank 0: all processes must see the same folder", rank(),
+              host_name(), what);
+}
+
+void Ranks::when_lost(OnLost f) const {
+  if (state_) state_->heart->when_lost(std::move(f));
+}
+
+void Ranks::leave(const Status& outcome) {
+  if (!state_) return;
+  if (!outcome) {
+    const std::string why = fmt::format("rank {} on {}: {}", rank(), host_name(), outcome.error().message);
+    (void)guarded("leave", [&] {
+      state_->heart->stop();
+      state_->store->set(kLost, bytes_of(why));
+      if (first()) std::this_thread::sleep_for(2 * kBeat);  // while it is here they can read it
+      return true;
+    });
+    return;
+  }
+  if (!first()) state_->heart->stop();  // rank 0 may be gone as soon as it knows
+  (void)guarded("leave", [&] {
+    state_->store->set(left_key(rank()), bytes_of("1"));
+    if (!first()) return true;
+    const double started = steady_seconds();
+    for (int other = 1; other < size(); ++other)
+      while (!state_->store->check({left_key(other)}) && steady_seconds() - started < kLeaveSeconds)
+        std::this_thread::sleep_for(milliseconds(10));
+    return true;
+  });
+  state_->heart->stop();
+}
+
+}  // namespace volant

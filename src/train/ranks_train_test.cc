@@ -1,0 +1,188 @@
+// Several processes of the real program that train one model: the curve of one process, a rank that is
+// killed, a stop, and going on with another number of ranks.
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "base/clock.h"
+#include "train/test_stories.h"
+
+namespace volant {
+namespace {
+
+using ::testing::Each;
+using ::testing::HasSubstr;
+using testing::TrainRuns;
+
+// Losses of two curves may differ by so much where nothing but the order of f32 sums does: after 40 steps at
+// a high rate the worst seen is a tenth of it.
+constexpr double kTolerance = 2e-4;
+
+class TrainInRanks : public testing::StoryRuns {
+ protected:
+  JsonObject f32_job() const {
+    JsonObject all = job();
+    all["dtype"] = "f32";
+    all["steps"] = 20;
+    all["evaluate_every"] = 10;
+    return all;
+  }
+  // type, step and number of every loss.
+  static std::vector<std::pair<std::string, double>> losses(const Path& run) {
+    std::vector<std::pair<std::string, double>> all;
+    for (const Json& event : events(run)) {
+      const std::string type = json_string(event, "type").value();
+      if (type != "step" && type != "eval") continue;
+      all.emplace_back(type + std::to_string(json_int(event, "step").value()),
+                       json_number(event, "loss").value());
+    }
+    return all;
+  }
+  static void expect_same_curve(const Path& run, const Path& reference) {
+    const auto got = losses(run), want = losses(reference);
+    ASSERT_EQ(got.size(), want.size());
+    double worst = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].first, want[i].first);
+      worst = std::max(worst, std::abs(got[i].second - want[i].second));
+    }
+    EXPECT_LT(worst, kTolerance);
+    RecordProperty("worst", std::to_string(worst));
+  }
+  static std::vector<Process> start(const Path& run, int n) { return TrainRuns::start_ranks(run, n); }
+  static void expect_finished(const Path& run, std::vector<Process> ranks) {
+    ASSERT_THAT(TrainRuns::finish(std::move(ranks)), Each(0)) << TrainRuns::errors(run);
+    EXPECT_EQ(json_string(events(run).back(), "status").value(), "finished");
+  }
+  Path alone(const JsonObject& job) const {
+    const Path run = make_run("alone", job);
+    EXPECT_EQ(finish(run).status, 0) << TrainRuns::errors(run);
+    return run;
+  }
+};
+
+TEST_F(TrainInRanks, OneTwoAndFourProcessesHaveTheSameLosses) {
+  const Path one = alone(f32_job());
+  for (const int n : {2, 4}) {
+    const Path run = make_run(fmt::format("{}", n), f32_job());
+    expect_finished(run, start(run, n));
+    expect_same_curve(run, one);
+    EXPECT_EQ(json_int(events(run).front(), "n_ranks").value(), n);
+    EXPECT_EQ(json_int(events(run)[3], "tokens").value(), json_int(events(one)[3], "tokens").value());
+  }
+}
+
+TEST_F(TrainInRanks, WhateverIsSharedOutTheLossesAreTheSame) {
+  JsonObject job = f32_job();
+  job["micro_batch_tokens"] = 64;  // more passes than one
+  const Path one = alone(job);
+  for (const char* shard : {"optimizer", "gradients"}) {
+    job["shard"] = shard;
+    const Path run = make_run(shard, job);
+    expect_finished(run, start(run, 3));
+    expect_same_curve(run, one);
+  }
+}
+
+TEST_F(TrainInRanks, EveryElementwiseOptimizerIsShared) {
+  for (const char* optimizer : {"lion", "sgd"}) {
+    JsonObject job = f32_job();
+    job["optimizer"] = optimizer;
+    job["steps"] = 10;
+    job["lr"] = 1e-3;
+    job["shard"] = "gradients";
+    const Path run = make_run(std::string(optimizer) + "2", job), one = make_run(optimizer, job);
+    ASSERT_EQ(finish(one).status, 0) << TrainRuns::errors(one);
+    expect_finished(run, start(run, 2));
+    expect_same_curve(run, one);
+  }
+}
+
+TEST_F(TrainInRanks, ConversationsWithAMovingAverage) {
+  JsonObject job = f32_job();
+  std::string rows;
+  for (int i = 0; i < 24; ++i)
+    rows += dump_json(JsonObject{
+                {"messages", JsonArray{JsonObject{{"role", "user"}, {"content", std::string(3 + i % 5, 'a')}},
+                                       JsonObject{{"role", "assistant"}, {"content", "A cat ran."}}}}}) +
+            "\n";
+  ASSERT_TRUE(write_file_atomic(scratch_ / "rows.jsonl", rows));
+  job["objective"] = "sft";
+  job["data"] = JsonObject{{"train_rows", (scratch_ / "rows.jsonl").string()},
+                           {"validation_rows", (scratch_ / "rows.jsonl").string()}};
+  job["model"] = JsonObject{{"init_from", tokenizer_.string()}};
+  job["tokens_per_step"] = 128;
+  job["max_seq_len"] = 64;
+  job["micro_batch_tokens"] = 64;
+  job["steps"] = 12;
+  job["lr"] = 1e-3;
+  job["ema_decay"] = 0.9;
+  job["shard"] = "optimizer";
+  const Path one = alone(job), run = make_run("two", job);
+  expect_finished(run, start(run, 2));
+  expect_same_curve(run, one);
+}
+
+TEST_F(TrainInRanks, ARankIsKilledTheOthersSayWhoAndTheRunGoesOnWithAnyNumberOfThem) {
+  const Path one = alone(f32_job());
+  JsonObject job = f32_job();
+  job["shard"] = "gradients";
+  const Path run = make_run("killed", job);
+  int round = 0;
+  // Who is killed among how many: the first is special, it listens for the others.
+  for (const auto& [n, victim] : {std::pair<size_t, size_t>{3, 2}, {2, 0}}) {
+    std::filesystem::remove(run / "stderr.txt");
+    std::vector<Process> ranks = start(run, static_cast<int>(n));
+    TrainRuns::signal_after(ranks[victim], run, 6 * ++round, SIGKILL);
+    const double killed = steady_seconds();
+    const std::vector<int> statuses = TrainRuns::finish(std::move(ranks));
+    EXPECT_LT(steady_seconds() - killed, 15) << "seconds, not minutes";
+    for (size_t rank = 0; rank < n; ++rank)
+      EXPECT_EQ(statuses[rank], rank == victim ? -1 : error_code_info(ErrorCode::kUnavailable).exit_status);
+    EXPECT_THAT(TrainRuns::errors(run), HasSubstr(fmt::format("rank {} on ", victim)));
+    EXPECT_THAT(TrainRuns::errors(run), HasSubstr("is gone"));
+    EXPECT_FALSE(std::filesystem::exists(run / "model"));
+  }
+  expect_finished(run, start(run, 4));
+  expect_same_curve(run, one);
+}
+
+TEST_F(TrainInRanks, OneThatIsAskedToStopStopsAllWithACheckpoint) {
+  JsonObject job = f32_job();
+  job["steps"] = 100000;
+  job["evaluate_every"] = 0;
+  job["checkpoint_every"] = 0;
+  const Path run = make_run("stopped", job);
+  std::vector<Process> ranks = start(run, 2);
+  TrainRuns::signal_after(ranks[1], run, 10, SIGTERM);
+  EXPECT_THAT(TrainRuns::finish(std::move(ranks)), Each(130)) << TrainRuns::errors(run);
+  EXPECT_EQ(json_string(events(run).back(), "status").value(), "stopped");
+  EXPECT_TRUE(std::filesystem::exists(run / "checkpoints/last/state.safetensors"));
+}
+
+TEST_F(TrainInRanks, WhatTheyCannotShareIsRefusedByName) {
+  JsonObject other = f32_job();
+  other["steps"] = 41;
+  const Path a = make_run("a", f32_job()), b = make_run("b", other);
+  const std::map<std::string, std::string> where = {{"WORLD_SIZE", "2"},
+                                                    {"MASTER_ADDR", "127.0.0.1"},
+                                                    {"MASTER_PORT", std::to_string(free_port().value())}};
+  auto first = where, second = where;
+  first["RANK"] = "0";
+  second["RANK"] = "1";
+  Process one = TrainRuns::start(a, first), two = TrainRuns::start(b, second);
+  EXPECT_NE(two.wait().value().status, 0);
+  EXPECT_NE(one.wait().value().status, 0);
+  EXPECT_THAT(TrainRuns::errors(b), HasSubstr("another job.json than rank 0"));
+  EXPECT_THAT(TrainRuns::errors(a), HasSubstr("rank 1 on "));
+
+  JsonObject muon = f32_job();
+  muon["optimizer"] = "muon";
+  muon["shard"] = "optimizer";
+  const Path whole = make_run("muon", muon);
+  EXPECT_NE(finish(whole).status, 0);
+  EXPECT_THAT(TrainRuns::errors(whole), HasSubstr("the optimizer 'muon' looks at whole matrices"));
+}
+
+}  // namespace
+}  // namespace volant
