@@ -57,16 +57,19 @@ NodeName=node2 NodeAddr=10.77.0.12 CPUs=2 RealMemory=1000
 PartitionName=all Nodes=node1,node2 Default=YES MaxTime=INFINITE State=UP OverSubscribe=YES
 CONF
 export SLURM_CONF="$work/slurm.conf"
+touch "$work/cgroup.conf"
 slurmctld -D >"$work/log/slurmctld.out" 2>&1 &
 pids+=($!)
 for node in "${nodes[@]}"; do
   mkdir -p "$work/spool.$node"
-  ip netns exec "$(netns "$node")" slurmd -D -N "$node" >"$work/log/slurmd.$node.out" 2>&1 &
+  # Not by ip netns exec, which hides the control groups that slurmd asks for.
+  nsenter --net="/run/netns/$(netns "$node")" unshare --mount sh -c 'mount --bind "$1" /etc/hosts && exec slurmd -D -N "$2"' \
+    - "/etc/netns/$(netns "$node")/hosts" "$node" >"$work/log/slurmd.$node.out" 2>&1 &
   pids+=($!)
 done
 for i in $(seq 60); do
   [ "$(sinfo -h -N -o %T 2>/dev/null | grep -c idle)" -ge 2 ] && break
-  [ "$i" -lt 60 ] || { tail -5 "$work"/log/*; skip "Slurm did not come up within a minute"; }
+  [ "$i" -lt 60 ] || { tail -n 5 "$work"/log/*; skip "Slurm did not come up within a minute"; }
   sleep 1
 done
 sinfo -N -o '%N %T %c'
