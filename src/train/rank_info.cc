@@ -139,7 +139,7 @@ int tasks_of_node(const std::string& tasks_per_node, int node) {
     const auto first = std::from_chars(at, end, tasks);
     if (first.ec != std::errc()) return 0;
     at = first.ptr;
-    if (end - at > 2 && at[0] == '(' && at[1] == 'x') {
+    if (end - at >= 2 && at[0] == '(' && at[1] == 'x') {
       const auto second = std::from_chars(at + 2, end, times);
       if (second.ec != std::errc() || second.ptr == end) return 0;
       at = second.ptr + 1;

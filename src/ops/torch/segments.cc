@@ -5,6 +5,8 @@
 #include "ops/torch/autograd.h"
 #include "ops/torch/rows.h"
 #include "ops/torch/torch_ops.h"
+// Below it: tensor.h keeps a macro of libtorch's headers away.
+#include <c10/core/GradMode.h>
 
 namespace volant {
 namespace {
@@ -46,6 +48,8 @@ TorchOps::Act TorchOps::forgotten_segment(const Act& x, const Segment& f, int nu
   return {with_backward(
       y.x, {x.x}, [again, kept, wants_x, f, number, segments = segments_](const Tensor& g) mutable {
         const Tensor leaf = kept.detach().set_requires_grad(wants_x);
+        const c10::AutoGradMode recording(
+            true);  // off in a backward pass; some operations are libtorch's own
         const Act made = f(again, {leaf});
         const Tensor grad_x = made.x.requires_grad() ? torch_ops::run_backward(made.x, g, leaf) : Tensor();
         if (segments->after_backward) segments->after_backward(number);
