@@ -86,7 +86,8 @@ function ask(agent, server, prompt, options) {
 }
 
 async function pass(server, nClients, round, options) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: nClients });
+  // A connection for each request: some servers close one after a stream.
+  const agent = new http.Agent({ keepAlive: false, maxSockets: nClients });
   const requests = [];
   let next = 0;
   const client = async () => {

@@ -12,7 +12,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 model=$1
 shift
 started=()
-trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done' EXIT
+trap 'for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done' EXIT
 
 wait_for() {  # URL
   for _ in $(seq 300); do
@@ -34,7 +34,7 @@ if [ -n "${LLAMA_SERVER:-}" ]; then
   peer=$((port + 1))
   "$LLAMA_SERVER" -m "$model" --port "$peer" -np 16 -c 4096 -t "$(nproc)" > /dev/null 2>&1 &
   started+=($!)
-  wait_for "http://127.0.0.1:$peer/v1/models"
+  wait_for "http://127.0.0.1:$peer/health"
   servers+=(--server "llama-server=http://127.0.0.1:$peer")
 fi
 node "$root/bench/serve/load.mjs" "${servers[@]}" "$@"
