@@ -424,7 +424,7 @@ TEST_P(EachTable, SiluMulIsExactToAFewUnitsAndSaturates) {
 }
 
 TEST_P(EachTable, AddAddsAnyLength) {
-  for (const int64_t n : {1, 16, 31}) {
+  for (const int64_t n : {1, 2, 6, 16, 31}) {
     const std::vector<float> a = random_floats(random_, n), b = random_floats(random_, n);
     Guarded y(n);
     k().add(a.data(), b.data(), n, y.data());
