@@ -44,13 +44,13 @@ function promptOf(number, options) {
   return ids;
 }
 
-function ask(agent, server, prompt, options) {
+// Some servers hang up on a connection that they have no thread for: asked again, in the same time.
+function ask(agent, server, prompt, options, attempt = 1, begin = performance.now()) {
   const body = JSON.stringify({ model: server.model, prompt, max_tokens: options.generate, temperature: 0,
                                 ignore_eos: true, stream: true, stream_options: { include_usage: true } });
   const url = new URL(`${server.url}/v1/completions`);
   return new Promise((resolve, reject) => {
-    const begin = performance.now();
-    let first = 0, pieces = 0, counted = 0, rest = "";
+    let begun = false, first = 0, pieces = 0, counted = 0, rest = "";
     const take = (line) => {
       if (!line.startsWith("data: ") || line === "data: [DONE]") return;
       const event = JSON.parse(line.slice(6));
@@ -66,6 +66,7 @@ function ask(agent, server, prompt, options) {
       headers: { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body),
                  Authorization: `Bearer ${options.key}` },
     }, (response) => {
+      begun = true;
       response.setEncoding("utf8");
       response.on("data", (text) => {
         const lines = (rest + text).split("\n");
@@ -80,7 +81,10 @@ function ask(agent, server, prompt, options) {
         resolve({ seconds: (end - begin) / 1000, first: ((first || end) - begin) / 1000, tokens: counted || pieces });
       });
     });
-    request.on("error", reject);
+    request.on("error", (error) => {
+      if (begun || error.message !== "socket hang up" || attempt === 20) return reject(error);
+      setTimeout(() => ask(agent, server, prompt, options, attempt + 1, begin).then(resolve, reject), 5);
+    });
     request.end(body);
   });
 }
