@@ -1,23 +1,15 @@
 // Distillation as whole runs: from a teacher's probabilities, from its answers, and from documents it tells.
 #include <gmock/gmock.h>
 
-#include "data/token_shard.h"
-#include "support/test_data.h"
 #include "train/teacher_data.h"
-#include "train/test_run.h"
+#include "train/test_stories.h"
 
 namespace volant {
 namespace {
 
 JsonObject distil_job(const Path& teacher) {
   return {{"objective", "pretrain"},
-          {"model", JsonObject{{"config", JsonObject{{"hidden_size", 32},
-                                                     {"intermediate_size", 64},
-                                                     {"num_hidden_layers", 2},
-                                                     {"num_attention_heads", 4},
-                                                     {"num_key_value_heads", 2},
-                                                     {"max_position_embeddings", 64},
-                                                     {"tie_word_embeddings", true}}}}},
+          {"model", testing::tiny_model()},
           {"tokenizer", teacher.string()},
           {"data", JsonObject{{"sampled", JsonObject{{"model", teacher.string()},
                                                      {"n_train", 60},

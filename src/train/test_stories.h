@@ -7,6 +7,17 @@
 
 namespace volant::testing {
 
+// "model" of a job.
+inline JsonObject tiny_model() {
+  return {{"config", JsonObject{{"hidden_size", 32},
+                                {"intermediate_size", 64},
+                                {"num_hidden_layers", 2},
+                                {"num_attention_heads", 4},
+                                {"num_key_value_heads", 2},
+                                {"max_position_embeddings", 64},
+                                {"tie_word_embeddings", true}}}};
+}
+
 class StoryRuns : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -27,13 +38,7 @@ class StoryRuns : public ::testing::Test {
 
   JsonObject job() const {
     return {{"objective", "pretrain"},
-            {"model", JsonObject{{"config", JsonObject{{"hidden_size", 32},
-                                                       {"intermediate_size", 64},
-                                                       {"num_hidden_layers", 2},
-                                                       {"num_attention_heads", 4},
-                                                       {"num_key_value_heads", 2},
-                                                       {"max_position_embeddings", 64},
-                                                       {"tie_word_embeddings", true}}}}},
+            {"model", tiny_model()},
             {"tokenizer", tokenizer_.string()},
             {"data", JsonObject{{"train_shard", (scratch_ / "train").string()},
                                 {"validation_shard", (scratch_ / "validation").string()}}},

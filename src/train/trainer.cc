@@ -8,23 +8,13 @@
 #include <fstream>
 #include <optional>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/stop.h"
-#include "data/job_words.h"
-#include "io/lock_file.h"
-#include "train/event_log.h"
-#include "train/exchange.h"
 #include "train/merge_parity.h"
 #include "train/model_folder.h"
-#include "train/objective.h"
-#include "train/plan.h"
 #include "train/schedule.h"
-#include "train/size_auto.h"
-#include "train/test_part.h"
-#include "train/train_state.h"
-#include "train/weight_average.h"
+#include "train/trainer_run.h"
 
 namespace volant {
 namespace {
@@ -36,224 +26,13 @@ double resident_mb() {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
-JsonObject memory_json(const TorchMemory& memory) {
-  return {{"trained", memory.trained}, {"frozen", memory.frozen}, {"gradients", memory.gradients}};
-}
-
 // With nine digits: a number of that length comes back from an event to the bit.
 double short_number(double x) {
   constexpr double kParts = 1e9;
   return std::round(x * kParts) / kParts;
 }
 
-class Trainer {
- public:
-  Trainer(TrainJob job, TrainFiles files, std::optional<LockFile> lock, const Ranks& ranks, bool plan_only)
-      : job_(std::move(job)),
-        files_(std::move(files)),
-        lock_(std::move(lock)),
-        ranks_(ranks),
-        plan_only_(plan_only) {}
-  Result<TrainOutcome> run();
-
- private:
-  Status make_model();
-  Status make_objective_of_job(const ModelConfig& config);
-  Status check_ranks() const;
-  void choose_length();
-  Status choose_size_for(ModelConfig& config);
-  Status resume();
-  Status write_start();
-  Result<TrainOutcome> loop();
-  // What all ranks agree on before a step, as rank 0 sees it: a clock of its own may not part them.
-  struct Outlook {
-    bool over = false, stop = false;
-    double done = 0;  // of the run
-  };
-  Result<Outlook> look_ahead() const;
-  // A step and the norm of its gradient.
-  Result<StepLoss> step(double lr, double& grad_norm);
-  Result<StepLoss> whole_of(const StepLoss& part) const;
-  Status save_last();
-  Status evaluate();
-  Status evaluate_weights();
-  std::vector<Optimizer::Slot> slots();
-  // Rank 0 alone has events.
-  Status note(const JsonObject& event) { return events_ ? events_->write(event) : Status(); }
-  Status finish(const char* status);
-  void note_failure(const Error& error);
-  Status write_finished();
-  // Whether the finished folder, adapters merged, is the model that was trained; says so beside it.
-  Status check_merge(const Path& written);
-  double elapsed() const { return state_.elapsed + (steady_seconds() - started_); }
-  bool due(int64_t every) const { return every > 0 && state_.step % every == 0 && state_.step > 0; }
-  // What is tuned is measured before the first step, to compare with.
-  bool begins_from_a_model() const {
-    return state_.step == 0 && job_.evaluate_every > 0 && !job_.init_from.empty();
-  }
-  bool over() const;
-
-  TrainJob job_;
-  TrainFiles files_;
-  std::optional<LockFile> lock_;  // of rank 0
-  const Ranks& ranks_;
-  std::unique_ptr<Tokenizer> tokenizer_;
-  std::optional<TorchModel> model_;
-  std::unique_ptr<Objective> objective_;
-  std::optional<TestPart> test_;
-  std::unique_ptr<Exchange> exchange_;
-  std::unique_ptr<Optimizer> optimiser_;
-  std::optional<MovingAverage> average_;
-  std::optional<EventLog> events_;
-  TrainState state_;
-  RunPlan plan_;
-  std::optional<SizeChoice> size_;
-  bool plan_only_ = false;
-  bool bf16_ = false;
-  int n_threads_ = 1;
-  double peak_flops_ = 0, started_ = 0;
-  int64_t evaluated_step_ = -1, saved_step_ = -1;
-};
-
-Status Trainer::check_ranks() const {
-  const auto refuse = [&](const std::string& what) {
-    return fail(ErrorCode::kUnsupported, "{} trains in one process, not in {}", what, ranks_.size());
-  };
-  if (job_.shard != "none" && !changes_numbers_apart(job_.optimizer))
-    return fail(ErrorCode::kUnsupported,
-                "'shard': the optimizer '{}' looks at whole matrices, which no rank would have; expected "
-                "\"none\", or adamw, adam, lion or sgd",
-                job_.optimizer);
-  if (ranks_.size() == 1) return {};
-  if (job_.size_auto) return refuse("a model whose size is chosen ('model.size')");
-  if (!objective_->can_share()) return refuse("the objective '" + job_.objective_name() + "'");
-  return {};
-}
-
-// Data that the run makes itself are made once, by rank 0, before the others look for them.
-Status Trainer::make_objective_of_job(const ModelConfig& config) {
-  if (!ranks_.first()) TRY(ranks_.meet_again());
-  objective_ = TRY(make_objective({job_, tokenizer_.get(), config, ranks_}));
-  if (ranks_.first()) TRY(ranks_.meet_again());
-  return check_ranks();
-}
-
-Status Trainer::make_model() {
-  if (!job_.tokenizer.empty()) tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
-  // The smallest, for the vocabulary and the pilot alone: choose_size_for() takes its place.
-  if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);
-  ModelConfig config = TRY(starting_config(job_, tokenizer_.get()));
-  // The positions of a GPT-2 are learned: there are no others.
-  if (std::holds_alternative<Gpt2Fields>(config.own) && job_.max_seq_len > config.max_position_embeddings)
-    return fail(ErrorCode::kInvalidArgument, "'max_seq_len' is {}, but the model has positions for {}",
-                job_.max_seq_len, config.max_position_embeddings);
-  TRY(make_objective_of_job(config));
-  // Networks are small: f32 costs them little.
-  const bool is_network = std::holds_alternative<NetworkFields>(config.own);
-  bf16_ = trains_in_bf16(job_) && !(is_network && job_.dtype == "auto");
-  if (job_.dtype == "bf16" && !bf16_)
-    log_warning("this processor has no bf16 arithmetic (AVX512_BF16): training in f32");
-  TRY(check_patterns(job_.trained, config));
-  if (job_.trained.adapter && config.output == ModelOutput::kLabels)
-    return fail(ErrorCode::kUnsupported,
-                "adapters train no classification head: use 'train_only' with its tensors, or 'freeze'");
-  TorchOptions options = torch_options(job_.trained);
-  options.bf16 = bf16_;
-  options.label_smoothing = static_cast<float>(job_.label_smoothing);
-  options.z_loss = static_cast<float>(job_.z_loss);
-  options.neftune_alpha = static_cast<float>(job_.neftune_alpha);
-  options.checkpoint_activations = job_.checkpoint_activations;
-  choose_length();
-  peak_flops_ = TRY(torch_peak_flops(bf16_));
-  if (job_.size_auto) TRY(choose_size_for(config));
-  if (job_.has_test() && ranks_.first()) test_ = TRY(TestPart::open(job_, tokenizer_.get(), config, files_));
-  plan_ = plan_run(job_, config, *objective_, TRY(expected_memory(config, options)), peak_flops_, ranks_);
-  if (ranks_.first()) print_notice(plan_.describe(notices_have_colour()));
-  TRY(check_plan(plan_));
-  if (plan_only_) return {};
-  model_ = TRY(TorchModel::create(config, options));
-  TRY(fill_starting_weights(job_, *model_));
-  TRY(objective_->prepare(*model_));
-  if (test_) TRY(test_->start(*model_));
-  const auto& modes = job_words("shard");
-  exchange_ = std::make_unique<Exchange>(
-      *model_, ranks_, static_cast<Shard>(std::ranges::find(modes, job_.shard) - modes.begin()));
-  optimiser_ = make_optimizer(job_, exchange_->parameters());
-  if (job_.ema_decay > 0) average_.emplace(*model_, job_.ema_decay);
-  return {};
-}
-
-void Trainer::choose_length() {
-  const int64_t epoch = objective_->steps_of_an_epoch();
-  if (job_.epochs > 0) {
-    job_.steps = std::max<int64_t>(1, std::llround(job_.epochs * static_cast<double>(epoch)));
-    job_.warmup_steps = std::min(job_.warmup_steps, job_.steps / 10);
-  }
-  if (job_.objective != TrainJob::Objective::kPredict) return;
-  // Steps are small here: a pass over the data between two evaluations, where nothing is said.
-  for (const auto& [key, every] : {std::pair("evaluate_every", &job_.evaluate_every),
-                                   std::pair("checkpoint_every", &job_.checkpoint_every)})
-    if (json_find(job_.source, key) == nullptr) *every = std::max(*every, epoch);
-}
-
-// The choice of a run that has begun stays.
-Status Trainer::choose_size_for(ModelConfig& config) {
-  if (std::filesystem::exists(files_.size()) && std::filesystem::exists(files_.events())) {
-    size_ = TRY(SizeChoice::from_json(TRY(parse_json(TRY(read_file(files_.size()))))));
-  } else {
-    JsonObject base = config.to_json().as_object();
-    base.erase("head_dim");
-    size_ = TRY(choose_size(job_, base, *objective_, bf16_, peak_flops_));
-    if (!plan_only_) TRY(write_file_atomic(files_.size(), dump_json_pretty(size_->to_json())));
-  }
-  print_notice(size_->describe());
-  config = TRY(ModelConfig::from_json(size_->model_config));
-  job_.steps = size_->steps;
-  job_.max_seconds = kTrainShare * job_.budget_seconds;
-  return {};
-}
-
-Status Trainer::resume() {
-  if (std::filesystem::exists(files_.last())) {
-    state_ = TRY(load_checkpoint(files_.last(), *model_, slots(), job_.digest()));
-    TRY(objective_->restore(state_.objective));
-    if (ranks_.first()) log_info("going on after step {} of {}", state_.step, job_.steps);
-  }
-  state_.objective = objective_->state();  // a checkpoint may come before the first step
-  if (ranks_.first()) events_.emplace(TRY(EventLog::open(files_.events(), state_.step)));
-  return {};
-}
-
-Status Trainer::write_start() {
-  JsonObject event{{"type", state_.step == 0 ? "start" : "resume"},
-                   {"step", state_.step},
-                   {"time", now_iso8601()},
-                   {"objective", job_.objective_name()},
-                   {"n_parameters", model_->config().n_parameters()},
-                   {"n_trained", model_->memory().n_trained},
-                   {"model_bytes", memory_json(model_->memory())},
-                   {"train_documents", objective_->n_examples()},
-                   {"train_tokens", objective_->n_targets()},
-                   {"validation_tokens", objective_->n_validation_targets()},
-                   {"steps", job_.steps},
-                   {"tokens_per_step", std::llround(objective_->rows_of_a_step(job_))},
-                   {"unit", objective_->unit()},
-                   {"max_seconds", job_.max_seconds},
-                   {"dtype", bf16_ ? "bf16" : "f32"},
-                   {"instructions", torch_isa()},
-                   {"n_threads", n_threads_},
-                   {"n_ranks", ranks_.size()},
-                   {"peak_gflops", std::round(peak_flops_ / 1e9)},
-                   {"config", model_->config().to_json()},
-                   {"plan", plan_.to_json()},
-                   {"size", size_ ? size_->to_json() : Json()},
-                   {"job", job_.source}};
-  if (ranks_.first())
-    log_info("{} on {} threads ({} GFLOP/s at best){}", bf16_ ? "bf16" : "f32", n_threads_,
-             static_cast<int64_t>(peak_flops_ / 1e9),
-             ranks_.size() > 1 ? fmt::format(" in each of {} processes", ranks_.size()) : "");
-  return note(event);
-}
+}  // namespace
 
 bool Trainer::over() const {
   if (job_.patience > 0 && state_.evaluations_without_progress >= job_.patience) return true;
@@ -496,6 +275,8 @@ void Trainer::note_failure(const Error& error) {
               {"seconds", elapsed()},
               {"error", error.to_string()}});
 }
+
+namespace {
 
 Result<TrainOutcome> train_with(const Ranks& ranks, const Path& job_file, bool plan_only) {
   TrainJob job = TRY(load_train_job(job_file));

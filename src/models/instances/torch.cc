@@ -2,36 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <set>
 
 #include "base/random.h"
-#include "models/check_batch.h"
-#include "models/make_model.h"
-#include "ops/torch/adapter.h"
-#include "ops/torch/autograd.h"
+#include "models/instances/torch_state.h"
 #include "ops/torch/low_rank.h"
-#include "ops/torch/memory.h"
-#include "ops/torch/torch_ops.h"
 
 namespace volant {
-namespace {
 
 static_assert(Ops<TorchOps>);
-
-// Runs f; what libtorch or oneDNN throws becomes an error.
-template <class F>
-auto guarded(F&& f) -> Result<decltype(f())> {
-  try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kLimit, "out of memory; a smaller micro_batch_tokens needs less");
-  } catch (const std::exception& e) {
-    return fail(ErrorCode::kInternal, "libtorch: {}", e.what());
-  }
-}
-
-}  // namespace
 
 int prepare_torch(int n_threads) {
   torch_ops::set_thread_count(n_threads);
@@ -43,83 +22,6 @@ std::string torch_isa() { return torch_ops::kernels().isa; }
 Result<double> torch_peak_flops(bool bf16) {
   return guarded([&] { return torch_ops::measured_peak_flops(bf16); });
 }
-
-struct TorchModel::State {
-  State(const ModelConfig& config_in, const TorchOptions& options)
-      : config(config_in),
-        model(make_model<TorchOps>(config_in)),
-        bf16(options.bf16),
-        regularisers{options.label_smoothing, options.z_loss, options.neftune_alpha} {
-    segments.forget = options.checkpoint_activations;
-    segments.after_backward = [this](int number) { tell(static_cast<size_t>(number)); };
-  }
-  ModelConfig config;
-  std::vector<torch_ops::Pages> pages;  // of the groups
-  std::unique_ptr<Model<TorchOps>> model;
-  bool bf16;
-  Regularisers regularisers;
-  uint64_t step_seed = 0, n_passes = 0, pass_seed = 0;  // of this step
-  uint64_t n_expected = 0;                              // passes of this step; 0: not said
-  int64_t most_passes = 0;
-  TorchSegments segments;
-  OnGradients on_gradients;
-  std::optional<AdapterSpec> adapter;
-  bool start_from_rounding = false;
-  std::vector<TensorSpec> tensors;
-  std::vector<TorchOps::Weight> weights;  // of the tensors
-  std::vector<Parameter> parameters, kept;
-  std::vector<Group> groups;
-  struct Placed {
-    size_t group;
-    TorchParameter* weight;
-  };
-  std::vector<Placed> placed;       // as the parameters
-  std::vector<std::string> layers;  // what the names of each begin with
-  size_t layer = SIZE_MAX;          // that of the tensor being added; SIZE_MAX: of none
-
-  void add_weight(const TensorSpec& spec, const TorchOptions& options, bool adapted,
-                  TorchOps::Weight& weight);
-  void add_adapter(const TensorSpec& spec, TorchParameter& weight);
-  void add_parameter(TensorSpec spec, TorchParameter& weight);
-  void set_layer(const std::string& name);
-  // Gives every parameter its place in the memory of its group.
-  void place_parameters();
-  AdapterFactors factors_of(const TorchAdapter& adapter) const;
-
-  // For the next pass of this step that trains: what is random in it has a seed of its own.
-  TorchOps training_pass() {
-    TorchOps ops(bf16, /*record=*/true);
-    pass_seed = step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes;
-    ops.set_seed(pass_seed);
-    ops.set_segments(segments);
-    return ops;
-  }
-  void tell(size_t group) const {
-    if (on_gradients) on_gradients(group, n_passes == n_expected);
-  }
-  // The backward pass of a training pass.
-  void run_backward(const at::Tensor& node) const {
-    torch_ops::run_backward(node);
-    tell(groups.size() - 1);
-  }
-  TorchOps plain_pass() const {
-    TorchOps ops(bf16, /*record=*/false);
-    ops.set_segments(segments);
-    return ops;
-  }
-
-  Status check(const Batch& batch) const { return check_batch(config, batch); }
-  // The rows read out, ready for the head.
-  Result<LmHead<TorchOps::Weight>> head_for(const Batch& batch, std::span<const int32_t> targets) const {
-    TRY(check(batch));
-    TRY(check_ids(targets, config.vocab_size, "target ids"));
-    const LmHead<TorchOps::Weight> head = model->lm_head();
-    if (head.weight == nullptr)
-      return fail(ErrorCode::kInvalidArgument, "{} is no language model: it has no next token to predict",
-                  config.architecture);
-    return head;
-  }
-};
 
 TorchModel::TorchModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TorchModel::TorchModel(TorchModel&&) noexcept = default;
@@ -410,143 +312,5 @@ void TorchModel::expect_passes(int64_t n, int64_t most) {
   state_->most_passes = most;
 }
 int64_t TorchModel::most_passes() const { return state_->most_passes; }
-
-Result<double> TorchModel::loss(const Batch& batch, std::span<const int32_t> targets,
-                                std::span<const float> weights) const {
-  const auto head = TRY(state_->head_for(batch, targets));
-  return guarded([&] {
-    TorchOps ops = state_->plain_pass();
-    return ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, 1.0F).sum;
-  });
-}
-
-Result<double> TorchModel::loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
-                                             std::span<const float> weights, float scale) {
-  const auto head = TRY(state_->head_for(batch, targets));
-  return guarded([&] {
-    TorchOps ops = state_->training_pass();
-    ops.regularise(state_->regularisers, batch, state_->pass_seed);
-    const TorchOps::Loss loss =
-        ops.head_loss(state_->model->hidden(ops, batch), head, targets, weights, scale);
-    state_->run_backward(loss.node);
-    return loss.sum;
-  });
-}
-
-namespace {
-std::vector<double> log_probs_of(TorchOps& plain, const TorchOps::Act& hidden,
-                                 const LmHead<TorchOps::Weight>& head, std::span<const int32_t> targets) {
-  std::vector<double> log_p(targets.size());
-  const std::vector<float> ones(targets.size(), 1.0F);
-  plain.head_loss(hidden, head, targets, ones, 1.0F, log_p);
-  for (double& each : log_p) each = -each;
-  return log_p;
-}
-}  // namespace
-
-Result<std::vector<double>> TorchModel::log_probs(const Batch& batch,
-                                                  std::span<const int32_t> targets) const {
-  const auto head = TRY(state_->head_for(batch, targets));
-  return guarded([&] {
-    TorchOps ops = state_->plain_pass();
-    return log_probs_of(ops, state_->model->hidden(ops, batch), head, targets);
-  });
-}
-
-Result<std::vector<double>> TorchModel::base_log_probs(const Batch& batch,
-                                                       std::span<const int32_t> targets) const {
-  const auto head = TRY(state_->head_for(batch, targets));
-  return guarded([&] {
-    TorchOps ops = state_->plain_pass();
-    ops.leave_out_adapters();
-    return log_probs_of(ops, state_->model->hidden(ops, batch), head, targets);
-  });
-}
-
-Result<double> TorchModel::log_prob_loss_and_gradient(const Batch& batch, std::span<const int32_t> targets,
-                                                      const LogProbLoss& loss, float scale) {
-  const auto head = TRY(state_->head_for(batch, targets));
-  return guarded([&] {
-    TorchOps ops = state_->training_pass();
-    TorchOps plain = state_->plain_pass();
-    const TorchOps::Act hidden = state_->model->hidden(ops, batch);
-    const std::vector<double> log_p = log_probs_of(plain, hidden, head, targets);
-    std::vector<double> gradient(log_p.size());
-    const double value = loss(log_p, gradient);
-    // A row's weight is that of -log p.
-    std::vector<float> weights(gradient.size());
-    std::transform(gradient.begin(), gradient.end(), weights.begin(),
-                   [](double g) { return static_cast<float>(-g); });
-    state_->run_backward(ops.head_loss(hidden, head, targets, weights, scale).node);
-    return value;
-  });
-}
-
-Result<TorchModel::DistilLoss> TorchModel::distil_loss_and_gradient(const Batch& batch,
-                                                                    const TorchModel& teacher,
-                                                                    std::span<const int32_t> targets,
-                                                                    std::span<const float> weights,
-                                                                    const Distil& how, float scale) {
-  const auto head = TRY(state_->head_for(batch, targets));
-  const auto his_head = TRY(teacher.state_->head_for(batch, targets));
-  if (config().vocab_size != teacher.config().vocab_size)
-    return fail(ErrorCode::kInvalidArgument, "expected a teacher with the student's {} tokens, got {}",
-                config().vocab_size, teacher.config().vocab_size);
-  return guarded([&] {
-    TorchOps ops = state_->training_pass(), plain = teacher.state_->plain_pass();
-    const TorchOps::Act his = teacher.state_->model->hidden(plain, batch);
-    const TorchOps::Distil spec{static_cast<float>(how.temperature), static_cast<float>(how.alpha),
-                                how.top_k};
-    const TorchOps::DistilLoss loss = ops.distil_loss(state_->model->hidden(ops, batch), head, his, his_head,
-                                                      targets, weights, spec, scale);
-    state_->run_backward(loss.node);
-    return DistilLoss{how.alpha * loss.soft + (1 - how.alpha) * loss.hard, loss.hard, loss.soft};
-  });
-}
-
-Result<std::vector<float>> TorchModel::output(const Batch& batch) const {
-  TRY(state_->check(batch));
-  return guarded([&] {
-    TorchOps ops = state_->plain_pass();
-    return TorchOps::numbers(state_->model->output(ops, batch));
-  });
-}
-
-Result<double> TorchModel::output_loss_and_gradient(const Batch& batch, const OutputLoss& loss, float scale,
-                                                    const EmbeddingShift& shift) {
-  TRY(state_->check(batch));
-  return guarded([&] {
-    TorchOps ops = state_->training_pass();
-    ops.shift_embeddings(shift, batch);
-    const TorchOps::Act output = state_->model->output(ops, batch);
-    const std::vector<float> numbers = TorchOps::numbers(output);
-    std::vector<float> gradient(numbers.size());
-    const double value = loss(numbers, gradient);
-    for (float& g : gradient) g *= scale;
-    state_->run_backward(TorchOps::with_gradient(output, gradient));
-    return value;
-  });
-}
-
-Result<std::vector<float>> TorchModel::input_gradient(const Batch& batch, const OutputLoss& loss,
-                                                      const EmbeddingShift& shift) {
-  TRY(state_->check(batch));
-  return guarded([&] {
-    // The pass adds to the weights' gradients too, which are to stay as they are.
-    std::vector<std::vector<float>> before;
-    for (const Parameter& p : state_->parameters) before.emplace_back(p.gradient.begin(), p.gradient.end());
-    TorchOps ops(state_->bf16, /*record=*/true);
-    ops.shift_embeddings(shift, batch);
-    ops.learn_inputs(batch);
-    const TorchOps::Act output = state_->model->output(ops, batch);
-    const std::vector<float> numbers = TorchOps::numbers(output);
-    std::vector<float> gradient(numbers.size());
-    loss(numbers, gradient);
-    torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
-    for (size_t i = 0; i < before.size(); ++i)
-      std::copy(before[i].begin(), before[i].end(), state_->parameters[i].gradient.begin());
-    return ops.input_gradient();
-  });
-}
 
 }  // namespace volant

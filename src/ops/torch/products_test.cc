@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -116,6 +117,18 @@ TEST(Products, GradientsOfAWeightAreAddedUpInManyBlocksAndOddSizes) {
   }
 }
 
+// y[rows, n] = x[rows, k] b, where b(inner, column) is a number of the other factor.
+void expect_product(const std::vector<float>& y, int64_t rows, int64_t n, int64_t k,
+                    const std::vector<float>& x, const std::function<float(int64_t, int64_t)>& b) {
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t column = 0; column < n; ++column) {
+      double sum = 0;
+      for (int64_t inner = 0; inner < k; ++inner)
+        sum += static_cast<double>(x[static_cast<size_t>(t * k + inner)] * b(inner, column));
+      ASSERT_NEAR(y[static_cast<size_t>(t * n + column)], sum, 1e-4) << "row " << t << ", column " << column;
+    }
+}
+
 TEST(Products, WeightsArePackedAnewAfterTheyChange) {
   const int64_t n_out = 37, n_in = 45, rows = 6;
   std::vector<float> w = exact_numbers(n_out * n_in, 5);
@@ -130,22 +143,10 @@ TEST(Products, WeightsArePackedAnewAfterTheyChange) {
     std::vector<float> y(static_cast<size_t>(rows * n_out)), grad(static_cast<size_t>(rows * n_in));
     weight.forward(in(x, x_bf16), rows, {y.data(), false});
     weight.backward(in(g, g_bf16), rows, {grad.data(), false});
-    for (int64_t t = 0; t < rows; ++t) {
-      for (int64_t o = 0; o < n_out; ++o) {
-        double sum = 0;
-        for (int64_t i = 0; i < n_in; ++i)
-          sum += static_cast<double>(x[static_cast<size_t>(t * n_in + i)] *
-                                     w[static_cast<size_t>(o * n_in + i)]);
-        ASSERT_NEAR(y[static_cast<size_t>(t * n_out + o)], sum, 1e-4);
-      }
-      for (int64_t i = 0; i < n_in; ++i) {
-        double sum = 0;
-        for (int64_t o = 0; o < n_out; ++o)
-          sum += static_cast<double>(g[static_cast<size_t>(t * n_out + o)] *
-                                     w[static_cast<size_t>(o * n_in + i)]);
-        ASSERT_NEAR(grad[static_cast<size_t>(t * n_in + i)], sum, 1e-4);
-      }
-    }
+    expect_product(y, rows, n_out, n_in, x,
+                   [&](int64_t i, int64_t o) { return w[static_cast<size_t>(o * n_in + i)]; });
+    expect_product(grad, rows, n_in, n_out, g,
+                   [&](int64_t o, int64_t i) { return w[static_cast<size_t>(o * n_in + i)]; });
     for (float& number : w) number *= -2;
     weight.changed();
   }
