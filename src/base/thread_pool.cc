@@ -21,9 +21,10 @@ void pause() {
 
 ThreadPool::ThreadPool(int n_threads) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int n = std::clamp(n_threads <= 0 ? cores : n_threads, 1, 256);
-  workers_.reserve(static_cast<size_t>(n) - 1);
-  for (int i = 1; i < n; ++i) workers_.emplace_back([this] { work(); });
+  const auto n = static_cast<size_t>(std::clamp(n_threads <= 0 ? cores : n_threads, 1, 256));
+  shares_ = std::vector<Share>(n);
+  workers_.reserve(n - 1);
+  for (size_t i = 1; i < n; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -40,13 +41,17 @@ int64_t ThreadPool::piece_count(int64_t n, int64_t grain) const {
 
 void ThreadPool::run(const Loop& loop) {
   loop_ = loop;
-  next_piece_.store(0, std::memory_order_relaxed);
+  for (int64_t t = 0; t < size(); ++t) {
+    Share& share = shares_[static_cast<size_t>(t)];
+    share.end = loop.pieces * (t + 1) / size();
+    share.next.store(loop.pieces * t / size(), std::memory_order_relaxed);
+  }
   uint32_t number = loop_number_.load(std::memory_order_relaxed) + 1;
   if (number == 0) number = 1;
   open_.store(number, std::memory_order_seq_cst);
   loop_number_.store(number, std::memory_order_release);
   loop_number_.notify_all();
-  take_pieces(loop);
+  take_pieces(loop, 0);
   open_.store(0, std::memory_order_seq_cst);
   for (int spins = 0; inside_.load(std::memory_order_seq_cst) != 0; ++spins) {
     if (spins < kSpins) {
@@ -57,11 +62,14 @@ void ThreadPool::run(const Loop& loop) {
   }
 }
 
-void ThreadPool::take_pieces(const Loop& loop) {
-  for (;;) {
-    const int64_t piece = next_piece_.fetch_add(1, std::memory_order_relaxed);
-    if (piece >= loop.pieces) return;
-    loop.call(loop.body, loop.n * piece / loop.pieces, loop.n * (piece + 1) / loop.pieces);
+void ThreadPool::take_pieces(const Loop& loop, size_t thread) {
+  for (size_t i = 0; i < shares_.size(); ++i) {
+    Share& share = shares_[(thread + i) % shares_.size()];
+    for (;;) {
+      const int64_t piece = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (piece >= share.end) break;
+      loop.call(loop.body, loop.n * piece / loop.pieces, loop.n * (piece + 1) / loop.pieces);
+    }
   }
 }
 
@@ -77,13 +85,13 @@ uint32_t ThreadPool::wait_for_loop(uint32_t seen) {
   }
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(size_t thread) {
   uint32_t seen = 0;
   for (;;) {
     seen = wait_for_loop(seen);
     if (stop_.load(std::memory_order_relaxed)) return;
     inside_.fetch_add(1, std::memory_order_seq_cst);
-    if (open_.load(std::memory_order_seq_cst) == seen) take_pieces(loop_);
+    if (open_.load(std::memory_order_seq_cst) == seen) take_pieces(loop_, thread);
     inside_.fetch_sub(1, std::memory_order_release);
   }
 }

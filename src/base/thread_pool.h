@@ -1,7 +1,8 @@
 // Threads that share the loops of one caller. Between loops the workers spin only while the caller holds a
 // Busy (a forward pass runs and the next loop comes within microseconds); otherwise they sleep and cost
-// nothing. A worker that is late is not waited for: the caller does its pieces. One caller at a time; bodies
-// must not throw and must not call the pool.
+// nothing. Each thread begins with its own run of neighbouring pieces, so that it reads memory as one stream;
+// who is done takes what others have left, and a worker that is late is not waited for. One caller at a time;
+// bodies must not throw and must not call the pool.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -57,16 +58,21 @@ class ThreadPool {
   static void call(const void* body, int64_t begin, int64_t end) {
     (*static_cast<const Body*>(body))(begin, end);
   }
+  // A thread's run of pieces.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
   int64_t piece_count(int64_t n, int64_t grain) const;
   void run(const Loop& loop);
-  void take_pieces(const Loop& loop);
-  void work();
+  void take_pieces(const Loop& loop, size_t thread);  // thread 0 is the caller
+  void work(size_t thread);
   // Waits until the loop number is another than `seen`; gives the new one.
   uint32_t wait_for_loop(uint32_t seen);
 
   Loop loop_{};
   alignas(64) std::atomic<uint32_t> loop_number_{0};
-  alignas(64) std::atomic<int64_t> next_piece_{0};
+  std::vector<Share> shares_;
   alignas(64) std::atomic<uint32_t> open_{0};  // number of the loop that may be entered; 0: none
   std::atomic<int> inside_{0};                 // workers that are in it or just looking
   alignas(64) std::atomic<int> busy_{0};

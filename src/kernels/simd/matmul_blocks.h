@@ -84,6 +84,8 @@ struct BlockProduct {
     static constexpr int kN = P * kVectors<S>;
     static constexpr int kFold = std::min(kGroups, S::template kFolds<kMost>);
     static_assert(kGroups % kFold == 0);
+    static constexpr bool kStream = M == 1 && P == 1;
+    static constexpr int kRecordsAhead = kAhead / (kPieceBytes * kPieces);
 
     // The next group of inputs into the dots of all cells.
     template <int first, int i>
@@ -255,7 +257,10 @@ struct BlockProduct {
       for (int64_t r = 0; r < n_record; ++r, at.record += kLayout.record_bytes) {
         Record record;
         load_record(at, record);
+        if constexpr (kStream)
+          ask_for<kLayout.record_bytes>(at.record + kRecordsAhead * kLayout.record_bytes);
         for (int piece = 0; piece < kPieces; ++piece) {
+          if constexpr (kStream) ask_for<kPieceBytes>(at.w + kAhead);
           add_piece(at, record, piece, sums);
           at.x += 32;
           ++at.x_scales;
@@ -272,11 +277,11 @@ template <class S, DType kType>
 void matmul_blocks(const MatmulArgs& args) {
   using Product = BlockProduct<S, kType>;
   if constexpr (kVectors<S> == 1) {  // 32 registers: two sets of eight sums
-    if (args.n_rows == 1) return run_all<Product::template Tile, 1, 4>(args);
+    if (args.n_rows == 1) return run_all<Product::template Tile, 1, 1>(args);
     if (args.n_rows == 2) return run_all<Product::template Tile, 2, 4>(args);
     return run_all<Product::template Tile, 4, 2>(args);
   } else {
-    if (args.n_rows == 1) return run_all<Product::template Tile, 1, 2>(args);
+    if (args.n_rows == 1) return run_all<Product::template Tile, 1, 1>(args);
     return run_all<Product::template Tile, 2, 1>(args);
   }
 }

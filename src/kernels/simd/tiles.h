@@ -11,6 +11,17 @@ namespace volant::simd {
 template <class S>
 inline constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;  // vectors in a panel
 
+// A product of one row with quantised weights waits for memory. It goes panel by panel, so that its weights
+// are one stream, and asks this many bytes ahead: processors look ahead no farther than a page. Best on Zen
+// 5: 4 to 8 KB. Larger weights in four streams come as fast without it.
+inline constexpr int kAhead = 4096;
+
+template <int bytes>
+[[gnu::always_inline]] inline void ask_for(const void* p) {
+#pragma GCC unroll 32
+  for (int line = 0; line < bytes; line += 64) __builtin_prefetch(static_cast<const char*>(p) + line);
+}
+
 // Writes M x P panels of sums, the last panel cut at n_out.
 template <class S, int M, int P>
 inline void store_tile(const MatmulArgs& args, int64_t row, int64_t panel,
@@ -76,7 +87,7 @@ template <template <int, int> class Tile, int kAccumulators, int kVectorsPerPane
 inline void matmul_tiles(const MatmulArgs& args) {
   constexpr int kCells = kAccumulators / kVectorsPerPanel;  // row x panel cells that the registers hold
   if constexpr (kCells >= 12) {
-    if (args.n_rows <= 2) return run_all<Tile, 2, 6>(args);
+    if (args.n_rows <= 2) return run_all<Tile, 2, 4>(args);
     if (args.n_rows <= 6) return run_all<Tile, 6, 4>(args);
     return run_all<Tile, kCells / 2, 2>(args);
   } else if constexpr (kCells >= 6) {
