@@ -63,6 +63,31 @@ Result<ServerOptions> options_of(const ServeFlags& flags, const Workspace* works
   return options;
 }
 
+// What the console's form begins with: an example of each column; elsewhere something to be replaced.
+std::string example_input(const Predictor& predictor) {
+  const Json schema = predictor.encoder().schema();
+  const std::string kind = json_string_or(schema, "kind", "").value_or("");
+  if (kind == "image") return "{\"image\":\"data:image/png;base64,'$(base64 -w0 FILE.png)'\"}";
+  if (kind == "text") return "{\"text\":\"...\"}";
+  JsonObject input;
+  if (const Json* fields = json_find(schema, "fields"); fields != nullptr && fields->is_array())
+    for (const Json& field : fields->as_array())
+      if (const Json* example = json_find(field, "example"); example != nullptr)
+        input[json_string_or(field, "name", "").value_or("")] = *example;
+  return dump_json(input);
+}
+
+// The path below the URL, and what is sent there.
+std::pair<std::string, std::string> example_request(const ServedModel& model) {
+  const std::string name = model.registered ? "production" : model.name;
+  if (model.embedder) return {"embeddings", fmt::format(R"({{"model":"{}","input":"Hello"}})", name)};
+  if (model.predictor)
+    return {"predictions", fmt::format(R"({{"input":{}}})", example_input(*model.predictor))};
+  return {"chat/completions",
+          fmt::format(R"({{"model":"{}","messages":[{{"role":"user","content":"Hello"}}],"max_tokens":64}})",
+                      name)};
+}
+
 void print_welcome(Server& server, const ServerOptions& options, bool has_workspace) {
   const std::string host =
       options.http.host == "0.0.0.0" || options.http.host == "::" ? "127.0.0.1" : options.http.host;
@@ -71,25 +96,16 @@ void print_welcome(Server& server, const ServerOptions& options, bool has_worksp
   const std::string serving = server.serving();
   std::printf("Volant serves %s at %s\n\n", serving.empty() ? "no model yet" : serving.c_str(), url.c_str());
   if (has_workspace) std::printf("  console   %s/\n", url.c_str());
-  std::printf("  OpenAI    base URL %s/v1\n", url.c_str());
   if (serving.empty()) {
+    std::printf("  OpenAI    base URL %s/v1\n", url.c_str());
     std::printf(
         "\nThere is no production version yet: 'volant run' makes one, and it is taken up here at once.\n");
   } else {
     const ServedModelPtr model = server.models().current();
-    const std::string name = model->registered ? "production" : model->name;
-    if (model->embedder) {
-      std::printf(
-          "\nTry\n  curl %s/v1/embeddings -H 'Content-Type: application/json' \\\n"
-          "    -d '{\"model\":\"%s\",\"input\":\"Hello\"}'\n",
-          url.c_str(), name.c_str());
-    } else {
-      std::printf(
-          "\nTry\n  curl %s/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-          "    -d "
-          "'{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":64}'\n",
-          url.c_str(), name.c_str());
-    }
+    const auto [path, body] = example_request(*model);
+    std::printf("  %s %s/v1\n", model->predictor ? "API      " : "OpenAI    base URL", url.c_str());
+    std::printf("\nTry\n  curl %s/v1/%s -H 'Content-Type: application/json' \\\n    -d '%s'\n", url.c_str(),
+                path.c_str(), body.c_str());
   }
   std::printf("\nCtrl-C ends it, once what runs is answered.\n");
   std::fflush(stdout);

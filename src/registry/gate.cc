@@ -107,7 +107,7 @@ Json to_json(const GateReport& report) {
 
 void add_condition(GateReport& report, bool holds, const std::string& sentence) {
   report.passed = (report.reasons.empty() || report.passed) && holds;
-  report.reasons.push_back(sentence);
+  report.reasons.push_back(holds ? sentence : "refused: " + sentence);
 }
 
 GateReport compare_with_production(const std::vector<DocumentScore>& candidate,

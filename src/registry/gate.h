@@ -38,7 +38,8 @@ GateReport compare_with_unigram(const std::vector<DocumentScore>& candidate,
 // after correction for looking at several. On few rows nothing is shown: it refuses harm that is proved, no
 // more.
 GateReport compare_evaluations(const Comparison& comparison);
-// Adds a further condition: its sentence goes to the reasons, and the gate passes only when it holds too.
+// Adds a further condition: its sentence goes to the reasons, behind "refused: " where it does not hold, and
+// the gate passes only when it holds too.
 void add_condition(GateReport& report, bool holds, const std::string& sentence);
 
 }  // namespace volant

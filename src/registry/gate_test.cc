@@ -96,7 +96,7 @@ TEST(Gate, EveryConditionMustHold) {
   add_condition(report, false, "b");
   add_condition(report, true, "c");
   EXPECT_FALSE(report.passed);
-  EXPECT_EQ(report.reasons.size(), 3U);
+  EXPECT_EQ(report.reasons, (std::vector<std::string>{"a", "refused: b", "c"}));
 }
 
 // A report on 200 rows of which the first `right` are right, and how fast it was.

@@ -97,21 +97,21 @@ class Improvement {
   Status train() {
     const Path hf = TRY(artifact_path(registry_, production_.hf));
     const Path run_folder = run_dir(registry_, run_.id);
-    const Path file = run_folder / "rows.jsonl";
-    counts_ = TRY(improver_->write_rows(set_, hf, rows_, file));
-    Path model;
+    Path model, file;
     for (int attempt = 1; attempt <= kMaxAttempts; ++attempt) {
+      const Path dir = attempt == 1 ? run_folder : run_folder / fmt::format("attempt-{}", attempt);
+      TRY(make_dirs(dir));
+      file = dir / "rows.jsonl";
+      counts_ = TRY(improver_->write_rows(set_, hf, rows_, attempt, file));
       const int64_t steps = counts_.steps << (attempt - 1);
       const double lr = std::min(config_.improve.lr * std::pow(kHarderLr, attempt - 1), 1.0);
       say(fmt::format("training from {} for {} steps, with {} old rows against forgetting",
                       production_.version, steps, counts_.replay_rows));
-      const Path dir = attempt == 1 ? run_folder : run_folder / fmt::format("attempt-{}", attempt);
-      TRY(make_dirs(dir));
       const TrainedModel trained = TRY(run_trainer(dir, TRY(improver_->job(hf, file, steps, lr))));
       training_ = trained.summary;
       training_.as_object()["attempts"] = attempt;
       model = trained.folder;
-      const CorrectionSummary learned = summarize(TRY(improver_->score(model, set_.train)));
+      const CorrectionSummary learned = summarize(TRY(improver_->score(model, rows_, set_.train)));
       if (learned_enough(learned) || attempt == kMaxAttempts) break;
       say(fmt::format("it learned {} of {} corrections; once more, harder", learned.learned, learned.rows));
     }
@@ -145,8 +145,8 @@ class Improvement {
   Status compare_corrections() {
     std::vector<CuratedRow> all = set_.train;
     all.insert(all.end(), set_.held_out.begin(), set_.held_out.end());
-    const auto before = TRY(improver_->score(TRY(version_model_path(registry_, production_)), all));
-    const auto after = TRY(improver_->score(TRY(artifact_path(registry_, candidate_.gguf)), all));
+    const auto before = TRY(improver_->score(TRY(version_model_path(registry_, production_)), rows_, all));
+    const auto after = TRY(improver_->score(TRY(artifact_path(registry_, candidate_.gguf)), rows_, all));
     const auto split = static_cast<std::ptrdiff_t>(set_.train.size());
     const auto part = [&](const std::vector<CorrectionScore>& scores, bool held_out) {
       return summarize(held_out ? std::vector(scores.begin() + split, scores.end())
@@ -162,8 +162,8 @@ class Improvement {
                                      {"after", after[i].answer},
                                      {"held_out", i >= set_.train.size()}});
     }
-    say(fmt::format("of {} corrections to learn, {} are answered word for word now ({} before)",
-                    learned_.rows, learned_.exact, part(before, false).exact));
+    say(fmt::format("corrections to learn that are answered just as wanted: {} of {} now, {} before",
+                    learned_.exact, learned_.rows, part(before, false).exact));
     return {};
   }
 

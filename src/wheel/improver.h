@@ -14,13 +14,13 @@ class Improver {
  public:
   virtual ~Improver() = default;
   // Corrections and old rows against forgetting, for a training from `hf`. `rows`: the folder that
-  // production's first ancestor was trained on.
-  virtual Result<ImproveRows> write_rows(const CuratedSet& set, const Path& hf, const Path& rows,
+  // production's first ancestor was trained on. `attempt`: from 1 on; a later one may insist more.
+  virtual Result<ImproveRows> write_rows(const CuratedSet& set, const Path& hf, const Path& rows, int attempt,
                                          const Path& file) const = 0;
   virtual Result<Json> job(const Path& hf, const Path& file, int64_t steps, double lr) const = 0;
-  // How a model answers what was corrected.
-  virtual Result<std::vector<CorrectionScore>> score(const Path& model,
-                                                     const std::vector<CuratedRow>& rows) const = 0;
+  // How a model answers what was corrected; by `rows`, as above, one decides that is not served yet.
+  virtual Result<std::vector<CorrectionScore>> score(const Path& model, const Path& rows,
+                                                     const std::vector<CuratedRow>& corrections) const = 0;
   // Report, exports and what is served: into `scratch`, the registry's artifacts and `candidate`.
   virtual Status evaluate(const Path& rows, const Path& scratch, const std::string& run_id,
                           ModelVersion& candidate) = 0;

@@ -16,7 +16,7 @@ class LanguageImprover final : public Improver {
  public:
   explicit LanguageImprover(Workspace& workspace) : workspace_(workspace), config_(workspace.config()) {}
 
-  Result<ImproveRows> write_rows(const CuratedSet& set, const Path& hf, const Path& rows,
+  Result<ImproveRows> write_rows(const CuratedSet& set, const Path& hf, const Path& rows, int,
                                  const Path& file) const override {
     const auto tokenizer = TRY(load_tokenizer(hf));
     return write_improve_rows(set, rows / kTrainRows, *tokenizer, config_.improve, config_.train.max_seq_len,
@@ -46,10 +46,10 @@ class LanguageImprover final : public Improver {
                            {"n_threads", config_.train.n_threads}});
   }
 
-  Result<std::vector<CorrectionScore>> score(const Path& model,
-                                             const std::vector<CuratedRow>& rows) const override {
+  Result<std::vector<CorrectionScore>> score(const Path& model, const Path&,
+                                             const std::vector<CuratedRow>& corrections) const override {
     const auto engine = TRY(Engine::open(model));
-    return score_corrections(*engine, rows);
+    return score_corrections(*engine, corrections);
   }
 
   Status evaluate(const Path& rows, const Path& scratch, const std::string& run_id,

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 #include "base/digest.h"
 #include "io/jsonl.h"
 #include "registry/artifacts.h"
+#include "wheel/predict/evaluation.h"
 #include "wheel/predict/job.h"
 #include "wheel/predict/report.h"
 #include "wheel/predict/stages.h"
@@ -17,7 +19,10 @@
 namespace volant::predict {
 namespace {
 
-constexpr int64_t kMaxWeight = 3;      // copies of a correction that many users gave
+constexpr int64_t kMaxWeight = 3;  // copies of a correction that many users gave
+// Copies of a correction in a step: few corrections must not outweigh all else. Of the first attempt; each
+// further one has twice as many.
+constexpr int64_t kMostInAStep = 2;
 constexpr double kCloseEnough = 0.02;  // of a number: relative to its correction
 
 Result<Json> input_of(const CuratedRow& row) {
@@ -40,7 +45,7 @@ class PredictImprover final : public Improver {
  public:
   explicit PredictImprover(Workspace& workspace) : workspace_(workspace) {}
 
-  Result<ImproveRows> write_rows(const CuratedSet& set, const Path&, const Path& rows,
+  Result<ImproveRows> write_rows(const CuratedSet& set, const Path&, const Path& rows, int attempt,
                                  const Path& file) const override {
     const ImproveSection& config = workspace_.config().improve;
     std::vector<TaskRow> old = TRY(read_task_rows(rows / kTrainRows));
@@ -49,11 +54,12 @@ class PredictImprover final : public Improver {
     const double share = 1 - config.replay_share;
     int64_t once = 0;
     for (const CuratedRow& row : set.train) once += std::min(row.weight, kMaxWeight);
-    const int64_t copies =
-        std::max<int64_t>(1, std::llround(static_cast<double>(examples) * share /
-                                          static_cast<double>(std::max<int64_t>(once, 1))));
-    const auto replay = static_cast<size_t>(std::min<int64_t>(
-        std::ssize(old), std::llround(static_cast<double>(examples) * config.replay_share)));
+    const int64_t copies = std::clamp<int64_t>(
+        std::llround(static_cast<double>(examples) * share / static_cast<double>(std::max<int64_t>(once, 1))),
+        1, config.steps * (kMostInAStep << (attempt - 1)));
+    const auto replay = static_cast<size_t>(std::clamp<int64_t>(
+        examples - copies * once, std::llround(static_cast<double>(examples) * config.replay_share),
+        std::ssize(old)));
     ImproveRows result{
         .correction_rows = 0, .replay_rows = static_cast<int64_t>(replay), .steps = config.steps};
     JsonlWriter writer = TRY(JsonlWriter::create(file));
@@ -71,15 +77,18 @@ class PredictImprover final : public Improver {
     return Json(TRY(tuning_job(workspace_, hf, file, steps, lr)));
   }
 
-  Result<std::vector<CorrectionScore>> score(const Path& model,
-                                             const std::vector<CuratedRow>& rows) const override {
+  Result<std::vector<CorrectionScore>> score(const Path& model, const Path& rows,
+                                             const std::vector<CuratedRow>& corrections) const override {
     const auto predictor = TRY(Predictor::load(model));
+    const std::optional<double> chosen = TRY(chosen_threshold(workspace_, *predictor, rows));
     std::vector<Json> inputs;
-    for (const CuratedRow& row : rows) inputs.push_back(TRY(input_of(row)));
-    const std::vector<Prediction> predicted = TRY(predictor->predict(inputs));
+    for (const CuratedRow& row : corrections) inputs.push_back(TRY(input_of(row)));
+    std::vector<Prediction> predicted = TRY(predictor->predict(inputs));
     std::vector<CorrectionScore> scores;
-    for (size_t i = 0; i < rows.size(); ++i)
-      scores.push_back(TRY(score_of(*predictor, predicted[i], rows[i])));
+    for (size_t i = 0; i < corrections.size(); ++i) {
+      if (chosen) predicted[i].best = decided_label(predicted[i].probabilities, *chosen);
+      scores.push_back(TRY(score_of(*predictor, predicted[i], corrections[i])));
+    }
     return scores;
   }
 
