@@ -3,11 +3,13 @@ import glob
 import json
 import math
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+import tomllib
 
 from rows import read_rows
 
@@ -19,13 +21,26 @@ def call(command, **more):
     return done.stdout
 
 
-def prepare(volant, example, root, scratch):
-    """The rows and the job of an example; it is trained once, which also warms the machine."""
+def prepare(volant, example, root, scratch, most_rows):
+    """The rows and the job of an example, whose training is only begun; with at most so many rows to learn from, 0: all."""
     workspace = os.path.join(scratch, example)
     shutil.copytree(os.path.join(root, "examples", example), workspace, ignore=shutil.ignore_patterns(".volant", "node_modules"))
+    with open(workspace + "/volant.toml") as file:
+        config = file.read()
+    epochs = tomllib.loads(config)["train"]["epochs"]
+    with open(workspace + "/volant.toml", "w") as file:
+        file.write(re.sub(r"(?m)^epochs = .*$", "steps = 1", config))
     call([volant, "run", workspace, "--until", "train"])
     with open(glob.glob(workspace + "/.volant/runs/train-*/job.json")[0]) as file:
         job = json.load(file)
+    del job["steps"]
+    job["epochs"] = epochs
+    rows = read_rows(job["data"]["train_rows"])
+    if 0 < most_rows < len(rows):
+        some = [rows[i * len(rows) // most_rows] for i in range(most_rows)]
+        job["data"]["train_rows"] = workspace + "/some.jsonl.zst"
+        lines = "".join(json.dumps(row) + "\n" for row in some)
+        subprocess.run(["zstd", "-q", "-o", job["data"]["train_rows"]], input=lines.encode(), check=True)
     return job, os.path.join(os.path.dirname(job["encoder"]), "test.jsonl.zst")
 
 
@@ -58,7 +73,7 @@ def compare(example, runs, truth):
     """Correctness is averaged over the seeds, row by row; the intervals are over the rows."""
     right = {who: [statistics.fmean(run["labels"][i] == label for run in all_runs) for i, label in enumerate(truth)]
              for who, all_runs in runs.items()}
-    row = {"example": example, "test_rows": len(truth), "seeds": len(runs["volant"])}
+    row = {"example": example, "test_rows": len(truth), "seeds": len(runs["volant"]), "dtype_of_peer": runs["pytorch"][0]["dtype"]}
     for who, values in right.items():
         row[who] = {"accuracy": mean_and_interval(values),
                     "accuracy_by_seed": [statistics.fmean(a == b for a, b in zip(run["labels"], truth)) for run in runs[who]]}
@@ -73,7 +88,7 @@ def compare(example, runs, truth):
 
 def show(row):
     percent = lambda pair: f"{100 * pair[0]:.2f} ± {100 * pair[1]:.2f} %"
-    print(f"\n{row['example']}: {row['test_rows']} test rows, {row['seeds']} seeds, medians of times")
+    print(f"\n{row['example']}: {row['test_rows']} test rows, {row['seeds']} seeds, medians of times, PyTorch in {row['dtype_of_peer']}")
     print(f"{'':10}{'accuracy (95 %)':>20}{'steps':>10}{'program':>10}{'rows/s':>12}")
     for who in ("volant", "pytorch"):
         one = row[who]
@@ -89,12 +104,12 @@ def show(row):
 
 
 def main():
-    build, root, scratch, rounds, threads, tuned, *examples = sys.argv[1:]
+    build, root, scratch, rounds, threads, tuned, most_rows, *examples = sys.argv[1:]
     programs = {name: os.path.join(build, name) for name in ("volant", "volant-train")}
     here = os.path.dirname(os.path.abspath(__file__))
     results, torch = [], None
     for example in examples:
-        job, test_file = prepare(programs["volant"], example, root, scratch)
+        job, test_file = prepare(programs["volant"], example, root, scratch, int(most_rows))
         test = read_rows(test_file)
         first_row = os.path.join(scratch, "first.jsonl")
         with open(first_row, "w") as file:

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""The peer: the network of a job.json in eager PyTorch (Debian's python3-torch), trained as the job says.
+"""The peer: the network or BERT of a job.json in eager PyTorch (Debian's python3-torch), trained as the job says.
 
 peer.py JOB TEST_ROWS SEED THREADS prints one JSON line: seconds of the steps and the evaluations between them (as
 volant-train counts them), of the whole program, predicted labels of the test rows, and rows predicted in a second.
+With TEXT_DTYPE=bf16 a BERT learns in torch.autocast, as PyTorch's documentation says to; it predicts in f32.
 """
 import json
 import math
+import os
 import sys
 import time
 
@@ -13,10 +15,13 @@ started = time.perf_counter()
 import torch
 import torch.nn.functional as F
 
+from bert import Bert, load
 from rows import features_of, read_rows
+from texts import WordPiece
 
 DEFAULTS = {"lr": 1e-3, "min_lr_ratio": 0.1, "warmup_steps": 20, "schedule": "cosine", "weight_decay": 0.1, "beta1": 0.9,
-            "beta2": 0.95, "eps": 1e-8, "grad_clip": 1.0, "evaluate_every": 100}
+            "beta2": 0.95, "eps": 1e-8, "grad_clip": 1.0, "evaluate_every": 100,
+            "optimizer": "adamw"}
 
 
 def network(layers, shape, outputs):
@@ -45,6 +50,40 @@ def network(layers, shape, outputs):
     return torch.nn.Sequential(*modules)
 
 
+class Numbers:
+    """Inputs [rows, ...] as a network reads them."""
+
+    def __init__(self, features):
+        self.x = torch.from_numpy(features)
+
+    def __len__(self):
+        return len(self.x)
+
+    def take(self, rows):
+        return (self.x[rows],)
+
+    def parts(self):
+        return torch.arange(len(self)).split(256)
+
+
+class Texts:
+    """Ids as a BERT reads them, padded to the longest of a batch."""
+
+    def __init__(self, ids):
+        self.ids, self.lengths = [torch.tensor(one) for one in ids], torch.tensor([len(one) for one in ids])
+
+    def __len__(self):
+        return len(self.ids)
+
+    def take(self, rows):
+        ids = torch.nn.utils.rnn.pad_sequence([self.ids[row] for row in rows.tolist()], batch_first=True)
+        return ids, self.lengths[rows]
+
+    def parts(self):
+        """Texts of about one length together, so that little is padded."""
+        return self.lengths.argsort().split(64)
+
+
 def rate(job, step, steps):
     if step < job["warmup_steps"]:
         return job["lr"] * (step + 1) / job["warmup_steps"]
@@ -56,12 +95,31 @@ def rate(job, step, steps):
     return low + (job["lr"] - low) * 0.5 * (1 + math.cos(math.pi * p))
 
 
-def outputs_of(model, x, batch=256):
+def outputs_of(model, inputs):
     model.eval()
     with torch.inference_mode():
-        out = torch.cat([model(part) for part in x.split(batch)])
+        parts = inputs.parts()
+        out = torch.cat([model(*inputs.take(rows)) for rows in parts])
+        out = out[torch.cat(parts).argsort()]
     model.train()
     return out
+
+
+def make_model(job, inputs, outputs):
+    """With the groups of its parameters: vectors of a BERT do not decay."""
+    if isinstance(inputs, Numbers):
+        model = network(job["model"]["config"]["layers"], inputs.x.shape[1:], outputs)
+        return model, [{"params": list(model.parameters()), "weight_decay": job["weight_decay"]}]
+    start = job["model"].get("init_from")
+    config = job["model"].get("config")
+    if start:
+        with open(start + "/config.json") as file:
+            config = json.load(file)
+    model = Bert(config, outputs)
+    if start:
+        load(model, start)
+    matrices, vectors = ([p for p in model.parameters() if (p.dim() > 1) == many] for many in (True, False))
+    return model, [{"params": matrices, "weight_decay": job["weight_decay"]}, {"params": vectors, "weight_decay": 0}]
 
 
 def main():
@@ -73,16 +131,22 @@ def main():
         encoder = json.load(file)
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
+    if encoder["task"] == "text":
+        words = WordPiece(job["encoder"])
+        inputs_of = lambda rows: Texts([words.encode(row["input"]["text"]) for row in rows])
+    else:
+        inputs_of = lambda rows: Numbers(features_of(rows, encoder))
+    bf16 = encoder["task"] == "text" and os.environ.get("TEXT_DTYPE") == "bf16"
     train, validation = read_rows(job["data"]["train_rows"]), read_rows(job["data"]["validation_rows"])
     labels = sorted({row["label"] for row in train})
     number = {label: i for i, label in enumerate(labels)}
     binary = job.get("predict", {}).get("loss") == "binary_cross_entropy"
     truth = lambda rows: torch.tensor([number[row["label"]] for row in rows])
-    x, y = torch.from_numpy(features_of(train, encoder)), truth(train)
-    x_validation, y_validation = torch.from_numpy(features_of(validation, encoder)), truth(validation)
-    model = network(job["model"]["config"]["layers"], x.shape[1:], 1 if binary else len(labels))
-    optimiser = torch.optim.Adam(model.parameters(), lr=job["lr"], betas=(job["beta1"], job["beta2"]), eps=job["eps"],
-                                 weight_decay=job["weight_decay"], foreach=True)
+    x, y = inputs_of(train), truth(train)
+    x_validation, y_validation = inputs_of(validation), truth(validation)
+    model, groups = make_model(job, x, 1 if binary else len(labels))
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[job["optimizer"]]
+    optimiser = kind(groups, lr=job["lr"], betas=(job["beta1"], job["beta2"]), eps=job["eps"], foreach=True)
 
     def loss_of(out, target):
         if binary:
@@ -97,7 +161,9 @@ def main():
             for group in optimiser.param_groups:
                 group["lr"] = rate(job, step, steps)
             optimiser.zero_grad(set_to_none=True)
-            loss_of(model(x[rows]), y[rows]).backward()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+                out = model(*x.take(rows))
+            loss_of(out.float(), y[rows]).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), job["grad_clip"])
             optimiser.step()
             step += 1
@@ -107,12 +173,13 @@ def main():
 
     begun = time.perf_counter()
     test = read_rows(test_file)
-    x_test = torch.from_numpy(features_of(test, encoder))
+    x_test = inputs_of(test)
     read = time.perf_counter()
     out = outputs_of(model, x_test)
     answered = time.perf_counter()
     said = (out[:, 0] > 0).long() if binary else out.argmax(1)
     print(json.dumps({"torch": torch.__version__, "seconds": seconds, "seconds_of_program": time.perf_counter() - started,
+                      "dtype": "bf16" if bf16 else "f32",
                       "rows_per_second": len(test) / (answered - begun), "rows_per_second_forward": len(test) / (answered - read),
                       "labels": [labels[i] for i in said.tolist()]}))
 
