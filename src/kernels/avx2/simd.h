@@ -58,6 +58,7 @@ struct Simd {
 
   // Bytes in bulk.
   static I load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static void store_bytes(uint8_t* p, I v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   static I set1_byte(int byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
   static I set1_int(int32_t x) { return _mm256_set1_epi32(x); }
   static I bit_and(I a, I b) { return _mm256_and_si256(a, b); }

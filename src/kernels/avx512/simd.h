@@ -48,6 +48,7 @@ struct Simd {
 
   // Bytes in bulk.
   static I load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static void store_bytes(uint8_t* p, I v) { _mm512_storeu_si512(p, v); }
   static I set1_byte(int byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
   static I set1_int(int32_t x) { return _mm512_set1_epi32(x); }
   static I bit_and(I a, I b) { return _mm512_and_si512(a, b); }

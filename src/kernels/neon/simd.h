@@ -70,6 +70,7 @@ struct Simd {
   static uint8x16_t bytes(I v) { return vreinterpretq_u8_s32(v); }
   static I ints(uint8x16_t v) { return vreinterpretq_s32_u8(v); }
   static I load_bytes(const uint8_t* p) { return ints(vld1q_u8(p)); }
+  static void store_bytes(uint8_t* p, I v) { vst1q_u8(p, bytes(v)); }
   static I set1_byte(int byte) { return ints(vdupq_n_u8(static_cast<uint8_t>(byte))); }
   static I set1_int(int32_t x) { return vdupq_n_s32(x); }
   static I bit_and(I a, I b) { return vandq_s32(a, b); }

@@ -3,11 +3,10 @@
 // group, table, minimum) is a constant of the type.
 //
 // A vector type S gives, besides arithmetic on floats:
-//   load_bytes, set1_byte, bit_and, bit_or, shift<n>   whole vectors; n > 0 is to the left, in 16-bit lanes
-//   load_table, lookup                                 16 bytes by codes
-//   set1_bytes                                         4 activations in every lane
-//   load_int8, load_halves, mul_int, add_int           int32 lanes
-//   kUnsigned                                          dot<m> takes weights above 127 as they are; otherwise
+//   load_bytes, store_bytes, set1_byte, bit_and, bit_or, shift<n>   whole vectors; n > 0 is to the left, in
+//   16-bit lanes load_table, lookup                                 16 bytes by codes set1_bytes 4
+//   activations in every lane load_int8, load_halves, mul_int, add_int           int32 lanes kUnsigned dot<m>
+//   takes weights above 127 as they are; otherwise
 //                                                      it takes 128 off them
 //   kFolds<m>                                          dots of weights up to m that may follow each other
 //   dot_begin, dot<m>, dot_end<m>                      sum over them
@@ -30,6 +29,7 @@ struct BlockProduct {
   static constexpr int kPieces = kLayout.block / 32;       // 32 inputs of a record
   static constexpr int kSubs = 32 / kShape.sub;            // scales of 32 inputs
   static constexpr int kGroups = kShape.sub / 4;           // of four inputs, under a scale
+  static constexpr int kReadyBytes = 8 * kLine;            // codes of 32 inputs, a byte each
 
   // The table as bytes at least 1, so that it serves products of unsigned with signed bytes.
   struct Table {
@@ -79,12 +79,23 @@ struct BlockProduct {
     return code;
   }
 
-  template <int M, int P>
+  // A stretch of inputs of P panels made ready for many rows: codes as bytes, scales and minimums multiplied.
+  template <int P>
+  struct Ready {
+    static constexpr int kMost = 24;  // pieces: with the rows' activations they stay in the first level cache
+    static constexpr int kRecords = kMost / kPieces;
+    alignas(64) uint8_t codes[P][kMost][kReadyBytes];
+    alignas(64) float steps[P][kMost][kSubs][kPanel];
+    alignas(64) float less[kShape.has_min ? P : 1][kMost][kSubs][kPanel];
+  };
+
+  // M rows by P panels. kReady: from a stretch that was made ready.
+  template <int M, int P, bool kReady = false>
   struct Tile {
     static constexpr int kN = P * kVectors<S>;
     static constexpr int kFold = std::min(kGroups, S::template kFolds<kMost>);
     static_assert(kGroups % kFold == 0);
-    static constexpr bool kStream = M == 1 && P == 1;
+    static constexpr bool kStream = M == 1 && P == 1 && !kReady;
     static constexpr int kRecordsAhead = kAhead / (kPieceBytes * kPieces);
 
     // The next group of inputs into the dots of all cells.
@@ -95,7 +106,12 @@ struct BlockProduct {
       I weight[kN];
 #pragma GCC unroll 32
       for (int j = 0; j < kN; ++j) {
-        weight[j] = weights<g>(w + j / kVectors<S> * w_stride + j % kVectors<S> * (S::kLanes * 4));
+        const uint8_t* at = w + panel_of(j) * w_stride + lane_of(j) * 4;
+        if constexpr (kReady) {
+          weight[j] = S::load_bytes(at + g * kLine);
+        } else {
+          weight[j] = weights<g>(at);
+        }
       }
 #pragma GCC unroll 32
       for (int m = 0; m < M; ++m) {
@@ -118,6 +134,7 @@ struct BlockProduct {
       (add_group<first, i>(x, x_stride, w, w_stride, dots, part), ...);
     }
 
+    // Where the next 32 inputs are.
     struct Place {
       const int8_t* x;
       const float* x_scales;
@@ -125,7 +142,22 @@ struct BlockProduct {
       int64_t x_stride, block_stride;
       const uint8_t *w, *record;
       int64_t w_stride, record_stride;
+
+      Place(const MatmulArgs& args, int64_t row, int64_t piece)
+          : x_stride(args.x_stride), block_stride(args.x_stride / kQ8Block) {
+        x = static_cast<const int8_t*>(args.x) + row * x_stride + 32 * piece;
+        x_scales = args.x_scales + row * block_stride + piece;
+        x_sums = args.x_sums + 2 * (row * block_stride + piece);
+      }
+      void advance(int64_t w_bytes) {
+        x += 32;
+        ++x_scales;
+        x_sums += 2;
+        w += w_bytes;
+      }
     };
+    static constexpr int panel_of(int j) { return j / kVectors<S>; }
+    static constexpr int lane_of(int j) { return j % kVectors<S> * S::kLanes; }
 
     // What a record says once: its scale and minimum.
     struct Record {
@@ -134,7 +166,7 @@ struct BlockProduct {
     [[gnu::always_inline]] static void load_record(const Place& at, Record& record) {
 #pragma GCC unroll 32
       for (int j = 0; j < kN; ++j) {
-        const uint8_t* from = at.record + j / kVectors<S> * at.record_stride + lane_of(j) * 2;
+        const uint8_t* from = at.record + panel_of(j) * at.record_stride + lane_of(j) * 2;
         record.scale[j] = S::load_f16(reinterpret_cast<const uint16_t*>(from));
         if constexpr (kShape.factor != 1) record.scale[j] = S::mul(record.scale[j], S::set1(kShape.factor));
         if constexpr (kShape.has_min) {
@@ -142,20 +174,49 @@ struct BlockProduct {
         }
       }
     }
-    static constexpr int lane_of(int j) { return j % kVectors<S> * S::kLanes; }
 
-    // Small scales of vector j; `index` counts within the record.
-    [[gnu::always_inline]] static I small_scale(const Place& at, int index, int j) {
-      const uint8_t* p = at.record + j / kVectors<S> * at.record_stride + kLayout.small_scales_at +
-                         index * kPanel + lane_of(j);
-      if constexpr (kLayout.small_halves) return S::template load_halves<false>(p);
+    // What a step of the codes is worth in each group of 32 inputs, and what is to be taken off or added for
+    // its sum of activations.
+    struct Steps {
+      V step[kSubs][kN], less[kSubs][kN];
+    };
+    [[gnu::always_inline]] static void load_steps(const Place& at, const Record& record, int piece,
+                                                  Steps& steps) {
+#pragma GCC unroll 2
+      for (int sub = 0; sub < kSubs; ++sub) {
+#pragma GCC unroll 32
+        for (int j = 0; j < kN; ++j) {
+          steps.step[sub][j] = record.scale[j];
+          if constexpr (kShape.has_min) steps.less[sub][j] = record.min[j];
+          if constexpr (kShape.has_scales) {
+            const int64_t index =
+                panel_of(j) * at.record_stride + (piece * kSubs + sub) * kPanel + lane_of(j);
+            const uint8_t* small = at.record + kLayout.small_scales_at + index;
+            steps.step[sub][j] = S::mul(record.scale[j], S::to_float(load_small<false>(small)));
+            if constexpr (kShape.has_min) {
+              const uint8_t* small_min = at.record + kLayout.small_mins_at + index;
+              steps.less[sub][j] = S::mul(record.min[j], S::to_float(load_small<true>(small_min)));
+            }
+          }
+        }
+      }
+    }
+    template <bool high>
+    [[gnu::always_inline]] static I load_small(const uint8_t* p) {
+      if constexpr (kLayout.small_halves) return S::template load_halves<high>(p);
       return S::load_int8(reinterpret_cast<const int8_t*>(p));
     }
-    [[gnu::always_inline]] static I small_min(const Place& at, int index, int j) {
-      const uint8_t* p = at.record + j / kVectors<S> * at.record_stride + kLayout.small_mins_at +
-                         index * kPanel + lane_of(j);
-      if constexpr (kLayout.small_halves) return S::template load_halves<true>(p);
-      return S::load_int8(reinterpret_cast<const int8_t*>(p));
+    [[gnu::always_inline]] static void load_ready_steps(const Ready<P>& ready, int64_t piece, Steps& steps) {
+#pragma GCC unroll 2
+      for (int sub = 0; sub < kSubs; ++sub) {
+#pragma GCC unroll 32
+        for (int j = 0; j < kN; ++j) {
+          steps.step[sub][j] = S::load(ready.steps[panel_of(j)][piece][sub] + lane_of(j));
+          if constexpr (kShape.has_min) {
+            steps.less[sub][j] = S::load(ready.less[panel_of(j)][piece][sub] + lane_of(j));
+          }
+        }
+      }
     }
 
     // The dots of one group under a scale, the sub-th of 32 inputs.
@@ -175,63 +236,47 @@ struct BlockProduct {
       return kSubs == 2 ? two[sub] : two[0] + two[1];
     }
 
-    // 32 inputs, piece `piece` of the record: products with the small scales are whole numbers still.
-    [[gnu::always_inline]] static void add_piece(const Place& at, const Record& record, int piece,
-                                                 V (&sums)[M][kN]) {
+    // 32 inputs.
+    [[gnu::always_inline]] static void add_piece(const Place& at, const Steps& steps, V (&sums)[M][kN]) {
       I dots[M][kN];
       dot_sub<0>(at, dots);
-      if constexpr (kShape.has_scales) {
+      if constexpr (kSubs == 1) {
 #pragma GCC unroll 32
-        for (int j = 0; j < kN; ++j) {
-          const I small = small_scale(at, piece * kSubs, j);
+        for (int m = 0; m < M; ++m) {
+          const V x_scale = S::set1(at.x_scales[m * at.block_stride]);
 #pragma GCC unroll 32
-          for (int m = 0; m < M; ++m) dots[m][j] = S::mul_int(dots[m][j], small);
+          for (int j = 0; j < kN; ++j) {
+            sums[m][j] = S::fma(S::to_float(dots[m][j]), S::mul(steps.step[0][j], x_scale), sums[m][j]);
+          }
         }
-      }
-      if constexpr (kSubs == 2) {
+      } else {
         I second[M][kN];
         dot_sub<1>(at, second);
 #pragma GCC unroll 32
-        for (int j = 0; j < kN; ++j) {
-          const I small = small_scale(at, piece * kSubs + 1, j);
+        for (int m = 0; m < M; ++m) {
+          const V x_scale = S::set1(at.x_scales[m * at.block_stride]);
 #pragma GCC unroll 32
-          for (int m = 0; m < M; ++m) dots[m][j] = S::add_int(dots[m][j], S::mul_int(second[m][j], small));
+          for (int j = 0; j < kN; ++j) {
+            const V first = S::mul(S::to_float(dots[m][j]), steps.step[0][j]);
+            const V both = S::fma(S::to_float(second[m][j]), steps.step[1][j], first);
+            sums[m][j] = S::fma(both, x_scale, sums[m][j]);
+          }
         }
       }
-#pragma GCC unroll 32
-      for (int m = 0; m < M; ++m) {
-        const V x_scale = S::set1(at.x_scales[m * at.block_stride]);
-#pragma GCC unroll 32
-        for (int j = 0; j < kN; ++j) {
-          sums[m][j] = S::fma(S::to_float(dots[m][j]), S::mul(record.scale[j], x_scale), sums[m][j]);
-        }
-      }
-      if constexpr (kShape.has_min) add_mins(at, record, piece, sums);
+      if constexpr (kShape.has_min) add_mins(at, steps, sums);
     }
 
-    // The minimums times the sums of the activations.
-    [[gnu::always_inline]] static void add_mins(const Place& at, const Record& record, int piece,
-                                                V (&sums)[M][kN]) {
+    // The minimums times the sums of the activations; those of K types count down.
+    [[gnu::always_inline]] static void add_mins(const Place& at, const Steps& steps, V (&sums)[M][kN]) {
 #pragma GCC unroll 32
-      for (int j = 0; j < kN; ++j) {
-        I small[kSubs];
-        if constexpr (kShape.has_scales) {
+      for (int m = 0; m < M; ++m) {
+        const float x_scale = at.x_scales[m * at.block_stride];
 #pragma GCC unroll 2
-          for (int sub = 0; sub < kSubs; ++sub) small[sub] = small_min(at, piece * kSubs + sub, j);
-        }
+        for (int sub = 0; sub < kSubs; ++sub) {
+          const float number = x_scale * static_cast<float>(x_sum(at, m, sub));
+          const V all = S::set1(kShape.has_scales ? -number : number);
 #pragma GCC unroll 32
-        for (int m = 0; m < M; ++m) {
-          const float x_scale = at.x_scales[m * at.block_stride];
-          if constexpr (kShape.has_scales) {
-            I whole = S::mul_int(small[0], S::set1_int(x_sum(at, m, 0)));
-            if constexpr (kSubs == 2) {
-              whole = S::add_int(whole, S::mul_int(small[1], S::set1_int(x_sum(at, m, 1))));
-            }
-            sums[m][j] = S::fma(S::to_float(whole), S::mul(record.min[j], S::set1(-x_scale)), sums[m][j]);
-          } else {
-            const float x_number = x_scale * static_cast<float>(x_sum(at, m, 0));
-            sums[m][j] = S::fma(record.min[j], S::set1(x_number), sums[m][j]);
-          }
+          for (int j = 0; j < kN; ++j) sums[m][j] = S::fma(steps.less[sub][j], all, sums[m][j]);
         }
       }
     }
@@ -243,17 +288,9 @@ struct BlockProduct {
 #pragma GCC unroll 32
         for (int j = 0; j < kN; ++j) sums[m][j] = S::zero();
       }
-      const int64_t n_piece = args.n_in / 32, n_record = args.n_in / kLayout.block;
-      Place at;
-      at.x_stride = args.x_stride;
-      at.block_stride = args.x_stride / kQ8Block;
-      at.x = static_cast<const int8_t*>(args.x) + row * at.x_stride;
-      at.x_scales = args.x_scales + row * at.block_stride;
-      at.x_sums = args.x_sums + 2 * row * at.block_stride;
-      at.w_stride = n_piece * kPieceBytes;
-      at.record_stride = n_record * kLayout.record_bytes;
-      at.w = static_cast<const uint8_t*>(args.w) + panel * at.w_stride;
-      at.record = static_cast<const uint8_t*>(args.w_scales) + panel * at.record_stride;
+      const int64_t n_record = args.n_in / kLayout.block;
+      Place at(args, row, 0);
+      place_weights(args, panel, 0, at);
       for (int64_t r = 0; r < n_record; ++r, at.record += kLayout.record_bytes) {
         Record record;
         load_record(at, record);
@@ -261,28 +298,114 @@ struct BlockProduct {
           ask_for<kLayout.record_bytes>(at.record + kRecordsAhead * kLayout.record_bytes);
         for (int piece = 0; piece < kPieces; ++piece) {
           if constexpr (kStream) ask_for<kPieceBytes>(at.w + kAhead);
-          add_piece(at, record, piece, sums);
-          at.x += 32;
-          ++at.x_scales;
-          at.x_sums += 2;
-          at.w += kPieceBytes;
+          Steps steps;
+          load_steps(at, record, piece, steps);
+          add_piece(at, steps, sums);
+          at.advance(kPieceBytes);
         }
       }
       store_tile<S, M, P>(args, row, panel, sums);
     }
+    static void place_weights(const MatmulArgs& args, int64_t panel, int64_t record, Place& at) {
+      const int64_t n_record = args.n_in / kLayout.block;
+      at.w_stride = n_record * kPieces * kPieceBytes;
+      at.record_stride = n_record * kLayout.record_bytes;
+      at.w = static_cast<const uint8_t*>(args.w) + panel * at.w_stride + record * kPieces * kPieceBytes;
+      at.record = static_cast<const uint8_t*>(args.w_scales) + panel * at.record_stride +
+                  record * kLayout.record_bytes;
+    }
+
+    // The pieces [begin, end) of the inputs, which are those of `ready`, on top of what y holds.
+    static void run_ready(const MatmulArgs& args, int64_t row, int64_t panel, const Ready<P>& ready,
+                          int64_t begin, int64_t end) {
+      V sums[M][kN];
+      load_tile<S, M, P>(args, row, panel, begin == 0, sums);
+      Place at(args, row, begin);
+      at.w = ready.codes[0][0];
+      at.w_stride = sizeof(ready.codes[0]);
+      for (int64_t piece = 0; piece < end - begin; ++piece) {
+        Steps steps;
+        load_ready_steps(ready, piece, steps);
+        add_piece(at, steps, sums);
+        at.advance(kReadyBytes);
+      }
+      store_tile<S, M, P>(args, row, panel, sums);
+    }
   };
+
+  template <int M, int P>
+  using DirectTile = Tile<M, P>;
+
+  // Records [begin, end) of the P panels from `panel` on.
+  template <int P>
+  static void make_ready(const MatmulArgs& args, int64_t panel, int64_t begin, int64_t end, Ready<P>& ready) {
+    using One = Tile<1, 1>;
+    for (int64_t p = 0; p < P; ++p) {
+      typename One::Place at(args, 0, 0);
+      One::place_weights(args, panel + p, begin, at);
+      for (int64_t piece = 0; piece < (end - begin) * kPieces; ++piece, at.w += kPieceBytes) {
+        typename One::Record record;
+        if (piece > 0 && piece % kPieces == 0) at.record += kLayout.record_bytes;
+        One::load_record(at, record);
+        typename One::Steps steps;
+        One::load_steps(at, record, static_cast<int>(piece % kPieces), steps);
+#pragma GCC unroll 32
+        for (int j = 0; j < kVectors<S>; ++j) {
+          const int lane = One::lane_of(j);
+#pragma GCC unroll 2
+          for (int sub = 0; sub < kSubs; ++sub) {
+            S::store(ready.steps[p][piece][sub] + lane, steps.step[sub][j]);
+            if constexpr (kShape.has_min) S::store(ready.less[p][piece][sub] + lane, steps.less[sub][j]);
+          }
+          store_codes(at.w + lane * 4, ready.codes[p][piece] + lane * 4,
+                      std::make_integer_sequence<int, 8>());
+        }
+      }
+    }
+  }
+  template <int... g>
+  [[gnu::always_inline]] static void store_codes(const uint8_t* w, uint8_t* codes,
+                                                 std::integer_sequence<int, g...>) {
+    (S::store_bytes(codes + g * kLine, weights<g>(w)), ...);
+  }
+
+  // All rows of the panels from `panel` on, P at once and then fewer, in tiles of M rows.
+  template <int M, int P>
+  static void run_many_rows(const MatmulArgs& args, int64_t panel) {
+    const int64_t n_record = args.n_in / kLayout.block;
+    const int64_t n_stretch = (n_record + Ready<P>::kRecords - 1) / Ready<P>::kRecords;
+    Ready<P> ready;
+    for (; panel + P <= args.panel_end; panel += P) {
+      for (int64_t s = 0; s < n_stretch; ++s) {
+        const int64_t begin = n_record * s / n_stretch, end = n_record * (s + 1) / n_stretch;
+        make_ready(args, panel, begin, end, ready);
+        for_row_tiles<M>(args.n_rows, [&]<int kRows>(int64_t row) {
+          Tile<kRows, P, true>::run_ready(args, row, panel, ready, begin * kPieces, end * kPieces);
+        });
+      }
+    }
+    if constexpr (P > 1) run_many_rows<M, P / 2>(args, panel);
+  }
 };
 
 template <class S, DType kType>
 void matmul_blocks(const MatmulArgs& args) {
   using Product = BlockProduct<S, kType>;
-  if constexpr (kVectors<S> == 1) {  // 32 registers: two sets of eight sums
-    if (args.n_rows == 1) return run_all<Product::template Tile, 1, 1>(args);
-    if (args.n_rows == 2) return run_all<Product::template Tile, 2, 4>(args);
-    return run_all<Product::template Tile, 4, 2>(args);
+  constexpr BlockShape kShape = Product::kShape;
+  constexpr bool kManySteps =  // from a code in the file to a weight
+      kShape.has_scales || kShape.values != nullptr || Product::kLayout.bits != 0;
+  constexpr int64_t kManyRows = 32;         // from here on making ready pays
+  constexpr bool kWide = kVectors<S> == 1;  // 32 registers: two sets of eight sums
+  if (args.n_rows == 1) return run_all<Product::template DirectTile, 1, 1>(args);
+  if constexpr (kManySteps) {
+    if (args.n_rows >= kManyRows)
+      return Product::template run_many_rows < kWide ? 4 : 2, kWide ? 2 : 1 > (args, args.panel_begin);
+  }
+  if constexpr (kWide) {
+    if (args.n_rows == 2) return run_all<Product::template DirectTile, 2, 4>(args);
+    return run_all<Product::template DirectTile, 4, 2>(args);
   } else {
-    if (args.n_rows == 1) return run_all<Product::template Tile, 1, 1>(args);
-    return run_all<Product::template Tile, 2, 1>(args);
+    return run_all<Product::template DirectTile, 2, 1>(args);
   }
 }
 

@@ -50,30 +50,47 @@ inline void store_tile(const MatmulArgs& args, int64_t row, int64_t panel,
   }
 }
 
-// Runs the tile of exactly `n` rows, n in 1..M.
-template <template <int, int> class Tile, int M, int P>
-inline void run_rows(const MatmulArgs& args, int64_t n, int64_t row, int64_t panel) {
-  if (n == M) {
-    Tile<M, P>::run(args, row, panel);
-  } else if constexpr (M > 1) {
-    run_rows<Tile, M - 1, P>(args, n, row, panel);
+// The sums so far of M x P panels: zero at first, later what y holds; outputs past the end are anything.
+template <class S, int M, int P>
+inline void load_tile(const MatmulArgs& args, int64_t row, int64_t panel, bool first,
+                      typename S::V (&sums)[M][P * kVectors<S>]) {
+#pragma GCC unroll 32
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 32
+    for (int j = 0; j < P * kVectors<S>; ++j) {
+      const int64_t at = panel * kPanel + j * S::kLanes, left = args.n_out - at;
+      const float* y = args.y + (row + m) * args.y_stride + at;
+      sums[m][j] = first || left <= 0 ? S::zero() : left >= S::kLanes ? S::load(y) : S::load_part(y, left);
+    }
   }
 }
 
-// All rows of P panels in tiles of nearly equal height, at most M.
-template <template <int, int> class Tile, int M, int P>
-inline void run_panels(const MatmulArgs& args, int64_t panel) {
-  const int64_t n_tile = (args.n_rows + M - 1) / M;
+// Calls f.operator()<n>(row) with n = `n`, in 1..M.
+template <int M, class F>
+inline void with_rows(int64_t n, int64_t row, const F& f) {
+  if (n == M) {
+    f.template operator()<M>(row);
+  } else if constexpr (M > 1) {
+    with_rows<M - 1>(n, row, f);
+  }
+}
+
+// Cuts the rows into tiles of nearly equal height, at most M: f.operator()<height>(first row).
+template <int M, class F>
+inline void for_row_tiles(int64_t n_rows, const F& f) {
+  const int64_t n_tile = (n_rows + M - 1) / M;
   for (int64_t t = 0; t < n_tile; ++t) {
-    const int64_t begin = args.n_rows * t / n_tile, end = args.n_rows * (t + 1) / n_tile;
-    run_rows<Tile, M, P>(args, end - begin, begin, panel);
+    const int64_t begin = n_rows * t / n_tile, end = n_rows * (t + 1) / n_tile;
+    with_rows<M>(end - begin, begin, f);
   }
 }
 
 template <template <int, int> class Tile, int M, int P>
 inline void run_all(const MatmulArgs& args) {
   int64_t panel = args.panel_begin;
-  for (; panel + P <= args.panel_end; panel += P) run_panels<Tile, M, P>(args, panel);
+  for (; panel + P <= args.panel_end; panel += P) {
+    for_row_tiles<M>(args.n_rows, [&]<int kRows>(int64_t row) { Tile<kRows, P>::run(args, row, panel); });
+  }
   if constexpr (P > 1) {
     MatmulArgs rest = args;
     rest.panel_begin = panel;
