@@ -16,6 +16,15 @@ struct Flags {
   bool dry_run = false, json = false;
 };
 
+// What was asked, as people read it; pictures are not for terminals.
+std::string shown(const std::string& question) {
+  const Result<Json> input = parse_json(question);
+  if (!input || !input->is_object()) return question;
+  if (json_find(*input, "image") != nullptr) return "a picture";
+  if (input->as_object().size() > 1) return question;
+  return json_string_or(*input, "text", question).value_or(question);
+}
+
 void print_examples(const Json& report) {
   constexpr size_t kWidth = 70;
   const Json* examples = json_find(report, "examples");
@@ -26,8 +35,9 @@ void print_examples(const Json& report) {
   for (const Json& example : examples->as_array()) {
     const bool held_out = json_bool_or(example, "held_out", false).value_or(false);
     print_line(fmt::format("\n  asked   {}{}\n  before  {}\n  after   {}\n  wanted  {}",
-                           text(example, "question"), held_out ? "  (held out)" : "", text(example, "before"),
-                           text(example, "after"), text(example, "correction")));
+                           one_line(shown(json_string_or(example, "question", "").value_or("")), kWidth),
+                           held_out ? "  (held out)" : "", text(example, "before"), text(example, "after"),
+                           text(example, "correction")));
   }
 }
 

@@ -58,6 +58,11 @@ Result<GateReport> gate_of_first(const EvalReport& candidate, const Path& rows) 
   return gate;
 }
 
+// What to do when only the interval was too wide.
+std::string too_wide(bool is_so, const char* key) {
+  return is_so ? fmt::format(": so few rows cannot show it; give more, or a larger {} in [gate]", key) : "";
+}
+
 // A condition on the figure that decides, from the paired difference to production.
 void add_difference(const FigureComparison& figure, const PredictGateSection& limits, GateReport& gate) {
   const Estimate& difference = figure.difference;
@@ -65,17 +70,22 @@ void add_difference(const FigureComparison& figure, const PredictGateSection& li
                                                      {"reference", to_json(figure.first)},
                                                      {"difference", to_json(difference)}};
   if (figure.name == "accuracy") {
+    const bool holds = difference.low >= -limits.max_accuracy_drop;
     add_condition(
-        gate, difference.low >= -limits.max_accuracy_drop,
-        fmt::format("accuracy changes by {:+.2f} points ({:+.2f} to {:+.2f}), {:.2f} below is allowed",
-                    kPercent * difference.value, kPercent * difference.low, kPercent * difference.high,
-                    kPercent * limits.max_accuracy_drop));
+        gate, holds,
+        fmt::format(
+            "accuracy changes by {:+.2f} points, by {:+.2f} at worst (95 % confidence); {:+.2f} is allowed{}",
+            kPercent * difference.value, kPercent * difference.low, -kPercent * limits.max_accuracy_drop,
+            too_wide(!holds && difference.value >= -limits.max_accuracy_drop, "max_accuracy_drop")));
   } else if (figure.name == "mean_squared_error") {
     const double allowed = limits.max_error_increase * figure.first.value;
+    const bool holds = difference.high <= allowed;
     add_condition(
-        gate, difference.high <= allowed,
-        fmt::format("the mean squared error changes by {:+.4g} ({:+.4g} to {:+.4g}), {:.4g} is allowed",
-                    difference.value, difference.low, difference.high, allowed));
+        gate, holds,
+        fmt::format(
+            "the mean squared error changes by {:+.4g}, by {:+.4g} at worst (95 % confidence); {:+.4g} is allowed{}",
+            difference.value, difference.high, allowed,
+            too_wide(!holds && difference.value <= allowed, "max_error_increase")));
   }
 }
 
