@@ -94,7 +94,7 @@ TEST(TorchModel, RealModelsGiveTheGoldenLossesAndLogits) {
       Packed batch;
       batch.add(ids_of(test.at("ids")));
       EXPECT_NEAR(mean_loss(exact, batch), mean_of(test.at("nll")), 1e-4);
-      EXPECT_NEAR(mean_loss(fast, batch), mean_of(test.at("nll")), 0.03);
+      EXPECT_NEAR(mean_loss(fast, batch), mean_of(test.at("nll")), 0.05);  // of a few tokens each
     }
     testing::expect_golden_logits(golden.parent_path(), [&](const std::vector<int32_t>& ids) {
       testing::TokenRows rows;

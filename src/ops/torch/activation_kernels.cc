@@ -4,13 +4,13 @@
 namespace volant::torch_ops::VOLANT_ISA {
 namespace {
 
-VOLANT_INLINE V sigmoid(V x) { return 1.0F / (1.0F + exp_of(-x)); }
+VOLANT_INLINE V sigmoid(V x) { return inverse_of(1.0F + exp_of(-x)); }
 
 VOLANT_INLINE V absolute(V x) { return x < 0 ? -x : x; }
 
 // e^(-a^2) * polynomial: erfc(a) for a >= 0 within 2e-7 (Abramowitz and Stegun 1964, 7.1.26).
 VOLANT_INLINE V erfc_of(V a) {
-  const V t = 1.0F / (1.0F + 0.3275911F * a);
+  const V t = inverse_of(1.0F + 0.3275911F * a);
   V p = 1.061405429F * t - 1.453152027F;
   p = p * t + 1.421413741F;
   p = p * t - 0.284496736F;

@@ -19,10 +19,13 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512cd");
 }
 
+bool has_avx512_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+
 const Kernels& choose() {
   const char* named = std::getenv("VOLANT_TRAIN_ISA");
   const std::string_view wish = named != nullptr ? named : "";
   if (wish == "generic") return generic::kTable;
+  if (has_avx512_bf16() && wish != "avx512" && wish != "avx2") return avx512_bf16::kTable;
   if (has_avx512() && wish != "avx2") return avx512::kTable;
   return has_avx2() ? avx2::kTable : generic::kTable;
 }
@@ -43,6 +46,6 @@ void set_thread_count(int threads) {
 }
 int thread_count() { return omp_get_max_threads(); }
 
-bool has_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+bool has_bf16() { return has_avx512_bf16(); }
 
 }  // namespace volant::torch_ops

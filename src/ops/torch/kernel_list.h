@@ -45,6 +45,13 @@ void distil_rows(const DistilRows& rows);
 void attention(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum);
 void attention_backward(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,
                         In grad_out, Out grad_q, Out grad_k, Out grad_v);
+#if defined(__AVX512BF16__)
+// pair_attention.cc: attention where in_pairs says so
+bool in_pairs(const AttentionShape& shape, In q);
+void pair_attention(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum);
+void pair_attention_backward(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,
+                             In grad_out, Out grad_q, Out grad_k, Out grad_v);
+#endif
 // step_kernels.cc
 void adamw(const AdamWStep& s);
 void lion(const LionStep& s);

@@ -39,7 +39,7 @@ struct HeadRows {
 
 // What the loss takes from one chunk of logits.
 struct LossRows {
-  float* logits = nullptr;  // [rows, n_vocab]; overwritten
+  Out logits;  // [rows, n_vocab]; overwritten if f32
   int64_t rows = 0, n_vocab = 0;
   const int32_t* targets = nullptr;
   const float* weights = nullptr;
@@ -47,7 +47,9 @@ struct LossRows {
   // The target counts 1 - label_smoothing, all words together label_smoothing (Szegedy et al. 2016); z_loss *
   // log(Z)^2 keeps the softmax's denominator Z near one (PaLM, Chowdhery et al. 2022).
   float label_smoothing = 0, z_loss = 0;
-  Out grad;  // of the sum of losses times `scale`, [rows, n_vocab]; null data: not wanted
+  // Of the sum of losses times `scale`, [rows, n_vocab]; may be where the logits are, in one type. Null: not
+  // wanted.
+  Out grad;
   float scale = 1;
 };
 
@@ -145,7 +147,8 @@ struct Kernels {
   double (*sum_of_squares)(const float* x, int64_t n);
 };
 
-// The best set that this processor runs; VOLANT_TRAIN_ISA=generic|avx2|avx512 forces a lesser one.
+// The best set that this processor runs; VOLANT_TRAIN_ISA=generic|avx2|avx512 forces a
+// lesser one.
 const Kernels& kernels();
 // Threads of all loops and products; 0: one for each core this process may use.
 void set_thread_count(int threads);
@@ -160,6 +163,9 @@ namespace avx2 {
 extern const Kernels kTable;
 }
 namespace avx512 {
+extern const Kernels kTable;
+}
+namespace avx512_bf16 {
 extern const Kernels kTable;
 }
 

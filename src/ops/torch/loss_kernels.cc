@@ -10,35 +10,44 @@
 namespace volant::torch_ops::VOLANT_ISA {
 namespace {
 
-// One row: its loss, and p - onehot times `factor` as gradient.
-template <class G>
-double loss_row(float* logits, int64_t n, int32_t target, float weight, const LossRows& rows, G* grad) {
+template <class T>
+float largest_of(const T* x, int64_t n) {
   V top = broadcast(-std::numeric_limits<float>::infinity());
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) top = maximum(top, load(logits + i));
+  for (; i + kLanes <= n; i += kLanes) top = maximum(top, load(x + i));
   float largest = maximum_of(top);
-  for (; i < n; ++i) largest = std::max(largest, logits[i]);
+  for (; i < n; ++i) largest = std::max(largest, to_float(x[i]));
+  return largest;
+}
 
-  const float at_target = logits[target], smooth = rows.label_smoothing;
-  const double mean = smooth > 0 ? std::accumulate(logits, logits + n, 0.0) / static_cast<double>(n) : 0;
+// One row: its loss, and p - onehot times `factor` as gradient. `powers` is room for e^(logits - largest).
+template <class L, class G>
+double loss_row(const L* logits, float* powers, int32_t target, float weight, const LossRows& rows, G* grad) {
+  const int64_t n = rows.n_vocab;
+  const float largest = largest_of(logits, n), at_target = to_float(logits[target]);
+  double mean = 0;
+  if (rows.label_smoothing > 0) {
+    for (int64_t i = 0; i < n; ++i) mean += static_cast<double>(to_float(logits[i]));
+    mean /= static_cast<double>(n);
+  }
   V sums{};
-  for (i = 0; i + kLanes <= n; i += kLanes) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
     const V e = exp_of(load(logits + i) - largest);
-    store(logits + i, e);
+    store(powers + i, e);
     sums += e;
   }
   float total = sum(sums);
-  for (; i < n; ++i) total += logits[i] = std::exp(logits[i] - largest);
+  for (; i < n; ++i) total += powers[i] = std::exp(to_float(logits[i]) - largest);
   const double log_z = static_cast<double>(std::log(total)) + static_cast<double>(largest);
-  const double z_loss = static_cast<double>(rows.z_loss), keep = 1 - static_cast<double>(smooth);
-  const double loss = log_z - keep * static_cast<double>(at_target) - static_cast<double>(smooth) * mean +
-                      z_loss * log_z * log_z;
+  const double z_loss = static_cast<double>(rows.z_loss), smooth = static_cast<double>(rows.label_smoothing);
+  const double loss =
+      log_z - (1 - smooth) * static_cast<double>(at_target) - smooth * mean + z_loss * log_z * log_z;
   if (grad != nullptr) {
-    const float all = weight * rows.scale, each = all * smooth / static_cast<float>(n);
+    const float all = weight * rows.scale, each = all * rows.label_smoothing / static_cast<float>(n);
     const float factor = all * static_cast<float>(1 + 2 * z_loss * log_z) / total;
-    for (i = 0; i + kLanes <= n; i += kLanes) store(grad + i, load(logits + i) * factor - each);
-    for (; i < n; ++i) store_one(grad + i, logits[i] * factor - each);
-    store_one(grad + target, logits[target] * factor - each - all * (1 - smooth));
+    for (i = 0; i < n; i += kLanes) store_some(grad + i, load_some(powers + i, n - i) * factor - each, n - i);
+    store_one(grad + target, powers[target] * factor - each - all * (1 - rows.label_smoothing));
   }
   return static_cast<double>(weight) * loss;
 }
@@ -51,15 +60,6 @@ void keep_best(float* logits, int64_t n, int64_t k, float temperature, std::vect
   const float least = scratch[static_cast<size_t>(k - 1)], never = least - 200 * temperature;
   for (int64_t i = 0; i < n; ++i)
     if (logits[i] < least) logits[i] = never;
-}
-
-float largest_of(const float* x, int64_t n) {
-  V top = broadcast(-std::numeric_limits<float>::infinity());
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) top = maximum(top, load(x + i));
-  float largest = maximum_of(top);
-  for (; i < n; ++i) largest = std::max(largest, x[i]);
-  return largest;
 }
 
 // One row: q the student's probabilities, soft at temperature T and hard at 1, p the teacher's at T.
@@ -142,14 +142,22 @@ void unfinish_gradient(const HeadRows& rows) {
 }
 
 void loss_rows(const LossRows& rows) {
-  typed(rows.grad.bf16, [&](auto* type) {
-    using G = TypeOf<decltype(type)>;
-    split(rows.rows, rows.n_vocab * 8, [&](int64_t begin, int64_t end, int) {
-      for (int64_t t = begin; t < end; ++t) {
-        G* grad = rows.grad.data == nullptr ? nullptr : static_cast<G*>(rows.grad.data) + t * rows.n_vocab;
-        rows.loss[t] = loss_row(rows.logits + t * rows.n_vocab, rows.n_vocab, rows.targets[t],
-                                rows.weights[t], rows, grad);
-      }
+  typed(rows.logits.bf16, [&](auto* logit_type) {
+    typed(rows.grad.bf16, [&](auto* type) {
+      using L = TypeOf<decltype(logit_type)>;
+      using G = TypeOf<decltype(type)>;
+      auto* logits = static_cast<L*>(rows.logits.data);
+      auto* grad = static_cast<G*>(rows.grad.data);
+      const int64_t n = rows.n_vocab;
+      split(rows.rows, n * 8, [&](int64_t begin, int64_t end, int) {
+        std::vector<float> room(std::is_same_v<L, float> ? 0 : static_cast<size_t>(n));
+        for (int64_t t = begin; t < end; ++t) {
+          float* powers = room.data();
+          if constexpr (std::is_same_v<L, float>) powers = logits + t * n;
+          rows.loss[t] = loss_row(logits + t * n, powers, rows.targets[t], rows.weights[t], rows,
+                                  grad == nullptr ? nullptr : grad + t * n);
+        }
+      });
     });
   });
 }

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <functional>
-#include <numeric>
 
 #include "base/random.h"
 #include "ops/torch/autograd.h"
@@ -122,64 +121,6 @@ TEST(TorchOps, AttentionMatchesDifferencesWithGroupedQueries) {
          {random_numbers(static_cast<size_t>(9 * n_kv_head * d), 4), 9}},
         {});
   }
-}
-
-// Longer than a block of queries and a panel of keys.
-void check_long_attention(int window, float softcap, bool causal) {
-  SCOPED_TRACE(window);
-  constexpr int kRows = 150, kHeads = 2, kDim = 24;
-  std::vector<int32_t> pos(kRows), begin = {0, 149, 150};
-  std::iota(pos.begin(), pos.end(), 0);
-  const Batch batch{.tokens = pos, .pos = pos, .seq_begin = begin, .kv_slot = {}, .out_rows = {}};
-  const AttentionSpec spec{.layer = 0,
-                           .n_head = kHeads,
-                           .n_kv_head = kHeads,
-                           .head_dim = kDim,
-                           .scale = 0.2F,
-                           .softcap = softcap,
-                           .window = window,
-                           .causal = causal};
-  const Numbers q = random_numbers(kRows * kHeads * kDim, 1), k = random_numbers(q.size(), 2),
-                v = random_numbers(q.size(), 3);
-  TorchOps ops(false, false);
-  const at::Tensor y = ops.attention(TorchOps::make_act(q, kRows, false), TorchOps::make_act(k, kRows, false),
-                                     TorchOps::make_act(v, kRows, false), batch, spec)
-                           .x;
-  const auto at = [&](const Numbers& x, int t, int h, int i) {
-    return static_cast<double>(x[static_cast<size_t>((t * kHeads + h) * kDim + i)]);
-  };
-  for (const int t : {0, 1, 31, 32, 63, 64, 100, 148, 149}) {
-    const int begin_of = t == 149 ? 149 : 0, last = causal || t == 149 ? t : 148;
-    const int first = window > 0 ? std::max(begin_of, t + 1 - window) : begin_of;
-    for (int h = 0; h < kHeads; ++h) {
-      std::vector<double> weight;
-      double total = 0;
-      for (int s = first; s <= last; ++s) {
-        double dot = 0;
-        for (int i = 0; i < kDim; ++i) dot += at(q, t, h, i) * at(k, s, h, i);
-        const double cap = static_cast<double>(softcap), score = dot * static_cast<double>(0.2F);
-        weight.push_back(std::exp(softcap > 0 ? cap * std::tanh(score / cap) : score));
-        total += weight.back();
-      }
-      for (int i = 0; i < kDim; ++i) {
-        double expected = 0;
-        for (int s = first; s <= last; ++s)
-          expected += weight[static_cast<size_t>(s - first)] / total * at(v, s, h, i);
-        EXPECT_NEAR(static_cast<double>(y.data_ptr<float>()[(t * kHeads + h) * kDim + i]), expected, 2e-5);
-      }
-    }
-  }
-}
-
-TEST(TorchOps, AttentionOfALongSequenceEqualsThePlainFormula) { check_long_attention(0, 0, true); }
-TEST(TorchOps, AttentionOfALongSequenceThroughAWindowEqualsThePlainFormula) {
-  for (const int window : {1, 7, 64, 100, 1000}) check_long_attention(window, 0, true);
-}
-TEST(TorchOps, AttentionOfALongSequenceWithASoftcapEqualsThePlainFormula) {
-  check_long_attention(70, 0.7F, true);
-}
-TEST(TorchOps, AttentionOfALongSequenceInBothDirectionsEqualsThePlainFormula) {
-  check_long_attention(0, 0, false);
 }
 
 TEST(TorchOps, GeluMatchesDifferencesAloneAndGated) {

@@ -188,21 +188,22 @@ uint64_t PackedWeight::packed_bytes() const {
 
 namespace {
 
-// Outputs whose turned gradients stay in the cache.
-int64_t outputs_together(int64_t rows, int64_t n_out) {
-  constexpr int64_t kNumbers = 2 << 20;
-  const int64_t most = std::max<int64_t>(64, kNumbers / rows / 64 * 64);
-  const int64_t blocks = (n_out + most - 1) / most;
-  return std::min(n_out, ((n_out + blocks - 1) / blocks + 63) / 64 * 64);
+// The parts, of about one size and a multiple of `unit`, in which n are taken: as many as `most`.
+int64_t part_of(int64_t n, int64_t most, int64_t unit) {
+  const int64_t parts = (n + most - 1) / most;
+  return std::min(n, ((n + parts - 1) / parts + unit - 1) / unit * unit);
 }
 
-// In bf16, with both factors laid out as oneDNN reads them fastest: g turned, x in panels. False: not here.
+// In bf16, with both factors laid out as oneDNN reads them fastest: g turned, x in panels, both by so many
+// rows and outputs that they stay in the cache. False: not here.
 bool add_packed_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
-  const int64_t together = outputs_together(rows, n_out);
-  const auto shape = [&](int64_t begin) {
+  constexpr int64_t kRows = 1024, kTurned = 2 << 20;
+  const int64_t rows_together = part_of(rows, kRows, 32);
+  const int64_t together = part_of(n_out, std::max<int64_t>(64, kTurned / rows_together / 64 * 64), 64);
+  const auto shape = [&](int64_t first_row, int64_t begin) {
     return Shape{.m = std::min(together, n_out - begin),
                  .n = n_in,
-                 .k = rows,
+                 .k = std::min(rows_together, rows - first_row),
                  .bf16 = true,
                  .out_bf16 = false,
                  .a_turned = false,
@@ -210,17 +211,26 @@ bool add_packed_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t
                  .b_packed = true,
                  .accumulate = true};
   };
-  const memory::desc layout = product(shape(0)).plan.weights_desc();
-  const int64_t width = panel_width(layout), last = (n_out - 1) / together * together;
-  if (width == 0 || product(shape(last)).plan.weights_desc() != layout) return false;
+  // Every part must have the layout of the others of its rows.
+  for (const int64_t row : {int64_t{0}, (rows - 1) / rows_together * rows_together}) {
+    const memory::desc layout = product(shape(row, 0)).plan.weights_desc();
+    const int64_t last = (n_out - 1) / together * together;
+    if (panel_width(layout) == 0 || product(shape(row, last)).plan.weights_desc() != layout) return false;
+  }
   static Scratch panels, turned;
-  const memory x_panels(layout, machine().engine, panels.room(layout.get_size()));
-  kernels().pack_panels(x, false, rows, n_in, width, static_cast<uint16_t*>(x_panels.get_data_handle()));
-  void* g_turned = turned.room(static_cast<size_t>(together * rows) * sizeof(uint16_t));
-  for (int64_t begin = 0; begin < n_out; begin += together) {
-    const Shape part = shape(begin);
-    kernels().turn(static_cast<const uint16_t*>(g.data) + begin, n_out, rows, part.m, g_turned);
-    execute(product(part), g_turned, x_panels, grad + begin * n_in);
+  for (int64_t row = 0; row < rows; row += rows_together) {
+    const int64_t count = shape(row, 0).k;
+    const memory::desc layout = product(shape(row, 0)).plan.weights_desc();
+    const memory x_panels(layout, machine().engine, panels.room(layout.get_size()));
+    kernels().pack_panels({static_cast<const uint16_t*>(x.data) + row * n_in, true}, false, count, n_in,
+                          panel_width(layout), static_cast<uint16_t*>(x_panels.get_data_handle()));
+    void* g_turned = turned.room(static_cast<size_t>(together * count) * sizeof(uint16_t));
+    for (int64_t begin = 0; begin < n_out; begin += together) {
+      const Shape part = shape(row, begin);
+      kernels().turn(static_cast<const uint16_t*>(g.data) + row * n_out + begin, n_out, count, part.m,
+                     g_turned);
+      execute(product(part), g_turned, x_panels, grad + begin * n_in);
+    }
   }
   return true;
 }

@@ -96,16 +96,26 @@ void add_bias(In x, const float* b, int64_t rows, int64_t columns, Out y) {
   });
 }
 
-// Threads take columns: a sum is always taken in the order of the rows.
+// Threads take columns: a sum is always taken in the order of the rows, whose parts are read through.
 void add_rows(In g, int64_t rows, int64_t columns, float* grad_b) {
+  constexpr int64_t kVectors = 8;
   typed(g.bf16, [&](auto* type) {
     const auto* from = static_cast<const TypeOf<decltype(type)>*>(g.data);
+    const auto strip = [&]<int64_t kCount>(int64_t begin) {
+      V totals[kCount];
+      for (int64_t j = 0; j < kCount; ++j)
+        totals[j] = load_some(grad_b + begin + j * kLanes, columns - begin - j * kLanes);
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t j = 0; j < kCount; ++j) {
+          const int64_t i = begin + j * kLanes;
+          totals[j] += load_some(from + t * columns + i, columns - i);
+        }
+      for (int64_t j = 0; j < kCount; ++j)
+        store_some(grad_b + begin + j * kLanes, totals[j], columns - begin - j * kLanes);
+    };
     split((columns + kLanes - 1) / kLanes, rows * kLanes, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin * kLanes; i < std::min(end * kLanes, columns); i += kLanes) {
-        V total = load_some(grad_b + i, columns - i);
-        for (int64_t t = 0; t < rows; ++t) total += load_some(from + t * columns + i, columns - i);
-        store_some(grad_b + i, total, columns - i);
-      }
+      for (; begin + kVectors <= end; begin += kVectors) strip.template operator()<kVectors>(begin * kLanes);
+      for (; begin < end; ++begin) strip.template operator()<1>(begin * kLanes);
     });
   });
 }

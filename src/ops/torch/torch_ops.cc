@@ -65,7 +65,7 @@ bool is_plain(const LmHead<TorchOps::Weight>& head) {
 // Of the chunk in `logits`; `capped` is undefined without a softcap.
 torch_ops::HeadRows head_rows(const LmHead<TorchOps::Weight>& head, const Tensor& logits,
                               const Tensor& capped, int64_t rows, Out grad) {
-  return {.logits = logits.data_ptr<float>(),
+  return {.logits = is_bf16(logits) ? nullptr : logits.data_ptr<float>(),
           .bias = head.bias != nullptr ? (*head.bias)->values() : nullptr,
           .scale = head.scale,
           .softcap = head.softcap,
@@ -381,15 +381,18 @@ TorchOps::Act TorchOps::take_columns(const Act& x, int64_t begin, int64_t count)
   })};
 }
 
-Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, const OnLogits& f) {
+Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, Logits kind,
+                              const OnLogits& f) {
   const Weight& head = *lm_head.weight;
   const Tensor x = converted(x_in.x.detach(), bf16_);
   const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->shape[0];
   const int64_t number_bytes = bf16_ ? 2 : 4, chunk = rows_of_logits(rows, n_vocab);
-  Tensor logits = empty(chunk, n_vocab, false), capped, grad_logits, grad_x;
+  // Logits that nothing but their gradient comes after may be rounded, and make room for it.
+  const bool rounded = kind == Logits::kForTheirLoss && bf16_ && record_ && is_plain(lm_head);
+  Tensor logits = empty(chunk, n_vocab, rounded), capped, grad_logits, grad_x;
   if (lm_head.softcap > 0) capped = empty(chunk, n_vocab, false);
   const bool wants_x = x_in.x.requires_grad();
-  if (record_) grad_logits = empty(chunk, n_vocab, bf16_);
+  if (record_) grad_logits = rounded ? logits : empty(chunk, n_vocab, bf16_);
   if (record_ && wants_x) grad_x = empty(rows, columns, bf16_);
   for (int64_t begin = 0; begin < rows; begin += chunk) {
     const int64_t count = std::min(chunk, rows - begin);
@@ -398,7 +401,7 @@ Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, co
     const torch_ops::HeadRows finish =
         head_rows(lm_head, logits, capped, count, record_ ? out(grad_logits) : Out{});
     if (!is_plain(lm_head)) kernels().finish_logits(finish);
-    f(begin, count, logits.data_ptr<float>(), finish.grad);
+    f(begin, count, out(logits), finish.grad);
     if (!record_) continue;
     if (!is_plain(lm_head)) kernels().unfinish_gradient(finish);
     if (lm_head.bias != nullptr && (*lm_head.bias)->trained())
@@ -422,18 +425,19 @@ TorchOps::Loss TorchOps::head_loss(const Act& x, const LmHead<Weight>& head, std
   const int64_t n_vocab = (*head.weight)->shape[0];
   std::vector<double> losses(static_cast<size_t>(x.x.size(0)));
   Loss loss;
-  loss.node = through_head(x, head, [&](int64_t begin, int64_t count, float* logits, Out grad) {
-    kernels().loss_rows({.logits = logits,
-                         .rows = count,
-                         .n_vocab = n_vocab,
-                         .targets = targets.data() + begin,
-                         .weights = weights.data() + begin,
-                         .loss = losses.data() + begin,
-                         .label_smoothing = regularisers_.label_smoothing,
-                         .z_loss = regularisers_.z_loss,
-                         .grad = grad,
-                         .scale = scale});
-  });
+  loss.node =
+      through_head(x, head, Logits::kForTheirLoss, [&](int64_t begin, int64_t count, Out logits, Out grad) {
+        kernels().loss_rows({.logits = logits,
+                             .rows = count,
+                             .n_vocab = n_vocab,
+                             .targets = targets.data() + begin,
+                             .weights = weights.data() + begin,
+                             .loss = losses.data() + begin,
+                             .label_smoothing = regularisers_.label_smoothing,
+                             .z_loss = regularisers_.z_loss,
+                             .grad = grad,
+                             .scale = scale});
+      });
   for (const double l : losses) loss.sum += l;
   std::copy_n(losses.begin(), std::min(losses.size(), row_losses.size()), row_losses.begin());
   return loss;
@@ -450,11 +454,11 @@ TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const LmHead<Weight>& h
   Tensor his_capped = teacher_head.softcap > 0 ? at::empty_like(his_logits) : Tensor();
   std::vector<double> hard(static_cast<size_t>(rows)), soft(hard.size());
   DistilLoss loss;
-  loss.node = through_head(x, head, [&](int64_t begin, int64_t count, float* logits, Out grad) {
+  loss.node = through_head(x, head, Logits::kExact, [&](int64_t begin, int64_t count, Out logits, Out grad) {
     (*teacher_head.weight)->packed->forward(rows_from(his_x, begin), count, out(his_logits));
     if (!is_plain(teacher_head))
       kernels().finish_logits(head_rows(teacher_head, his_logits, his_capped, count, {}));
-    kernels().distil_rows({.logits = logits,
+    kernels().distil_rows({.logits = static_cast<float*>(logits.data),
                            .teacher = his_logits.data_ptr<float>(),
                            .rows = count,
                            .n_vocab = n_vocab,

@@ -126,10 +126,15 @@ class TorchOps {
 
  private:
   // Logits [rows, V] of a chunk from row `first` on, to be overwritten; the gradient of the loss by them goes
-  // to `grad`, whose data is null when not recording.
-  using OnLogits = std::function<void(int64_t first, int64_t rows, float* logits, torch_ops::Out grad)>;
+  // to `grad`, whose data is null when not recording, and may be where the logits are.
+  using OnLogits =
+      std::function<void(int64_t first, int64_t rows, torch_ops::Out logits, torch_ops::Out grad)>;
+  enum class Logits {
+    kExact,         // in f32
+    kForTheirLoss,  // in bf16 where that is what a step computes in
+  };
   // Calls `f` chunk by chunk, never with all logits at once. What it gives is undefined when not recording.
-  at::Tensor through_head(const Act& x, const LmHead<Weight>& head, const OnLogits& f);
+  at::Tensor through_head(const Act& x, const LmHead<Weight>& head, Logits kind, const OnLogits& f);
   void add_noise(at::Tensor& embedded) const;
   void add_shift(at::Tensor& embedded) const;
   bool trains() const { return (record_ || forgets_) && seed_ != 0; }
