@@ -50,16 +50,17 @@ class PredictImprover final : public Improver {
     const ImproveSection& config = workspace_.config().improve;
     std::vector<TaskRow> old = TRY(read_task_rows(rows / kTrainRows));
     std::ranges::sort(old, {}, [](const TaskRow& row) { return sha256_hex("replay" + row.id); });
-    const int64_t examples = config.steps * batch_size();
+    const int64_t steps = config.steps << (attempt - 1);  // that this attempt will take, seeing each row once
+    const int64_t examples = steps * batch_size();
     const double share = 1 - config.replay_share;
     int64_t once = 0;
     for (const CuratedRow& row : set.train) once += std::min(row.weight, kMaxWeight);
     const int64_t copies = std::clamp<int64_t>(
         std::llround(static_cast<double>(examples) * share / static_cast<double>(std::max<int64_t>(once, 1))),
-        1, config.steps * (kMostInAStep << (attempt - 1)));
-    const auto replay = static_cast<size_t>(std::clamp<int64_t>(
-        examples - copies * once, std::llround(static_cast<double>(examples) * config.replay_share),
-        std::ssize(old)));
+        1, steps * (kMostInAStep << (attempt - 1)));
+    const int64_t wanted = std::max<int64_t>(
+        examples - copies * once, std::llround(static_cast<double>(examples) * config.replay_share));
+    const auto replay = static_cast<size_t>(std::min<int64_t>(std::ssize(old), wanted));
     ImproveRows result{
         .correction_rows = 0, .replay_rows = static_cast<int64_t>(replay), .steps = config.steps};
     JsonlWriter writer = TRY(JsonlWriter::create(file));
