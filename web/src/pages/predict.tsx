@@ -70,11 +70,13 @@ export function PredictView({ task }: { task: Task }): JSX.Element {
 function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (input: Input) => Promise<void> }): JSX.Element {
   const board = useRef<HTMLCanvasElement>(null);
   const drawing = useRef(false);
+  const uploaded = useRef<string | null>(null); // shown on the board; asked as it is
   const width = task.schema.width ?? 28;
   const height = task.schema.height ?? 28;
   const clear = (): void => {
     const pen = board.current?.getContext("2d");
     if (!pen) return;
+    uploaded.current = null;
     pen.fillStyle = "#000";
     pen.fillRect(0, 0, kPad, kPad);
   };
@@ -86,6 +88,7 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
   const start = (event: PointerEvent): void => {
     const pen = board.current?.getContext("2d");
     if (!pen) return;
+    if (uploaded.current !== null) clear();
     board.current!.setPointerCapture(event.pointerId);
     drawing.current = true;
     pen.strokeStyle = "#fff";
@@ -102,6 +105,7 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
     pen.stroke();
   };
   const askDrawn = (): void => {
+    if (uploaded.current !== null) return void onAsk({ image: uploaded.current });
     const pen = board.current?.getContext("2d", { willReadFrequently: true });
     if (!pen) return;
     const pixels = pen.getImageData(0, 0, kPad, kPad).data;
@@ -118,10 +122,28 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
     to.drawImage(board.current!, place.x, place.y, kPad * place.scale, kPad * place.scale);
     void onAsk({ image: small.toDataURL("image/png") });
   };
+  const show = (image: string): void => {
+    const picture = new Image();
+    picture.onload = () => {
+      const pen = board.current?.getContext("2d");
+      if (!pen) return;
+      clear();
+      uploaded.current = image;
+      const scale = kPad / Math.max(picture.width, picture.height);
+      const [w, h] = [picture.width * scale, picture.height * scale];
+      pen.imageSmoothingEnabled = scale < 4; // a small picture shows its pixels
+      pen.drawImage(picture, (kPad - w) / 2, (kPad - h) / 2, w, h);
+    };
+    picture.src = image;
+  };
   const askFile = (file: File | undefined): void => {
     if (file === undefined) return;
     const reader = new FileReader();
-    reader.onload = () => void onAsk({ image: String(reader.result) });
+    reader.onload = () => {
+      const image = String(reader.result);
+      show(image);
+      void onAsk({ image });
+    };
     reader.readAsDataURL(file);
   };
   return (
@@ -141,7 +163,10 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
         <button type="button" class="quiet" onClick={clear}>{t("predict.clear")}</button>
         <label class="button quiet">
           {t("predict.upload")}
-          <input type="file" accept="image/png,image/jpeg" class="visually-hidden" onChange={(event) => askFile(event.currentTarget.files?.[0])} />
+          <input type="file" accept="image/png,image/jpeg" class="visually-hidden" onChange={(event) => {
+            askFile(event.currentTarget.files?.[0]);
+            event.currentTarget.value = ""; // the same file again is a change too
+          }} />
         </label>
       </div>
     </div>
@@ -235,7 +260,7 @@ function Why({ task, input, reasons }: { task: Task; input: Input; reasons: Reas
       {task.schema.kind === "image" ? (
         <Heat input={input} reasons={reasons} most={most} width={task.schema.width ?? 28} height={task.schema.height ?? 28} />
       ) : (
-        <ul class="bars signed">
+        <ul class="bars">
           {top.map(({ feature, score }) => (
             <li key={feature}>
               <span>{feature}</span>
@@ -245,7 +270,10 @@ function Why({ task, input, reasons }: { task: Task; input: Input; reasons: Reas
           ))}
         </ul>
       )}
-      <p class="hint">{t("predict.whyHint")}</p>
+      <p class="why-key">
+        <span><i class="for" aria-hidden="true" />{t("predict.for")}</span>
+        <span><i class="against" aria-hidden="true" />{t("predict.against")}</span>
+      </p>
     </section>
   );
 }
