@@ -4,14 +4,13 @@
 // Tokens are written after --depth positions (the prompt's, when that is not given).
 //   bench_infer MODEL --text FILE [--draft MODEL] ...: speculative decoding on a text that is quoted
 //   (guess_bench.h)
-// Beside each decode figure stands the bound: weight bytes that a token reads, over the machine's read
-// bandwidth, measured in the same run.
+// Beside each decode figure stands the bound: weight bytes that a token reads, over what a plain read of
+// memory gives after each repeat.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,6 +18,8 @@
 #include "infer/guess_bench.h"
 #include "kernels/kernels.h"
 #include "models/instances/native.h"
+#include "ops/native/memory.h"
+#include "plain_read.h"
 
 namespace volant {
 namespace {
@@ -74,30 +75,24 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// GB/s of plain reads over 512 MB, all threads.
-double read_bandwidth(int n_threads) {
-  const size_t n = (512ULL << 20) / sizeof(uint64_t) / static_cast<size_t>(n_threads);
-  std::vector<std::vector<uint64_t>> parts(static_cast<size_t>(n_threads), std::vector<uint64_t>(n, 1));
-  std::vector<double> rates;
-  for (int repeat = 0; repeat < 5; ++repeat) {
-    std::vector<uint64_t> sums(parts.size() * 8);
-    std::vector<std::thread> threads;
+// Seconds for a plain read of kReadBytes, of which each repeat takes one: memory may be fast or slow by the
+// minute.
+class PlainRead {
+ public:
+  explicit PlainRead(int n_threads) : pool_(n_threads) { std::memset(pages_.data(), 1, kReadBytes); }
+  double gb_per_second() {
+    const ThreadPool::Busy busy(pool_);
+    read_plainly(pool_, pages_.data(), kReadBytes / 8);  // wakes the threads
     const double begin = steady_seconds();
-    for (size_t t = 0; t < parts.size(); ++t) {
-      threads.emplace_back([&, t] {
-        uint64_t lanes[8] = {};
-        for (size_t i = 0; i + 8 <= n; i += 8) {
-          for (size_t j = 0; j < 8; ++j) lanes[j] += parts[t][i + j];
-        }
-        for (const uint64_t lane : lanes) sums[t * 8] += lane;
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    const double seconds = steady_seconds() - begin;
-    rates.push_back(static_cast<double>(n * parts.size() * sizeof(uint64_t)) / seconds * 1e-9);
+    read_plainly(pool_, pages_.data(), kReadBytes);
+    return static_cast<double>(kReadBytes) / (steady_seconds() - begin) * 1e-9;
   }
-  return median(rates);
-}
+
+ private:
+  static constexpr size_t kReadBytes = size_t{256} << 20;
+  ThreadPool pool_;
+  Pages pages_{kReadBytes, true};
+};
 
 // One pass: `n_rows` new tokens of each of `streams` slots from position `pos`;
 // logits of each stream's last row.
@@ -118,21 +113,24 @@ void pass(NativeModel& model, int streams, int pos, int n_rows) {
 
 struct Rates {
   double prefill = 0, decode = 0;  // tokens/s of all streams
+  double read = 0;                 // GB/s, plainly
 };
 
 Rates measure(NativeModel& model, const Arguments& a) {
-  std::vector<double> prefill, decode;
+  std::vector<double> prefill, decode, read;
+  PlainRead plain(model.n_threads());
   for (int repeat = 0; repeat <= a.repeat; ++repeat) {
     const double begin = steady_seconds();
     pass(model, a.streams, 0, a.prompt);
-    const double read = steady_seconds();
+    const double between = steady_seconds();
     for (int i = 0; i < a.generate; ++i) pass(model, a.streams, a.depth + i, 1);
     const double end = steady_seconds();
     if (repeat == 0) continue;  // warms caches and buffers
-    prefill.push_back(a.streams * a.prompt / (read - begin));
-    decode.push_back(a.streams * a.generate / (end - read));
+    prefill.push_back(a.streams * a.prompt / (between - begin));
+    decode.push_back(a.streams * a.generate / (end - between));
+    read.push_back(plain.gb_per_second());
   }
-  return {median(prefill), median(decode)};
+  return {median(prefill), median(decode), median(read)};
 }
 
 Status run(const Arguments& a) {
@@ -157,7 +155,7 @@ Status run(const Arguments& a) {
   model->set_busy(true);
   const Rates rates = measure(*model, a);
   model->set_busy(false);
-  const double bandwidth = read_bandwidth(model->n_threads());
+  const double bandwidth = rates.read;
   const double megabytes = static_cast<double>(model->weight_bytes()) * 1e-6;
   const double bound = bandwidth * 1e3 / megabytes * a.streams;
   const std::string dtype = a.dtype.empty() ? checkpoint.dtype_name() : a.dtype;

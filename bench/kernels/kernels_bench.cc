@@ -22,6 +22,8 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "kernels/pack.h"
+#include "ops/native/memory.h"
+#include "plain_read.h"
 
 namespace volant {
 namespace {
@@ -78,25 +80,11 @@ void measure(std::vector<Case>& cases, int rounds) {
   }
 }
 
-#if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-uint64_t
-read_all(const uint64_t* p, size_t n) {
-  uint64_t sum[32] = {};
-  for (size_t i = 0; i + 32 <= n; i += 32) {
-    for (size_t j = 0; j < 32; ++j) sum[j] ^= p[i + j];
-  }
-  uint64_t all = 0;
-  for (const uint64_t each : sum) all ^= each;
-  return all;
-}
-
 // Memory for the largest case; every case takes its part. Bytes that make small finite scales.
 struct Memory {
-  Memory() : bytes(kDecodeBytes + kDecodeBytes / 2 + 64, std::byte{0x20}) {}
-  std::byte* data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
-  std::vector<std::byte> bytes;
+  Memory() { std::memset(pages.data(), 0x20, pages.bytes()); }
+  std::byte* data() { return pages.data(); }
+  Pages pages{kDecodeBytes + kDecodeBytes / 2 + 64, true};
 };
 
 struct Input {
@@ -190,16 +178,8 @@ std::function<void()> dnnl_product(dnnl::memory::data_type x_type, dnnl::memory:
 }
 
 void add_limits(ThreadPool& pool, Memory& memory, std::vector<Case>& cases) {
-  cases.push_back(
-      {"limit", "read", static_cast<double>(kDecodeBytes), [&pool, &memory] {
-         const size_t part = kDecodeBytes / 64;
-         pool.parallel_for(64, 1, [&](int64_t begin, int64_t end) {
-           volatile uint64_t keep =
-               read_all(reinterpret_cast<const uint64_t*>(memory.data() + static_cast<size_t>(begin) * part),
-                        part * static_cast<size_t>(end - begin) / 8);
-           (void)keep;
-         });
-       }});
+  cases.push_back({"limit", "read", static_cast<double>(kDecodeBytes),
+                   [&pool, &memory] { read_plainly(pool, memory.data(), kDecodeBytes); }});
   using Type = dnnl::memory::data_type;
   const int64_t n = 1536;
   const double operations = 2.0 * static_cast<double>(n * n * n);

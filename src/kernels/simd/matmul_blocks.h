@@ -95,7 +95,7 @@ struct BlockProduct {
     static constexpr int kN = P * kVectors<S>;
     static constexpr int kFold = std::min(kGroups, S::template kFolds<kMost>);
     static_assert(kGroups % kFold == 0);
-    static constexpr bool kStream = M == 1 && P == 1 && !kReady;
+    static constexpr bool kStream = P == 1 && !kReady;
     static constexpr int kRecordsAhead = kAhead / (kPieceBytes * kPieces);
 
     // The next group of inputs into the dots of all cells.
@@ -388,24 +388,22 @@ struct BlockProduct {
   }
 };
 
+// Few rows wait for memory: panel by panel, so that the weights are one stream. Many rows: tiles that use a
+// weight in a register often.
 template <class S, DType kType>
 void matmul_blocks(const MatmulArgs& args) {
   using Product = BlockProduct<S, kType>;
   constexpr BlockShape kShape = Product::kShape;
   constexpr bool kManySteps =  // from a code in the file to a weight
       kShape.has_scales || kShape.values != nullptr || Product::kLayout.bits != 0;
-  constexpr int64_t kManyRows = 32;         // from here on making ready pays
+  constexpr int64_t kManyRows = 32;
   constexpr bool kWide = kVectors<S> == 1;  // 32 registers: two sets of eight sums
-  if (args.n_rows == 1) return run_all<Product::template DirectTile, 1, 1>(args);
+  constexpr int kRows = kWide ? 4 : 2, kPanels = kWide ? 2 : 1;
+  if (args.n_rows < kManyRows) return run_all<Product::template DirectTile, kRows * kPanels, 1>(args);
   if constexpr (kManySteps) {
-    if (args.n_rows >= kManyRows)
-      return Product::template run_many_rows < kWide ? 4 : 2, kWide ? 2 : 1 > (args, args.panel_begin);
-  }
-  if constexpr (kWide) {
-    if (args.n_rows == 2) return run_all<Product::template DirectTile, 2, 4>(args);
-    return run_all<Product::template DirectTile, 4, 2>(args);
+    Product::template run_many_rows<kRows, kPanels>(args, args.panel_begin);
   } else {
-    return run_all<Product::template DirectTile, 2, 1>(args);
+    run_all<Product::template DirectTile, kRows, kPanels>(args);
   }
 }
 

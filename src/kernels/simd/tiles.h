@@ -11,9 +11,9 @@ namespace volant::simd {
 template <class S>
 inline constexpr int kVectors = static_cast<int>(kPanel) / S::kLanes;  // vectors in a panel
 
-// A product of one row with quantised weights waits for memory. It goes panel by panel, so that its weights
-// are one stream, and asks this many bytes ahead: processors look ahead no farther than a page. Best on Zen
-// 5: 4 to 8 KB. Larger weights in four streams come as fast without it.
+// A product of few rows with quantised weights waits for memory: it asks this many bytes ahead, since
+// processors look no farther than a page. Best on Zen 5: 4 to 8 KB. bf16 in four streams comes as fast
+// without it.
 inline constexpr int kAhead = 4096;
 
 template <int bytes>
