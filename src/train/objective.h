@@ -19,6 +19,7 @@ struct StepLoss {
   double loss = 0;     // mean over what the step learned from
   int64_t tokens = 0;  // rows that are no padding; of other units so many of those
   double flops = 0;    // forward and backward
+  double waited = 0;   // seconds that the model waited for its data
   JsonObject metrics;  // besides the loss, for the event: {"accuracy": 0.71, "margin": 0.2}
 };
 

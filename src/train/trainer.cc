@@ -172,6 +172,7 @@ Result<TrainOutcome> Trainer::loop() {
                      {"tokens", state_.tokens},
                      {"tokens_per_second", static_cast<double>(result.tokens) / seconds},
                      {"mfu", result.flops / seconds / peak_flops_},
+                     {"data_wait", result.waited / seconds},
                      {"rss_mb", resident_mb()},
                      {"seconds", elapsed()},
                      {"progress", done}};

@@ -24,7 +24,7 @@ TEST_F(VolantTrain, TrainsFromScratchAndLeavesAModelFolder) {
     if (json_string(event, "type").value() != "step") continue;
     last = json_number(event, "loss").value();
     if (first == 0) first = last;
-    for (const char* key : {"grad_norm", "tokens_per_second", "mfu", "rss_mb", "seconds"})
+    for (const char* key : {"grad_norm", "tokens_per_second", "mfu", "data_wait", "rss_mb", "seconds"})
       EXPECT_GT(json_number(event, key).value(), 0) << key;
   }
   EXPECT_NEAR(first, std::log(512.0), 0.3);

@@ -33,9 +33,9 @@ using Gradients = std::vector<Tensor>;
 
 // Rows of logits at a time, in parts of about one size: enough for fast products, few enough for memory
 // (about 200 MB).
-int64_t rows_of_logits(int64_t rows, int64_t n_vocab) {
-  constexpr int64_t kNumbers = 1 << 25;
-  const int64_t most = std::max<int64_t>(256, kNumbers / n_vocab), parts = (rows + most - 1) / most;
+int64_t rows_of_logits(int64_t rows, int64_t n_vocab, bool bf16) {
+  const int64_t numbers = bf16 ? 1 << 26 : 1 << 25;
+  const int64_t most = std::max<int64_t>(256, numbers / n_vocab), parts = (rows + most - 1) / most;
   return std::min(rows, ((rows + parts - 1) / parts + 63) / 64 * 64);
 }
 
@@ -386,9 +386,9 @@ Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, Lo
   const Weight& head = *lm_head.weight;
   const Tensor x = converted(x_in.x.detach(), bf16_);
   const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->shape[0];
-  const int64_t number_bytes = bf16_ ? 2 : 4, chunk = rows_of_logits(rows, n_vocab);
   // Logits that nothing but their gradient comes after may be rounded, and make room for it.
   const bool rounded = kind == Logits::kForTheirLoss && bf16_ && record_ && is_plain(lm_head);
+  const int64_t number_bytes = bf16_ ? 2 : 4, chunk = rows_of_logits(rows, n_vocab, rounded);
   Tensor logits = empty(chunk, n_vocab, rounded), capped, grad_logits, grad_x;
   if (lm_head.softcap > 0) capped = empty(chunk, n_vocab, false);
   const bool wants_x = x_in.x.requires_grad();
@@ -450,7 +450,7 @@ TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const LmHead<Weight>& h
   const int64_t n_vocab = (*head.weight)->shape[0], rows = x.x.size(0);
   CHECK((*teacher_head.weight)->shape[0] == n_vocab && teacher_x.x.size(0) == rows);
   const Tensor his_x = converted(teacher_x.x.detach(), bf16_);
-  Tensor his_logits = empty(rows_of_logits(rows, n_vocab), n_vocab, false);
+  Tensor his_logits = empty(rows_of_logits(rows, n_vocab, false), n_vocab, false);
   Tensor his_capped = teacher_head.softcap > 0 ? at::empty_like(his_logits) : Tensor();
   std::vector<double> hard(static_cast<size_t>(rows)), soft(hard.size());
   DistilLoss loss;

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "train/interval.h"
 #include "train/model_folder.h"
@@ -142,6 +143,7 @@ Result<StepLoss> LanguageObjective::step(TorchModel& model) {
   TorchModel::DistilLoss sums;
   std::vector<TrainBatch> parts;
   double weight = 0;
+  const double begin = steady_seconds();
   for (int tries = 0; weight <= 0; ++tries) {
     if (tries == kMaxEmptySteps)
       return fail(ErrorCode::kInvalidArgument,
@@ -150,7 +152,9 @@ Result<StepLoss> LanguageObjective::step(TorchModel& model) {
     parts = next_batches();
     for (const TrainBatch& part : parts) weight += part.weight();
   }
-  for (const TrainBatch& part : own_share(std::move(parts), model)) {
+  parts = own_share(std::move(parts), model);
+  result.waited = steady_seconds() - begin;
+  for (const TrainBatch& part : parts) {
     TRY(learn(model, part, static_cast<float>(1.0 / weight), sums));
     result.tokens += part.n_real;
     result.flops += batch_flops(model.config(), part);

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/clock.h"
 #include "models/network_plan.h"
 #include "tasks/predictor.h"
 #include "train/model_folder.h"
@@ -193,7 +194,9 @@ Result<StepLoss> PredictObjective::step(TorchModel& model) {
   const uint64_t epoch = taken / train_.size();
   for (std::span<const uint32_t> left = rows; !left.empty();) {
     const size_t n = batches_->n_in_one(left, rows.size());
+    const double begin = steady_seconds();
     batches_->fill(left.first(n), changes_, epoch, batch_);
+    result.waited += steady_seconds() - begin;
     shift_ = {.direction = {},
               .noise = static_cast<float>(how_.input_noise),
               .seed = (job_.seed + kShiftSalt) * kSpread + taken + rows.size() - left.size()};
