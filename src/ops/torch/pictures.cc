@@ -1,5 +1,7 @@
 // Convolution, pooling and batch normalisation of pictures, in f32. Convolution and batch norm are libtorch's
 // own operations with their own backward; pooling is our loops.
+#include <algorithm>
+
 #include "ops/torch/rows.h"
 // Above it: rows.h keeps a macro of libtorch's headers away.
 #include <ATen/ops/conv2d.h>
@@ -46,19 +48,24 @@ void for_planes(int64_t n, const F& f) {
   for (int64_t i = 0; i < n; ++i) f(i);
 }
 
-// The largest number of each window, and where in the plane it stands; the first of equals.
+// The largest number of each window, and where in the plane it stands; the first of equals. kSize: of square
+// windows, known to the compiler; 0: as the spec says.
+template <int64_t kSize>
 void max_plane(const float* x, const PoolSpec& spec, float* y, int32_t* at) {
   const PictureShape out = spec.out();
   for (int64_t i = 0; i < out.height; ++i)
     for (int64_t j = 0; j < out.width; ++j) {
       const int64_t corner = i * spec.stride * spec.in.width + j * spec.stride;
       int64_t best = corner;
-      for (int64_t u = 0; u < spec.size_y; ++u)
-        for (int64_t v = 0; v < spec.size_x; ++v) {
+      float most = x[corner];
+      for (int64_t u = 0; u < (kSize > 0 ? kSize : spec.size_y); ++u)
+        for (int64_t v = 0; v < (kSize > 0 ? kSize : spec.size_x); ++v) {
           const int64_t place = corner + u * spec.in.width + v;
-          if (x[place] > x[best]) best = place;
+          // No branch: which one is largest cannot be foreseen.
+          best += (place - best) * static_cast<int64_t>(x[place] > most);
+          most = std::max(most, x[place]);
         }
-      *y++ = x[best];
+      *y++ = most;
       *at++ = static_cast<int32_t>(best);
     }
 }
@@ -121,9 +128,10 @@ TorchOps::Act TorchOps::pool2d(const Act& x_in, const PoolSpec& spec) {
   const float* from = x.data_ptr<float>();
   auto* to = y.data_ptr<float>();
   auto* places = max ? at.data_ptr<int32_t>() : nullptr;
+  const auto max_of = spec.size_x == 2 && spec.size_y == 2 ? max_plane<2> : max_plane<0>;
   for_planes(n_plane, [&](int64_t i) {
     if (max) {
-      max_plane(from + i * in_area, spec, to + i * out_area, places + i * out_area);
+      max_of(from + i * in_area, spec, to + i * out_area, places + i * out_area);
     } else {
       mean_plane<false>(from + i * in_area, spec, to + i * out_area);
     }
