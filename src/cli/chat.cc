@@ -18,7 +18,7 @@ namespace {
 constexpr int kExitStopped = 130;
 
 struct Flags {
-  std::string model = "production", workspace = default_workspace(), adapter, prompt, system;
+  std::string model = "production", workspace = default_workspace(), adapter, prompt, system, kv = "f16", draft;
   bool has_prompt = false, has_seed = false, raw = false, json = false;
   int max_tokens = 256, n_threads = 0, n_ctx = 0;
   double temperature = 0.7, top_p = 0.95;
@@ -177,6 +177,8 @@ Result<int> chat(const Flags& flags) {
   options.n_threads = flags.n_threads;
   options.n_slots = 1;
   options.n_ctx = flags.n_ctx;
+  options.kv_dtype = TRY(dtype_from_name(flags.kv));
+  if (!flags.draft.empty()) options.draft = flags.draft;
   if (TRY(Checkpoint::open(path)).config().has_source()) {
     if (!flags.adapter.empty())
       return fail(ErrorCode::kUnsupported, "--adapter: an encoder-decoder runs with a merged adapter alone");
@@ -193,7 +195,7 @@ Result<int> chat(const Flags& flags) {
 void add_chat(CLI::App& root, Action& action) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command = root.add_subcommand("chat", "Talk to a model here, or let it go on with a text");
-  command->add_option("--model", flags->model, "Model folder, .gguf file, or a version of the workspace")
+  command->add_option("--model,model", flags->model, "Model folder, .gguf file, or a version of the workspace")
       ->capture_default_str();
   command->add_option("--adapter", flags->adapter, "A folder in PEFT's layout, applied beside the model");
   command->add_option("--workspace", flags->workspace, "Folder with volant.toml, for versions")
@@ -214,6 +216,12 @@ void add_chat(CLI::App& root, Action& action) {
   CLI::Option* seed = command->add_option("--seed", flags->seed, "The same seed gives the same answer");
   command->add_option("--stop", flags->stop, "A text that ends the answer; may be given several times");
   command->add_option("--n-ctx", flags->n_ctx, "Tokens of prompt and answer together; 0: the model's own");
+  command->add_option("--kv", flags->kv, "Numbers of keys and values")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "f16", "q8_0"}));
+  command->add_option(
+      "--draft", flags->draft,
+      "A smaller model with the same vocabulary that guesses next tokens; answers stay the same");
   command->add_option("--threads", flags->n_threads, "0: all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
@@ -221,8 +229,9 @@ void add_chat(CLI::App& root, Action& action) {
   command->footer(
       "Examples:\n"
       "  volant chat --workspace my-model                              with what is in production\n"
-      "  volant chat --model models/minimind2-small --prompt \"你好\"\n"
-      "  volant chat --model models/stories15M --raw --prompt \"Once upon a time\" --temperature 0");
+      "  volant chat models/minimind2-small --prompt \"你好\"\n"
+      "  volant chat models/large.gguf --draft models/small.gguf       sooner, with the same answers\n"
+      "  volant chat models/stories15M --raw --prompt \"Once upon a time\" --temperature 0");
   command->callback([flags, prompt, seed, &action] {
     flags->has_prompt = prompt->count() > 0;
     flags->has_seed = seed->count() > 0;
