@@ -5,6 +5,7 @@
 #include <atomic>
 #include <ctime>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 namespace volant {
@@ -36,6 +37,19 @@ TEST(ThreadPool, ThousandsOfShortLoopsSeeEachOthersWrites) {
     });
   }
   for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(values[i], static_cast<int64_t>(i) * 5000);
+}
+
+TEST(ThreadPool, PiecesOfAThreadThatIsHeldUpAreTakenByOthers) {
+  ThreadPool pool(3);
+  std::atomic<int> done{0};
+  pool.parallel_for(12, 1, [&](int64_t begin, int64_t end) {
+    EXPECT_EQ(end, begin + 1);
+    if (begin == 0) {  // the caller's first piece ends when all others have
+      while (done.load() < 11) std::this_thread::yield();
+    }
+    done++;
+  });
+  EXPECT_EQ(done.load(), 12);
 }
 
 TEST(ThreadPool, SleepingWorkersUseNoProcessorTime) {
