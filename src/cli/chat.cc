@@ -18,7 +18,8 @@ namespace {
 constexpr int kExitStopped = 130;
 
 struct Flags {
-  std::string model = "production", workspace = default_workspace(), adapter, prompt, system, kv = "f16", draft;
+  std::string model = "production", workspace = default_workspace(), adapter, prompt, system, kv = "f16",
+              draft;
   bool has_prompt = false, has_seed = false, raw = false, json = false;
   int max_tokens = 256, n_threads = 0, n_ctx = 0;
   double temperature = 0.7, top_p = 0.95;
@@ -195,7 +196,8 @@ Result<int> chat(const Flags& flags) {
 void add_chat(CLI::App& root, Action& action) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command = root.add_subcommand("chat", "Talk to a model here, or let it go on with a text");
-  command->add_option("--model,model", flags->model, "Model folder, .gguf file, or a version of the workspace")
+  command
+      ->add_option("--model,model", flags->model, "Model folder, .gguf file, or a version of the workspace")
       ->capture_default_str();
   command->add_option("--adapter", flags->adapter, "A folder in PEFT's layout, applied beside the model");
   command->add_option("--workspace", flags->workspace, "Folder with volant.toml, for versions")
