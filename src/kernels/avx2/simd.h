@@ -82,8 +82,6 @@ struct Simd {
     const __m256i both = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     return high ? _mm256_srli_epi32(both, 4) : _mm256_and_si256(both, _mm256_set1_epi32(0xF));
   }
-  static I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
-  static I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
 
   // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
   // They are added in 16 bits as long as none can overflow.

@@ -72,8 +72,6 @@ struct Simd {
     const __m512i both = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return high ? _mm512_srli_epi32(both, 4) : _mm512_and_si512(both, _mm512_set1_epi32(0xF));
   }
-  static I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
-  static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
 
   // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
   static constexpr bool kUnsigned = true;

@@ -94,8 +94,6 @@ struct Simd {
     const uint8x8_t half = high ? vshr_n_u8(both, 4) : vand_u8(both, vdup_n_u8(0xF));
     return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(half))));
   }
-  static I mul_int(I a, I b) { return vmulq_s32(a, b); }
-  static I add_int(I a, I b) { return vaddq_s32(a, b); }
 
   // Products of bytes: 4 weights (unsigned, up to `most`) per lane with the same 4 activations in every lane.
   static constexpr bool kUnsigned = false;  // of weights above 127: they are made signed first

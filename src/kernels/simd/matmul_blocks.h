@@ -3,10 +3,12 @@
 // group, table, minimum) is a constant of the type.
 //
 // A vector type S gives, besides arithmetic on floats:
-//   load_bytes, store_bytes, set1_byte, bit_and, bit_or, shift<n>   whole vectors; n > 0 is to the left, in
-//   16-bit lanes load_table, lookup                                 16 bytes by codes set1_bytes 4
-//   activations in every lane load_int8, load_halves, mul_int, add_int           int32 lanes kUnsigned dot<m>
-//   takes weights above 127 as they are; otherwise
+//   load_bytes, store_bytes, set1_byte, bit_and,       whole vectors; n > 0 is to the left, in 16-bit lanes
+//   bit_or, shift<n>
+//   load_table, lookup                                 16 bytes by codes
+//   set1_bytes                                         4 activations in every lane
+//   load_int8, load_halves                             int32 lanes
+//   kUnsigned                                          dot<m> takes weights above 127 as they are; otherwise
 //                                                      it takes 128 off them
 //   kFolds<m>                                          dots of weights up to m that may follow each other
 //   dot_begin, dot<m>, dot_end<m>                      sum over them
@@ -82,11 +84,12 @@ struct BlockProduct {
   // A stretch of inputs of P panels made ready for many rows: codes as bytes, scales and minimums multiplied.
   template <int P>
   struct Ready {
-    static constexpr int kMost = 24;  // pieces: with the rows' activations they stay in the first level cache
-    static constexpr int kRecords = kMost / kPieces;
-    alignas(64) uint8_t codes[P][kMost][kReadyBytes];
-    alignas(64) float steps[P][kMost][kSubs][kPanel];
-    alignas(64) float less[kShape.has_min ? P : 1][kMost][kSubs][kPanel];
+    static constexpr int kLength =
+        24;  // pieces: with the rows' activations they stay in the first level cache
+    static constexpr int kRecords = kLength / kPieces;
+    alignas(64) uint8_t codes[P][kLength][kReadyBytes];
+    alignas(64) float steps[P][kLength][kSubs][kPanel];
+    alignas(64) float less[kShape.has_min ? P : 1][kLength][kSubs][kPanel];
   };
 
   // M rows by P panels. kReady: from a stretch that was made ready.
@@ -373,7 +376,7 @@ struct BlockProduct {
   template <int M, int P>
   static void run_many_rows(const MatmulArgs& args, int64_t panel) {
     const int64_t n_record = args.n_in / kLayout.block;
-    const int64_t n_stretch = (n_record + Ready<P>::kRecords - 1) / Ready<P>::kRecords;
+    const int64_t n_stretch = std::max<int64_t>(1, (n_record + Ready<P>::kRecords - 1) / Ready<P>::kRecords);
     Ready<P> ready;
     for (; panel + P <= args.panel_end; panel += P) {
       for (int64_t s = 0; s < n_stretch; ++s) {
