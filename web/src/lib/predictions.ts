@@ -103,3 +103,20 @@ export function placement(ink: Float32Array, width: number, height: number, size
   const scale = ((20 / 28) * size) / Math.max(right - left + 1, bottom - top + 1);
   return { x: size / 2 - (sumX / mass) * scale, y: size / 2 - (sumY / mass) * scale, scale };
 }
+
+/** What people see of what was asked: the input of a prediction, which is kept as JSON, as its picture, its texts or its columns. */
+export function shownQuestion(content: string): { picture: string } | { text: string } {
+  let input: unknown;
+  try {
+    input = content.startsWith("{") ? JSON.parse(content) : null;
+  } catch {
+    input = null;
+  }
+  if (input === null || typeof input !== "object") return { text: content };
+  const fields = Object.entries(input);
+  if (fields.length === 0 || fields.some(([, value]) => value !== null && typeof value === "object")) return { text: content };
+  const [name, value] = fields[0]!;
+  if (name === "image" && typeof value === "string" && /^data:image\/(png|jpeg);base64,/.test(value)) return { picture: value };
+  if (fields.every(([name]) => name === "text" || name === "text_pair")) return { text: fields.map(([, value]) => value ?? "").filter(Boolean).join(" | ") };
+  return { text: fields.map(([name, value]) => `${name} ${value ?? "-"}`).join(", ") };
+}

@@ -307,7 +307,7 @@ export const words = {
   "improve.log": ["Log of the improvement", "改进日志"],
   "improve.stays": ["{version} stays in production", "{version} 继续生产"],
   "improve.candidate": ["candidate {version}", "候选 {version}"],
-  "improve.rows": ["learned from {train} corrections, {held} held out, {replay} rows of old text", "学习 {train} 条改正，留出 {held} 条，旧文本 {replay} 行"],
+  "improve.rows": ["learned from {train} corrections, {held} held out, {replay} old rows", "学习 {train} 条改正，留出 {held} 条，旧数据 {replay} 行"],
   "improve.heldOut": ["held out", "留出"],
   "improve.wanted": ["wanted: {text}", "应为：{text}"],
 

@@ -7,6 +7,7 @@ import { ago, count, dateTime, duration } from "../lib/format";
 import { lang, t } from "../lib/i18n";
 import { href } from "../lib/router";
 import type { Feedback, FeedbackList, Improve, ImproveResult } from "../lib/types";
+import { Asked } from "../ui/asked";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Empty, Failure, Loading, PageHead, Panel, State } from "../ui/parts";
@@ -49,7 +50,7 @@ function FeedbackRow({ row }: { row: Feedback }): JSX.Element {
         <span class="hidden">{row.rating === "up" ? t("playground.good") : row.rating === "down" ? t("playground.bad") : t("feedback.correction")}</span>
       </span>
       <div>
-        {asked && <p class="asked">{asked}</p>}
+        {asked && <p class="asked"><Asked content={asked} /></p>}
         {row.answer && <p class={row.correction ? "was" : "said-answer"}>{row.answer}</p>}
         {row.correction && (
           <p class="correction">
@@ -154,7 +155,7 @@ function Outcome({ result }: { result: ImproveResult }): JSX.Element {
         {(result.examples ?? []).map((example, index) => (
           <li key={index}>
             <p class="asked">
-              {example.question} {example.held_out && <small class="alias">{t("improve.heldOut")}</small>}
+              <Asked content={example.question ?? ""} /> {example.held_out && <small class="alias">{t("improve.heldOut")}</small>}
             </p>
             <p class="was">{example.before}</p>
             <p class="correction">{example.after}</p>

@@ -7,6 +7,7 @@ import { bytes, dateTime } from "../lib/format";
 import { lang, named, t } from "../lib/i18n";
 import { href, route } from "../lib/router";
 import type { MetricNode, Moment, Run, Version } from "../lib/types";
+import { Asked } from "../ui/asked";
 import { Failure, Loading, PageHead, Pairs } from "../ui/parts";
 
 interface AnswerTrace {
@@ -73,7 +74,7 @@ function OfAnswer({ trace }: { trace: AnswerTrace }): JSX.Element {
     <ol class="lineage">
       <Link name="answer">
         {(answer.messages ?? []).map((message, index) => (
-          <p key={index} class="asked">{message.content}</p>
+          <p key={index} class="asked"><Asked content={message.content ?? ""} /></p>
         ))}
         <p class="said-answer">{answer.answer}</p>
         <small class="hint">{dateTime(answer.created_at, lang.value)}</small>
