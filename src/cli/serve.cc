@@ -74,7 +74,9 @@ std::string example_input(const Predictor& predictor) {
     for (const Json& field : fields->as_array())
       if (const Json* example = json_find(field, "example"); example != nullptr)
         input[json_string_or(field, "name", "").value_or("")] = *example;
-  return dump_json(input);
+  std::string quoted;  // for a shell, between '
+  for (const char c : dump_json(input)) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted;
 }
 
 // The path below the URL, and what is sent there.

@@ -81,7 +81,9 @@ class PredictImprover final : public Improver {
   Result<std::vector<CorrectionScore>> score(const Path& model, const Path& rows,
                                              const std::vector<CuratedRow>& corrections) const override {
     const auto predictor = TRY(Predictor::load(model));
-    const std::optional<double> chosen = TRY(chosen_threshold(workspace_, *predictor, rows));
+    std::optional<double> chosen;
+    if (!std::filesystem::exists(model / "predictor.json"))
+      chosen = TRY(chosen_threshold(workspace_, *predictor, rows));
     std::vector<Json> inputs;
     for (const CuratedRow& row : corrections) inputs.push_back(TRY(input_of(row)));
     std::vector<Prediction> predicted = TRY(predictor->predict(inputs));
