@@ -23,7 +23,8 @@ void print_figures(const std::string& name, int64_t rows, const std::vector<Figu
   for (const Figure& figure : figures) {
     const NumberStyle style = style_of_figure(figure);
     table.add({name, figure_title(figure.name), format_number(figure.estimate.value, style),
-               format_interval(figure.estimate, style), format_count(static_cast<uint64_t>(rows))});
+               format_interval(figure.estimate, style),
+               format_count(static_cast<uint64_t>(figure.rows > 0 ? figure.rows : rows))});
   }
 }
 
@@ -34,6 +35,13 @@ void print_sections(const EvalReport& report) {
     for (const auto& row : section.rows) table.add(row);
     table.print();
   }
+}
+
+Status write_page(const std::string& path, const EvalReport& report) {
+  if (path.empty()) return {};
+  TRY(write_file_atomic(path, to_html(report)));
+  std::fprintf(stderr, "Report: %s\n", path.c_str());
+  return {};
 }
 
 constexpr size_t kShownExamples = 10;
@@ -71,15 +79,21 @@ Result<int> compare(const CompareFlags& flags) {
     print_json(to_json(comparison));
     return flags.gate ? pass_gate(comparison) : 0;
   }
-  Table table({"figure", "first", "second", "difference", "95 %", "p, corrected", "second is"});
+  Table table({"figure", "first", "second", "difference", "95 %", "p, corrected", "test", "second is"});
   for (const FigureComparison& figure : comparison.figures) {
     const NumberStyle style = style_of_figure({figure.name, figure.first, figure.higher_is_better});
     table.add({figure_title(figure.name), format_number(figure.first.value, style),
                format_number(figure.second.value, style), format_number(figure.difference.value, style),
                format_interval(figure.difference, style), fmt::format("{:.3f}", figure.adjusted_p),
-               verdict_name(figure.verdict)});
+               tests_of(figure), verdict_name(figure.verdict)});
   }
   table.print();
+  if (const auto settings = differing_settings(comparison); !settings.empty()) {
+    print_line("\nSettings that differ");
+    Table differing({"setting", "first", "second"});
+    for (const auto& row : settings) differing.add(row);
+    differing.print();
+  }
   return flags.gate ? pass_gate(comparison) : 0;
 }
 
@@ -88,6 +102,7 @@ struct ContaminationFlags {
   std::vector<std::string> files;
   DocumentOptions documents;
   ContaminationOptions options;
+  std::string html;
   bool json = false;
 };
 
@@ -105,6 +120,7 @@ Result<int> contamination(const ContaminationFlags& flags) {
   }
   progress.finish();
   const ContaminationReport report = TRY(check.report());
+  TRY(write_page(flags.html, page_of(report, flags.suite)));
   if (flags.json) {
     print_json(to_json(report));
     return 0;
@@ -123,7 +139,7 @@ Result<int> contamination(const ContaminationFlags& flags) {
 }
 
 struct JudgeFlags {
-  std::string data, key_variable = "OPENAI_API_KEY";
+  std::string data, html, key_variable = "OPENAI_API_KEY";
   JudgeOptions options;
   bool json = false;
 };
@@ -136,6 +152,7 @@ Result<int> run_judge(const JudgeFlags& flags) {
   options.on_progress = [&progress](uint64_t done, uint64_t) { progress.update(done); };
   const JudgeReport report = TRY(judge(rows, options));
   progress.finish();
+  TRY(write_page(flags.html, page_of(report, options.model)));
   if (flags.json) {
     print_json(to_json(report));
     return 0;
@@ -153,6 +170,8 @@ Result<int> run_judge(const JudgeFlags& flags) {
   table.print();
   print_line(fmt::format("{} rows, {} with a human label, {} verdicts could not be read", rows.size(),
                          report.compared, report.unreadable));
+  if (report.accuracy && !report.kappa)
+    print_line("Cohen's kappa is left out: the rows are too few or too alike for an interval");
   return 0;
 }
 
@@ -164,15 +183,12 @@ struct FairnessFlags {
 
 Result<int> fairness(const FairnessFlags& flags) {
   const EvalReport report = TRY(measure_fairness(flags.request));
-  if (!flags.html.empty()) {
-    TRY(write_file_atomic(flags.html, to_html(report)));
-    std::fprintf(stderr, "Report: %s\n", flags.html.c_str());
-  }
+  TRY(write_page(flags.html, report));
   if (flags.json) {
     print_json(to_json(report));
     return 0;
   }
-  print_sections(report);
+  print_eval_report(report, false);
   return 0;
 }
 
@@ -205,10 +221,7 @@ struct PredictionFlags {
 
 Result<int> predictions(const PredictionFlags& flags) {
   const EvalReport report = TRY(report_prediction_file(flags.data, flags.options));
-  if (!flags.html.empty()) {
-    TRY(write_file_atomic(flags.html, to_html(report)));
-    std::fprintf(stderr, "Report: %s\n", flags.html.c_str());
-  }
+  TRY(write_page(flags.html, report));
   if (flags.json) {
     print_json(to_json(report));
   } else {
@@ -222,7 +235,8 @@ void add_predictions(CLI::App& eval, Action& action) {
   CLI::App* command = eval.add_subcommand("predictions", "Report on predictions that any program wrote");
   command->footer(
       "Rows: {\"truth\": \"cat\", \"probabilities\": {\"cat\": 0.9, \"dog\": 0.1}}, or {\"truth\": 3.2, "
-      "\"predicted\": 3.0}.\n\n"
+      "\"predicted\": 3.0};\n"
+      "of ranked lists {\"relevance\": [0, 1], \"scores\": [0.2, 0.9]}.\n\n"
       "Examples:\n  volant eval predictions --data rows.jsonl --html report.html");
   command->add_option("--data", flags->data, "Predictions, JSON Lines")->required();
   command->add_option("--bootstrap", flags->options.samples, "Samples for the intervals")
@@ -264,6 +278,7 @@ void add_contamination(CLI::App& eval, Action& action) {
       ->add_option("--characters", flags->options.characters, "Length of a shared run in Chinese characters")
       ->check(CLI::Range(10, 1000))
       ->capture_default_str();
+  command->add_option("--html", flags->html, "Write a page there");
   command->add_flag("--json", flags->json, "Print JSON");
   command->callback([flags, &action] { action = [flags] { return contamination(*flags); }; });
 }
@@ -286,16 +301,19 @@ void add_judge(CLI::App& eval, Action& action) {
   command->add_option("--timeout", flags->options.timeout_seconds, "Seconds to wait for a verdict")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  command->add_option("--html", flags->html, "Write a page there");
   command->add_flag("--json", flags->json, "Print JSON");
   command->callback([flags, &action] { action = [flags] { return run_judge(*flags); }; });
 }
 
 }  // namespace
 
-void print_eval_report(const EvalReport& report) {
+void print_eval_report(const EvalReport& report, bool groups) {
   Table table({"group", "figure", "value", "95 %", "rows"});
   print_figures("all", report.rows, report.figures, table);
-  for (const FigureGroup& group : report.groups) print_figures(group.name, group.rows, group.figures, table);
+  if (groups)
+    for (const FigureGroup& group : report.groups)
+      print_figures(group.name, group.rows, group.figures, table);
   table.print();
   print_sections(report);
   for (const std::string& note : report.notes) print_line("Note: " + note);

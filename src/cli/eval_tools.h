@@ -6,8 +6,8 @@
 
 namespace volant::cli {
 
-// Figures in all and by group, further sections, notes.
-void print_eval_report(const EvalReport& report);
+// Figures in all and by group (unless `groups` is false: a section has them), further sections, notes.
+void print_eval_report(const EvalReport& report, bool groups = true);
 void add_eval_tools(CLI::App& eval, Action& action);
 
 }  // namespace volant::cli

@@ -99,6 +99,19 @@ Result<Estimate> share_estimate(int64_t successes, int64_t trials) {
   return Estimate{share, std::clamp(middle - half, 0.0, share), std::clamp(middle + half, share, 1.0)};
 }
 
+Result<Estimate> paired_share_difference(std::span<const int32_t> first_right,
+                                         std::span<const int32_t> second_right) {
+  const McNemarTest pairs = TRY(mcnemar(first_right, second_right));
+  const auto n = static_cast<double>(first_right.size()), gained = static_cast<double>(pairs.only_second),
+             lost = static_cast<double>(pairs.only_first);
+  // As if one row more had been gained and one more lost.
+  const double up = (gained + 1) / (n + 2), down = (lost + 1) / (n + 2), middle = up - down;
+  const double half = kNormal975 * std::sqrt((up + down - middle * middle) / (n + 2));
+  const double difference = (gained - lost) / n;
+  return Estimate{difference, std::clamp(middle - half, -1.0, difference),
+                  std::clamp(middle + half, difference, 1.0)};
+}
+
 Result<Estimate> mean_estimate(std::span<const double> values, double test_per_train) {
   if (values.size() < 2)
     return fail(ErrorCode::kInvalidArgument,

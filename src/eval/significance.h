@@ -32,6 +32,12 @@ Result<std::vector<double>> benjamini_hochberg(std::span<const double> p_values)
 // the bootstrap sees no spread. kInvalidArgument unless 0 <= successes <= trials and trials > 0.
 Result<Estimate> share_estimate(int64_t successes, int64_t trials);
 
+// Share of the second less that of the first, right (1) or wrong (0) on the same rows, with the adjusted Wald
+// 95 % interval of Bonett and Price (2012): one that is not empty when no row differs, where the bootstrap
+// sees no spread. Errors as mcnemar().
+Result<Estimate> paired_share_difference(std::span<const int32_t> first_right,
+                                         std::span<const int32_t> second_right);
+
 // Mean of repeated runs with Student's 95 % interval. Runs that share training rows are not independent:
 // `test_per_train` (test rows over training rows of a fold; 0: independent seeds) widens the interval as
 // Nadeau and Bengio (2003) do. kInvalidArgument: fewer than two values, values that are not finite, a

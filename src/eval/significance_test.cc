@@ -143,6 +143,23 @@ TEST(Significance, SharesOfNothingAndAllHaveAnIntervalToo) {
   EXPECT_FALSE(share_estimate(3, 2));
 }
 
+// 100 rows, 10 gained and 2 lost: by hand (11 - 3) / 102 -+ 1.96 sqrt((14 / 102 - (8 / 102)^2) / 102).
+TEST(Significance, PairedSharesHaveAnIntervalEvenWhereNoRowDiffers) {
+  std::vector<int32_t> first(100, 1), second(100, 1);
+  const Estimate alike = paired_share_difference(first, second).value();
+  EXPECT_EQ(alike.value, 0);
+  EXPECT_NEAR(alike.low, -1.959964 * std::sqrt(2.0) / 102, 1e-6);
+  EXPECT_NEAR(alike.high, -alike.low, 1e-15);
+  for (size_t i = 0; i < 10; ++i) first[i] = 0;
+  second[20] = second[21] = 0;
+  const Estimate better = paired_share_difference(first, second).value();
+  EXPECT_NEAR(better.value, 0.08, 1e-12);
+  EXPECT_NEAR(better.low, 8.0 / 102 - 1.959964 * std::sqrt((14.0 / 102 - 64.0 / 10404) / 102), 1e-6);
+  EXPECT_NEAR(better.high, 8.0 / 102 + 1.959964 * std::sqrt((14.0 / 102 - 64.0 / 10404) / 102), 1e-6);
+  EXPECT_EQ(paired_share_difference(std::vector{1}, std::vector{0}).value().low, -1);
+  EXPECT_FALSE(paired_share_difference(std::vector{1}, std::vector{2}));
+}
+
 TEST(Significance, MeanOverSeedsHasStudentsInterval) {
   const std::vector<double> values{1, 2, 3};
   const Estimate e = mean_estimate(values).value();

@@ -156,6 +156,7 @@ Result<std::vector<Slice>> worst_slices(std::span<const double> scores, const Co
     if (!fits) return std::move(fits).error().at(name);
   }
   TRY(check_finite(scores, "worst slice"));
+  const bool shares = std::ranges::all_of(scores, [](double s) { return s == 0 || s == 1; });
   Sums all;
   for (const double score : scores) all.add(score);
   std::vector<Slice> slices;
@@ -168,7 +169,8 @@ Result<std::vector<Slice>> worst_slices(std::span<const double> scores, const Co
     const Moments rest = moments_of(all.sum - sums.sum, all.squares - sums.squares, all.n - sums.n);
     const double half = kNormal975 * std::sqrt(slice.variance_of_mean);
     slices.push_back({.name = name, .rows = static_cast<int64_t>(sums.n), .rest = rest.mean});
-    slices.back().score = {slice.mean, slice.mean - half, slice.mean + half};
+    slices.back().score = shares ? TRY(share_estimate(std::llround(sums.sum), std::llround(sums.n)))
+                                 : Estimate{slice.mean, slice.mean - half, slice.mean + half};
     slices.back().p_value = welch_p(slice, rest);
     p_values.push_back(slices.back().p_value);
   }

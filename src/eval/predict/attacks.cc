@@ -5,7 +5,6 @@
 #include "eval/predict/gradient_attack.h"
 #include "eval/predict/row_scores.h"
 #include "eval/report/html.h"
-#include "eval/significance.h"
 
 namespace volant {
 namespace {
@@ -30,8 +29,7 @@ Result<std::vector<AttackTarget>> targets_of(const Predictor& predictor, std::sp
   return targets;
 }
 
-// What every row scores: 1 for the right label, or the square of how far it is off; with Wilson's interval,
-// or by bootstrap.
+// What every row scores: 1 for the right label, or the square of how far it is off.
 struct Scores {
   std::vector<double> plain, fgsm, pgd;
 };
@@ -49,11 +47,6 @@ Scores scores_of(const std::vector<AttackOutcome>& outcomes, std::span<const Att
     scores.pgd.push_back(score(outcomes[i].pgd, i));
   }
   return scores;
-}
-
-Result<Estimate> estimate_of(const std::vector<double>& scores, bool numbers) {
-  if (numbers) return mean_over_rows(scores);
-  return share_estimate(std::ranges::count(scores, 1.0), std::ssize(scores));
 }
 
 }  // namespace
@@ -87,9 +80,9 @@ Status add_attacks(const Predictor& predictor, const Path& folder, std::span<con
   for (const double epsilon : options.epsilons) {
     const Scores scores =
         scores_of(TRY(attack->run(targets, {epsilon, static_cast<int>(options.steps)})), targets, numbers);
-    plain = TRY(estimate_of(scores.plain, numbers));
-    const Estimate fgsm = TRY(estimate_of(scores.fgsm, numbers)), pgd = TRY(estimate_of(scores.pgd, numbers)),
-                   difference = mean_over_rows(differences(scores.plain, scores.pgd));
+    plain = mean_over_rows(scores.plain);
+    const Estimate fgsm = mean_over_rows(scores.fgsm), pgd = mean_over_rows(scores.pgd),
+                   difference = mean_difference(scores.plain, scores.pgd);
     if (section.rows.empty()) section.rows.push_back({"none", cell(plain), cell(plain), ""});
     section.rows.push_back({fmt::format("{:g}", epsilon), cell(fgsm), cell(pgd), cell(difference)});
     by_epsilon[fmt::format("{:g}", epsilon)] =

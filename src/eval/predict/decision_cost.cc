@@ -130,7 +130,7 @@ Status add_decision_cost(Predictor& predictor, std::span<const TaskRow> rows, co
   const std::vector<double> half = add("at_half", "0.5", kHalf);
   const std::vector<double> chosen =
       add("at_threshold", fmt::format("{:.4f}, cheapest on the validation rows", threshold), threshold);
-  const Estimate difference = mean_over_rows(differences(half, chosen));
+  const Estimate difference = mean_difference(half, chosen);
   section.json["difference"] = to_json(difference);
   section.rows.push_back({"difference, paired", format_number(difference.value, style),
                           format_interval(difference, style), "", ""});

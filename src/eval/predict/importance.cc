@@ -54,17 +54,19 @@ Result<std::vector<ColumnImportance>> column_importance(Predictor& predictor, st
   std::vector<EncodedInput> inputs;
   for (const TaskRow& row : rows) inputs.push_back(TRY(predictor.encoder().encode(row.input)));
   const std::vector<double> plain = TRY(row_scores(predictor, rows, inputs));
-  const double sign = predictor.problem() == Problem::kNumber ? 1 : -1;  // a lower error, a higher accuracy
+  const bool error = predictor.problem() == Problem::kNumber;  // higher is worse; of accuracy it is better
   std::vector<ColumnImportance> importance;
   Random random(options.seed);
   for (const Column& column : columns_of(predictor.encoder())) {
-    std::vector<double> worse(rows.size());
+    std::vector<double> without(rows.size());  // mean scores of the repeats
     for (int repeat = 0; repeat < options.repeats; ++repeat) {
       const std::vector<double> scores =
           TRY(row_scores(predictor, rows, with_column_from(inputs, column, shuffled(rows.size(), random))));
-      for (size_t i = 0; i < worse.size(); ++i) worse[i] += sign * (scores[i] - plain[i]) / options.repeats;
+      for (size_t i = 0; i < without.size(); ++i) without[i] += scores[i];
     }
-    importance.push_back({column.name, mean_over_rows(worse, options.seed)});
+    for (double& score : without) score /= options.repeats;
+    importance.push_back({column.name, error ? mean_difference(plain, without, options.seed)
+                                             : mean_difference(without, plain, options.seed)});
   }
   std::ranges::stable_sort(importance, std::ranges::greater(),
                            [](const ColumnImportance& each) { return each.worse.value; });

@@ -87,7 +87,7 @@ Status add_robustness(Predictor& predictor, std::span<const TaskRow> all,
   for (size_t i = 0; i < outcomes.size(); ++i) {
     const Outcome& outcome = outcomes[i];
     const Estimate value = mean_over_rows(outcome.scores),
-                   difference = mean_over_rows(differences(plain, outcome.scores));
+                   difference = mean_difference(plain, outcome.scores);
     section.rows.push_back({outcome.name, std::to_string(outcome.n_changed), cell(value), cell(difference),
                             fmt::format("{:.3f}", adjusted[i])});
     changes[outcome.name] = JsonObject{{"rows_changed", outcome.n_changed},

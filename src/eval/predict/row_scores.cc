@@ -3,11 +3,20 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "eval/significance.h"
 
 namespace volant {
 namespace {
 
 constexpr int kSamples = 1000;
+
+bool right_or_wrong(std::span<const double> scores) {
+  return std::ranges::all_of(scores, [](double s) { return s == 0 || s == 1; });
+}
+
+Estimate bootstrapped(const std::vector<double>& values, uint64_t seed) {
+  return bootstrap_ratio(values, std::vector<double>(values.size(), 1.0), kSamples, seed);
+}
 
 }  // namespace
 
@@ -42,14 +51,20 @@ Result<std::vector<double>> row_scores(Predictor& predictor, std::span<const Tas
 }
 
 Estimate mean_over_rows(const std::vector<double>& scores, uint64_t seed) {
-  return bootstrap_ratio(scores, std::vector<double>(scores.size(), 1.0), kSamples, seed);
+  if (!scores.empty() && right_or_wrong(scores))
+    return share_estimate(std::ranges::count(scores, 1.0), std::ssize(scores)).value();
+  return bootstrapped(scores, seed);
 }
 
-std::vector<double> differences(std::span<const double> first, std::span<const double> second) {
+Estimate mean_difference(const std::vector<double>& first, const std::vector<double>& second, uint64_t seed) {
   CHECK(first.size() == second.size());
-  std::vector<double> out(first.size());
-  for (size_t i = 0; i < out.size(); ++i) out[i] = second[i] - first[i];
-  return out;
+  if (!first.empty() && right_or_wrong(first) && right_or_wrong(second)) {
+    const std::vector<int32_t> a(first.begin(), first.end()), b(second.begin(), second.end());
+    return paired_share_difference(a, b).value();
+  }
+  std::vector<double> differences(first.size());
+  for (size_t i = 0; i < differences.size(); ++i) differences[i] = second[i] - first[i];
+  return bootstrapped(differences, seed);
 }
 
 std::vector<TaskRow> taken_evenly(std::span<const TaskRow> rows, size_t most) {

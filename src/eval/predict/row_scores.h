@@ -14,10 +14,12 @@ Result<std::vector<double>> row_scores(const Predictor& predictor, std::span<con
 // Of these inputs instead of the rows' own.
 Result<std::vector<double>> row_scores(Predictor& predictor, std::span<const TaskRow> rows,
                                        std::span<const EncodedInput> inputs);
-// Mean with its interval by bootstrap over rows.
+// Mean with its interval: Wilson's where every score is 0 or 1, else by bootstrap over rows.
 Estimate mean_over_rows(const std::vector<double>& scores, uint64_t seed = 1);
-// second - first, row by row.
-std::vector<double> differences(std::span<const double> first, std::span<const double> second);
+// Mean of second - first, row by row: Bonett and Price's interval where every score is 0 or 1
+// (significance.h), else by bootstrap.
+Estimate mean_difference(const std::vector<double>& first, const std::vector<double>& second,
+                         uint64_t seed = 1);
 // At most `most` of the rows, taken evenly.
 std::vector<TaskRow> taken_evenly(std::span<const TaskRow> rows, size_t most);
 

@@ -88,7 +88,8 @@ TEST(ColumnImportance, OnlyWhatTheModelReadsIsImportant) {
   EXPECT_GT(importance[0].worse.low, 0.25);
   for (size_t i = 1; i < 3; ++i) {
     EXPECT_EQ(importance[i].worse.value, 0);
-    EXPECT_EQ(importance[i].worse.high, 0);
+    EXPECT_GT(importance[i].worse.high, 0);  // that nothing moved in 400 rows does not prove that nothing can
+    EXPECT_NEAR(importance[i].worse.low, -importance[i].worse.high, 1e-15);
   }
   EvalReport report;
   ASSERT_TRUE(add_importance(*predictor, rows, {}, report));

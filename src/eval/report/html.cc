@@ -19,28 +19,39 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,t
 .sample{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.8rem 1.1rem;margin:.6rem 0;white-space:pre-wrap;overflow-wrap:anywhere}.sample b{font-weight:650}
 )";
 
-constexpr double kPlot = 300, kMargin = 44;  // an inner square, and space for its axes
+constexpr double kPlot = 300, kMargin = 44, kTop = 30;  // an inner square, and space for its axes
 
 double plot_x(double share) { return kMargin + share * kPlot; }
-double plot_y(double share) { return kPlot * (1 - share) + 10; }
+double plot_y(double share) { return kPlot * (1 - share) + kTop; }
 
 // The frame of a square plot of two shares.
 std::string square(const char* x_title, const char* y_title) {
   std::string svg =
-      fmt::format(R"(<svg viewBox="0 0 {0} {1}" role="img"><path class="axis" d="M{2} 10V{3}H{4}"/>)",
-                  kPlot + kMargin + 20, kPlot + 54, kMargin, kPlot + 10, kMargin + kPlot);
+      fmt::format(R"(<svg viewBox="0 0 {0} {1}" role="img"><path class="axis" d="M{2} {5}V{3}H{4}"/>)",
+                  kPlot + kMargin + 20, kPlot + kTop + 44, kMargin, kPlot + kTop, kMargin + kPlot, kTop);
   for (int tick = 0; tick <= 4; ++tick) {
     const double share = tick / 4.0;
     svg += fmt::format(R"(<text class="soft" x="{:.0f}" y="{:.0f}" text-anchor="middle">{:.2f}</text>)",
-                       plot_x(share), kPlot + 28, share);
+                       plot_x(share), kPlot + kTop + 18, share);
     svg += fmt::format(R"(<text class="soft" x="{:.0f}" y="{:.0f}" text-anchor="end">{:.2f}</text>)",
                        kMargin - 6, plot_y(share) + 4, share);
   }
   svg += fmt::format(R"(<text class="soft" x="{:.0f}" y="{:.0f}" text-anchor="middle">{}</text>)",
-                     plot_x(0.5), kPlot + 48, x_title);
-  svg += fmt::format(R"(<text class="soft" x="{:.0f}" y="24">{}</text>)", kMargin + 8, y_title);
-  return svg + fmt::format(R"(<path class="chance" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>)", plot_x(0), plot_y(0),
-                           plot_x(1), plot_y(1));
+                     plot_x(0.5), kPlot + kTop + 38, x_title);
+  return svg + fmt::format(R"(<text class="soft" x="0" y="14">{}</text>)", y_title);
+}
+
+// From one point of a square plot to another.
+std::string chance(double x, double y, double to_x, double to_y) {
+  return fmt::format(R"(<path class="chance" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>)", plot_x(x), plot_y(y),
+                     plot_x(to_x), plot_y(to_y));
+}
+
+std::string curve_of(std::span<const CurvePoint> points) {
+  std::string path;
+  for (const CurvePoint& point : points)
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", plot_x(point.x), plot_y(point.y));
+  return fmt::format(R"(<path class="curve" d="{}"/></svg>)", path);
 }
 
 }  // namespace
@@ -108,6 +119,25 @@ std::string format_interval(const Estimate& estimate, const NumberStyle& style) 
 }
 
 std::string figure_title(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kNames{{
+      {"roc_auc", "ROC AUC"},
+      {"average_precision", "Average precision (PR AUC)"},
+      {"r_squared", "R²"},
+      {"bleu", "BLEU"},
+      {"chrf", "chrF"},
+      {"rouge_l", "ROUGE-L"},
+      {"pass_at_1", "pass@1"},
+      {"pass_at_10", "pass@10"},
+      {"f1", "F1"},
+      {"f1_macro", "F1, macro"},
+      {"calibration_error", "Calibration error (ECE)"},
+      {"kappa", "Cohen's kappa"},
+      {"top_5_accuracy", "Top-5 accuracy"},
+      {"ndcg", "NDCG"},
+      {"ndcg_at_10", "NDCG, first ten"},
+  }};
+  for (const auto& [known, title] : kNames)
+    if (name == known) return std::string(title);
   std::string title(name);
   std::replace(title.begin(), title.end(), '_', ' ');
   if (!title.empty() && title[0] >= 'a' && title[0] <= 'z')
@@ -167,17 +197,17 @@ std::string svg_bars(std::span<const Bar> bars, const char* kind, const NumberSt
 }
 
 std::string svg_roc(std::span<const CurvePoint> curve) {
-  std::string path;
-  for (const CurvePoint& point : curve)
-    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", plot_x(point.x), plot_y(point.y));
-  return square("false positive rate", "true positive rate") +
-         fmt::format(R"(<path class="curve" d="{}"/></svg>)", path);
+  return square("false positive rate", "true positive rate") + chance(0, 0, 1, 1) + curve_of(curve);
+}
+
+std::string svg_precision_recall(std::span<const CurvePoint> curve, double positive_share) {
+  return square("recall", "precision") + chance(0, positive_share, 1, positive_share) + curve_of(curve);
 }
 
 std::string svg_calibration(std::span<const CalibrationBin> bins) {
   int64_t most = 1;
   for (const CalibrationBin& bin : bins) most = std::max(most, bin.rows);
-  std::string svg = square("stated confidence", "share that was right");
+  std::string svg = square("stated confidence", "share that was right") + chance(0, 0, 1, 1);
   for (const CalibrationBin& bin : bins) {
     if (bin.rows == 0) continue;
     svg += fmt::format(

@@ -26,7 +26,7 @@ NumberStyle style_of_figure(const Figure& figure);
 std::string format_number(double value, const NumberStyle& style);
 // "0.790 to 0.833"
 std::string format_interval(const Estimate& estimate, const NumberStyle& style);
-// "exact_match" as "Exact match".
+// "exact_match" as "Exact match"; figures that have a name of their own by that: "roc_auc" as "ROC AUC".
 std::string figure_title(std::string_view name);
 
 std::string html_card(std::string_view title, const Estimate& estimate, const NumberStyle& style,
@@ -43,6 +43,8 @@ struct Bar {
 std::string svg_bars(std::span<const Bar> bars, const char* kind, const NumberStyle& style);
 // False against true positive rate, with the diagonal of chance.
 std::string svg_roc(std::span<const CurvePoint> curve);
+// Recall against precision, with the level of chance: the share of positive rows.
+std::string svg_precision_recall(std::span<const CurvePoint> curve, double positive_share);
 // Stated confidence against how often it was right; dots grow with their rows.
 std::string svg_calibration(std::span<const CalibrationBin> bins);
 // Rows are true classes, columns predicted ones; darker is a larger share of the true class.

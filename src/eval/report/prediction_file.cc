@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "eval/report/ranking_report.h"
 #include "io/jsonl.h"
 
 namespace volant {
@@ -14,6 +15,7 @@ struct Predictions {
   std::vector<int32_t> labels = {};
   std::vector<double> probabilities = {};
   std::vector<double> truth = {}, predicted = {};
+  std::vector<RankedQuery> queries = {};
 };
 
 std::string text_of(const Json& value) {
@@ -42,15 +44,34 @@ Status read_classes(const Json& row, const Json& probabilities, Predictions& all
   return {};
 }
 
+Result<std::vector<double>> numbers_at(const Json& row, const char* key) {
+  const Json* list = json_find(row, key);
+  std::vector<double> numbers;
+  if (list == nullptr || !list->is_array())
+    return fail(ErrorCode::kParse, "expected \"{}\" to be a list of numbers", key);
+  for (const Json& each : list->get_array()) {
+    if (!each.is_number()) return fail(ErrorCode::kParse, "expected \"{}\" to be a list of numbers", key);
+    numbers.push_back(each.to_number<double>());
+  }
+  return numbers;
+}
+
 Status read_row(const Json& row, Predictions& all) {
   const Json* id = json_find(row, "id");
   all.ids.push_back(id == nullptr ? std::to_string(all.ids.size()) : text_of(*id));
   const Json* probabilities = json_find(row, "probabilities");
+  const bool is_query = json_find(row, "relevance") != nullptr;
+  if (is_query && all.queries.size() + 1 == all.ids.size()) {
+    all.queries.push_back(
+        {all.ids.back(), TRY(numbers_at(row, "relevance")), TRY(numbers_at(row, "scores"))});
+    return {};
+  }
   const bool of_classes = all.ids.size() == 1 ? probabilities != nullptr : !all.classes.empty();
   if (of_classes && probabilities != nullptr) return read_classes(row, *probabilities, all);
-  if (of_classes || probabilities != nullptr)
+  if (of_classes || probabilities != nullptr || is_query || !all.queries.empty())
     return fail(ErrorCode::kParse,
-                "expected rows of one kind: all with \"probabilities\", or all with \"predicted\"");
+                "expected rows of one kind: all with \"probabilities\", all with \"predicted\", or all with "
+                "\"relevance\"");
   all.truth.push_back(TRY(json_number(row, "truth")));
   all.predicted.push_back(TRY(json_number(row, "predicted")));
   return {};
@@ -67,7 +88,8 @@ Result<EvalReport> report_prediction_file(const Path& path, const BootstrapOptio
     if (all.ids.size() > kMaxRows)
       return fail(ErrorCode::kLimit, "expected at most {} rows", kMaxRows).at(path.string());
   }
-  Result<EvalReport> report = all.classes.empty()
+  Result<EvalReport> report = !all.queries.empty() ? ranking_report(all.queries, options)
+                              : all.classes.empty()
                                   ? regression_report(all.truth, all.predicted, all.ids, options)
                                   : classification_report({.truth = all.labels,
                                                            .probabilities = all.probabilities,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "eval/metrics/classification.h"
 #include "eval/metrics/regression.h"
+#include "eval/report/html.h"
 #include "eval/significance.h"
 
 namespace volant {
@@ -15,6 +16,7 @@ namespace {
 constexpr int kManyClassSamples = 200;  // every class passes over all rows for every sample
 constexpr int kCalibrationBins = 15;
 constexpr size_t kMaxDrawnClasses = 64;
+constexpr int32_t kTop = 5;  // for the share of rows whose class is among so many likeliest
 
 // A classifier's rows.
 struct Rows {
@@ -65,6 +67,12 @@ constexpr std::array kOfClasses{FigureName{"balanced_accuracy", true}, FigureNam
 constexpr std::array kOfTwoClasses{FigureName{"precision", true}, FigureName{"recall", true},
                                    FigureName{"roc_auc", true}, FigureName{"average_precision", true},
                                    FigureName{"brier_score", false}};
+constexpr std::array kOfManyClasses{FigureName{"roc_auc", true}, FigureName{"average_precision", true},
+                                    FigureName{"brier_score", false}};
+constexpr std::array kAverages{std::pair{"micro", Average::kMicro}, std::pair{"macro", Average::kMacro},
+                               std::pair{"weighted", Average::kWeighted}};
+constexpr std::array kAveraged{std::pair{"precision", &ClassScores::precision},
+                               std::pair{"recall", &ClassScores::recall}, std::pair{"f1", &ClassScores::f1}};
 constexpr std::array kOfNumbers{FigureName{"mean_squared_error", false},
                                 FigureName{"mean_absolute_error", false}, FigureName{"r_squared", true}};
 
@@ -80,17 +88,22 @@ void add_estimates(std::span<const FigureName> names, const std::vector<Result<E
   }
 }
 
-// What needs no order of the scores, and the F1 of each class behind it.
+// What needs no order of the scores, behind it the averages over classes, and the F1 of each class.
 std::vector<Result<double>> decided_figures(const Rows& rows, RowCounts counts) {
   const Result<ConfusionMatrix> matrix =
       ConfusionMatrix::of(rows.truth, rows.predicted, rows.n_classes, counts);
   if (!matrix)
-    return std::vector<Result<double>>(kOfClasses.size() + static_cast<size_t>(rows.n_classes),
-                                       matrix.error());
+    return std::vector<Result<double>>(
+        kOfClasses.size() + kAverages.size() * kAveraged.size() + static_cast<size_t>(rows.n_classes),
+        matrix.error());
   std::vector<Result<double>> figures{
       matrix->balanced_accuracy(), matrix->average(Average::kMacro).f1, matrix->matthews_correlation(),
       mean_of(rows.losses, counts),
       expected_calibration_error(rows.correct, rows.confidence, kCalibrationBins, counts)};
+  for (const auto& [name, kind] : kAverages) {
+    const ClassScores scores = matrix->average(kind);
+    for (const auto& [of, member] : kAveraged) figures.emplace_back(scores.*member);
+  }
   for (int32_t c = 0; c < rows.n_classes; ++c) figures.emplace_back(matrix->of_class(c).f1);
   return figures;
 }
@@ -115,14 +128,72 @@ Result<std::vector<RankedScores>> ranked_classes(const Rows& rows) {
   return ranked;
 }
 
-Result<double> mean_area(const std::vector<RankedScores>& ranked, RowCounts counts) {
+Result<double> mean_area(const std::vector<RankedScores>& ranked,
+                         Result<double> (RankedScores::*area)(RowCounts) const, RowCounts counts) {
   double sum = 0;
   for (size_t c = 0; c < ranked.size(); ++c) {
-    Result<double> area = ranked[c].roc_auc(counts);
-    if (!area) return std::move(area).error().at(fmt::format("class {} against the rest", c));
-    sum += *area;
+    Result<double> of_class = (ranked[c].*area)(counts);
+    if (!of_class) return std::move(of_class).error().at(fmt::format("class {} against the rest", c));
+    sum += *of_class;
   }
   return sum / static_cast<double>(ranked.size());
+}
+
+// Each row's squared distance of the probabilities from the truth, summed over classes: 0 to 2 (Brier 1950).
+std::vector<double> squared_distances(const Rows& rows) {
+  const auto width = static_cast<size_t>(rows.n_classes);
+  std::vector<double> distances;
+  for (size_t i = 0; i < rows.truth.size(); ++i) {
+    double sum = 0;
+    for (size_t c = 0; c < width; ++c) {
+      const double off = rows.probabilities[i * width + c] - (std::cmp_equal(c, rows.truth[i]) ? 1.0 : 0.0);
+      sum += off * off;
+    }
+    distances.push_back(sum);
+  }
+  return distances;
+}
+
+// The areas cost most: each class passes over all rows for every sample.
+Status add_many_classes(const Rows& rows, const BootstrapOptions& options, EvalReport& report) {
+  BootstrapOptions of_areas = options;
+  of_areas.samples = std::min(options.samples, kManyClassSamples);
+  const std::vector<RankedScores> ranked = TRY(ranked_classes(rows));
+  const std::vector<double> distances = squared_distances(rows);
+  const auto figures = [&](RowCounts counts) {
+    return std::vector<Result<double>>{mean_area(ranked, &RankedScores::roc_auc, counts),
+                                       mean_area(ranked, &RankedScores::average_precision, counts),
+                                       mean_of(distances, counts)};
+  };
+  add_estimates(kOfManyClasses, TRY(bootstrap_counts(rows.truth.size(), figures, of_areas)), report);
+  if (rows.n_classes <= kTop) return {};
+  const double share = TRY(top_k_accuracy(rows.truth, rows.probabilities, rows.n_classes, kTop));
+  report.figures.push_back(
+      {"top_5_accuracy",
+       TRY(share_estimate(std::llround(share * static_cast<double>(report.rows)), report.rows))});
+  return {};
+}
+
+// Precision, recall and F1, each averaged in three ways: over rows, over classes, over classes by their rows.
+Status add_averages(const std::vector<Result<Estimate>>& estimates, EvalReport& report) {
+  ReportSection section{.key = "averages", .title = "Averages over classes", .heading = {"average"}};
+  for (const auto& [of, member] : kAveraged) section.heading.push_back(figure_title(of));
+  size_t next = 0;
+  for (const auto& [name, kind] : kAverages) {
+    JsonObject json;
+    std::vector<std::string> cells{name};
+    for (const auto& [of, member] : kAveraged) {
+      const Estimate estimate = TRY(estimates[next++]);
+      const NumberStyle style = style_of_figure({of, estimate});
+      cells.push_back(
+          fmt::format("{} ({})", format_number(estimate.value, style), format_interval(estimate, style)));
+      json[of] = to_json(estimate);
+    }
+    section.json[name] = std::move(json);
+    section.rows.push_back(std::move(cells));
+  }
+  report.sections.push_back(std::move(section));
+  return {};
 }
 
 // Gives the F1 of each class.
@@ -135,6 +206,8 @@ Result<std::vector<Result<Estimate>>> add_figures(const Rows& rows, const Bootst
       n, [&](RowCounts counts) { return decided_figures(rows, counts); }, options));
   add_estimates(kOfClasses, decided, report);
   decided.erase(decided.begin(), decided.begin() + std::ssize(kOfClasses));
+  TRY(add_averages(decided, report));
+  decided.erase(decided.begin(), decided.begin() + std::ssize(kAverages) * std::ssize(kAveraged));
   if (rows.n_classes == 2) {
     const std::vector<double> scores = rows.column(1);
     const RankedScores ranked = TRY(RankedScores::of(rows.truth, scores));
@@ -145,13 +218,7 @@ Result<std::vector<Result<Estimate>>> add_figures(const Rows& rows, const Bootst
         report);
     return decided;
   }
-  BootstrapOptions of_areas = options;
-  of_areas.samples = std::min(options.samples, kManyClassSamples);
-  const std::vector<RankedScores> ranked = TRY(ranked_classes(rows));
-  add_estimates(std::array{FigureName{"roc_auc", true}},
-                TRY(bootstrap_counts(
-                    n, [&](RowCounts counts) { return std::vector{mean_area(ranked, counts)}; }, of_areas)),
-                report);
+  TRY(add_many_classes(rows, options, report));
   return decided;
 }
 
@@ -200,6 +267,8 @@ Result<EvalReport> classification_report(const ClassPredictions& predictions,
   if (rows.n_classes == 2) {
     Result<std::vector<CurvePoint>> curve = roc_curve(rows.truth, rows.column(1));
     if (curve) report.roc = std::move(curve).value();
+    Result<std::vector<CurvePoint>> precisions = precision_recall_curve(rows.truth, rows.column(1));
+    if (precisions) report.precision_recall = std::move(precisions).value();
   }
   report.settings = {{"bootstrap_samples", options.samples}, {"seed", options.seed}};
   return report;

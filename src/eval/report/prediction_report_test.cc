@@ -62,6 +62,7 @@ TEST(ClassificationReport, TwoClassesHaveEveryFigureInsideItsInterval) {
   EXPECT_EQ(report.groups[0].rows + report.groups[1].rows, 600);
   EXPECT_EQ(report.confusion.counts.size(), 4);
   EXPECT_GT(report.roc.size(), 100);
+  EXPECT_EQ(report.precision_recall.back().x, 1);
   EXPECT_TRUE(report.notes.empty());
   EXPECT_EQ(report_from_json(to_json(report)).value().row_scores, report.row_scores);
 }
@@ -72,12 +73,40 @@ TEST(ClassificationReport, ManyClassesAndAMissingOne) {
       .truth = rows.truth, .probabilities = rows.probabilities, .classes = {"a", "b", "c", "d"}};
   const EvalReport report = classification_report(given, {.samples = 100}).value();
   EXPECT_GT(figure(report, "roc_auc").low, 0.5);
+  EXPECT_GT(figure(report, "average_precision").low, 0.25);
   std::vector<int32_t> without_d = rows.truth;
   std::ranges::replace(without_d, 3, 0);
   given.truth = without_d;
   const EvalReport missing = classification_report(given, {.samples = 100}).value();
-  ASSERT_EQ(missing.notes.size(), 1);
+  ASSERT_EQ(missing.notes.size(), 2);
   EXPECT_THAT(missing.notes[0], HasSubstr("roc_auc is left out: class 3"));
+  EXPECT_THAT(missing.notes[1], HasSubstr("average_precision is left out: class 3"));
+}
+
+// By hand: of six rows of six classes four are right, one has the truth in fifth and one in sixth place.
+TEST(ClassificationReport, TopFiveBrierAndAveragesOfAKnownTable) {
+  const std::vector<int32_t> truth{0, 1, 2, 3, 4, 5};
+  std::vector<double> p;
+  const auto add = [&p](std::vector<double> row) { p.insert(p.end(), row.begin(), row.end()); };
+  for (size_t i = 0; i < 4; ++i) {
+    add(std::vector<double>(6, 0.1));
+    p[p.size() - 6 + i] = 0.5;
+  }
+  add({0.5, 0.2, 0.1, 0.1, 0.06, 0.04});  // 4 is fifth
+  add({0.5, 0.2, 0.1, 0.1, 0.06, 0.04});  // 5 is last
+  const EvalReport report =
+      classification_report({.truth = truth, .probabilities = p, .classes = {"a", "b", "c", "d", "e", "f"}},
+                            {.samples = 20})
+          .value();
+  EXPECT_NEAR(figure(report, "top_5_accuracy").value, 5.0 / 6, 1e-12);
+  const double right = 0.25 + 5 * 0.01, others = 0.25 + 0.04 + 0.01 + 0.01,
+               fifth = others + 0.94 * 0.94 + 0.0016, last = others + 0.0036 + 0.96 * 0.96;
+  EXPECT_NEAR(figure(report, "brier_score").value, (4 * right + fifth + last) / 6, 1e-12);
+  const Json averages = to_json(report).at("averages");
+  EXPECT_NEAR(averages.at("micro").at("f1").at("value").to_number<double>(), 4.0 / 6, 1e-12);
+  // Precision of a is 1/3, of b, c, d 1, of e and f 0.
+  EXPECT_NEAR(averages.at("macro").at("precision").at("value").to_number<double>(), (1.0 / 3 + 3) / 6, 1e-12);
+  EXPECT_NEAR(averages.at("weighted").at("recall").at("value").to_number<double>(), 4.0 / 6, 1e-12);
 }
 
 TEST(ClassificationReport, TwoModelsAreComparedInPairs) {
@@ -128,6 +157,20 @@ TEST(PredictionFile, ClassesAndNumbersAreReported) {
   ASSERT_TRUE(
       write_file_atomic(dir / "n.jsonl", "{\"truth\":1,\"predicted\":2}\n{\"truth\":3,\"predicted\":3}\n"));
   EXPECT_EQ(figure(report_prediction_file(dir / "n.jsonl").value(), "mean_squared_error").value, 0.5);
+  // By hand: the relevant document first, and second of three; 1 / log2(3) = 0.6309.
+  ASSERT_TRUE(write_file_atomic(dir / "r.jsonl",
+                                "{\"relevance\":[0,1],\"scores\":[0.1,0.9]}\n"
+                                "{\"id\":\"q\",\"relevance\":[1,0,0],\"scores\":[2,1,3]}\n"));
+  const EvalReport ranked = report_prediction_file(dir / "r.jsonl", {.samples = 50}).value();
+  EXPECT_NEAR(figure(ranked, "ndcg").value, (1 + 0.63093) / 2, 1e-5);
+  EXPECT_EQ(figure(ranked, "mean_reciprocal_rank").value, 0.75);
+  EXPECT_EQ(figure(ranked, "recall_at_10").value, 1);
+  EXPECT_EQ(ranked.row_ids, (std::vector<std::string>{"0", "q"}));
+  ASSERT_TRUE(write_file_atomic(dir / "bad.jsonl",
+                                "{\"truth\":1,\"predicted\":2}\n{\"relevance\":[1],\"scores\":[1]}\n"));
+  EXPECT_THAT(report_prediction_file(dir / "bad.jsonl").error().to_string(), HasSubstr("rows of one kind"));
+  ASSERT_TRUE(write_file_atomic(dir / "bad.jsonl", "{\"relevance\":[1],\"scores\":[1, 2]}\n"));
+  EXPECT_THAT(report_prediction_file(dir / "bad.jsonl").error().to_string(), HasSubstr("query '0'"));
   ASSERT_TRUE(write_file_atomic(
       dir / "bad.jsonl", "{\"truth\":1,\"predicted\":2}\n{\"truth\":\"a\",\"probabilities\":{\"a\":1}}\n"));
   EXPECT_THAT(report_prediction_file(dir / "bad.jsonl").error().to_string(),

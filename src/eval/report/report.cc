@@ -10,16 +10,20 @@ namespace {
 JsonObject to_json(const Figure& figure) {
   JsonObject json = volant::to_json(figure.estimate).as_object();
   json["better"] = figure.higher_is_better ? "higher" : "lower";
+  if (figure.rows > 0) json["rows"] = figure.rows;
   return json;
 }
 
 Json plots_of(const EvalReport& report) {
   JsonObject plots;
-  if (!report.roc.empty()) {
+  const auto add_curve = [&plots](const char* name, const std::vector<CurvePoint>& curve) {
+    if (curve.empty()) return;
     JsonArray points;
-    for (const CurvePoint& point : report.roc) points.push_back(JsonArray{point.x, point.y});
-    plots["roc"] = std::move(points);
-  }
+    for (const CurvePoint& point : curve) points.push_back(JsonArray{point.x, point.y});
+    plots[name] = std::move(points);
+  };
+  add_curve("roc", report.roc);
+  add_curve("precision_recall", report.precision_recall);
   if (!report.calibration.empty()) {
     JsonArray bins;
     for (const CalibrationBin& bin : report.calibration) {
@@ -67,7 +71,7 @@ std::vector<Figure> figures_of(const Json& json) {
     const std::string name(key);
     const bool lower = name == "bits_per_byte" || name == "perplexity";
     const std::string better = json_string_or(value, "better", lower ? "lower" : "higher").value_or("higher");
-    figures.push_back({name, *estimate, better != "lower"});
+    figures.push_back({name, *estimate, better != "lower", json_int_or(value, "rows", 0).value_or(0)});
   }
   return figures;
 }
@@ -100,8 +104,9 @@ Status read_row_scores(const Json& json, EvalReport& report) {
 std::string figure_cards(const EvalReport& report) {
   std::string html = R"(<div class="cards">)";
   for (const Figure& figure : report.figures) {
-    html += html_card(figure_title(figure.name), figure.estimate, style_of_figure(figure),
-                      figure.higher_is_better ? "more is better" : "less is better");
+    std::string note = figure.higher_is_better ? "more is better" : "less is better";
+    if (figure.rows > 0) note += fmt::format("; of {} rows", figure.rows);
+    html += html_card(figure_title(figure.name), figure.estimate, style_of_figure(figure), note);
   }
   return html + "</div>";
 }
@@ -126,6 +131,10 @@ std::string group_bars(const EvalReport& report) {
 std::string plots_html(const EvalReport& report) {
   std::string html;
   if (!report.roc.empty()) html += "<figure><h2>ROC</h2>" + svg_roc(report.roc) + "</figure>";
+  // The last point has every row above its threshold: its precision is the share of positive rows.
+  if (!report.precision_recall.empty())
+    html += "<figure><h2>Precision and recall</h2>" +
+            svg_precision_recall(report.precision_recall, report.precision_recall.back().y) + "</figure>";
   if (!report.calibration.empty())
     html += "<figure><h2>Calibration</h2>" + svg_calibration(report.calibration) + "</figure>";
   if (!report.confusion.classes.empty())
@@ -175,6 +184,8 @@ Result<EvalReport> report_from_json(const Json& json) {
   report.model = TRY(json_string_or(json, "model", ""));
   report.suite = TRY(json_string_or(json, "suite", ""));
   report.created_at = TRY(json_string_or(json, "created_at", ""));
+  if (const Json* settings = json_find(json, "settings"); settings != nullptr && settings->is_object())
+    report.settings = settings->get_object();
   report.rows = TRY(json_int_or(json, "rows", TRY(json_int_or(json, "documents", 0))));
   report.figures = figures_of(json);
   if (report.figures.empty())

@@ -16,6 +16,7 @@ struct Figure {
   std::string name = {};  // "accuracy", "pass_at_1"
   Estimate estimate = {};
   bool higher_is_better = true;
+  int64_t rows = 0;  // that it is of; 0: all of its report or group
 };
 
 struct FigureGroup {
@@ -52,7 +53,7 @@ struct EvalReport {
   // those of the rows in the means, all alike where there are none.
   std::vector<std::string> row_ids = {};
   std::map<std::string, std::vector<double>> row_scores = {};
-  std::vector<CurvePoint> roc = {};
+  std::vector<CurvePoint> roc = {}, precision_recall = {};
   std::vector<CalibrationBin> calibration = {};
   Confusion confusion = {};
   std::vector<ReportSection> sections = {};
@@ -65,8 +66,9 @@ struct EvalReport {
 
 // {"title", "model", "suite", "created_at", "rows", "<figure>": {"value", "ci95", "better"}..., "by_group":
 // {..},
-//  "row_scores": {"ids": [..], "<figure>": [..]}, "plots": {"roc", "calibration", "confusion"}, "examples",
-//  "notes", "settings"}: figures stand at the top, as in the report of held-out text that the gate reads.
+//  "row_scores": {"ids": [..], "<figure>": [..]}, "plots": {"roc", "precision_recall", "calibration",
+//  "confusion"}, "examples", "notes", "settings"}: figures stand at the top, as in the report of held-out
+//  text that the gate reads.
 Json to_json(const EvalReport& report);
 // What comparing needs: title, model, figures, groups, row scores. Reads the reports of held-out text too.
 Result<EvalReport> report_from_json(const Json& json);

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "eval/report/compare.h"
 #include "eval/report/html.h"
 #include "eval/robustness/run_robustness.h"
@@ -101,6 +103,43 @@ TEST(Compare, PairsSeeWhatIntervalsDoNot) {
   EXPECT_EQ(apart.figures[0].verdict, Verdict::kNoDifferenceShown);
   EXPECT_EQ(compare_reports(report_of("b", 162), report_of("a", 150)).value().figures[0].verdict,
             Verdict::kWorse);
+}
+
+TEST(Compare, EqualRowsAreNoProofOfEqualModels) {
+  const FigureComparison same = compare_reports(report_of("a", 150), report_of("b", 150)).value().figures[0];
+  EXPECT_TRUE(same.same_scores);
+  EXPECT_EQ(same.difference.value, 0);
+  EXPECT_NEAR(same.difference.high, 1.959964 * std::sqrt(2.0) / 202, 1e-6);
+  EXPECT_EQ(same.verdict, Verdict::kNoDifferenceShown);
+}
+
+TEST(Compare, TheTestIsNamedAndOthersStandBesideIt) {
+  EvalReport first = report_of("m", 150), second = report_of("m", 162);
+  first.settings = {{"shots", 5}, {"seed", 1}};
+  second.settings = {{"shots", 0}, {"seed", 1}};
+  first.groups = {{"law", 20, {{"accuracy", {0.5, 0.3, 0.7}}}},
+                  {"only here", 2, {{"accuracy", {1, 0.2, 1}}}}};
+  second.groups = {{"law", 20, {{"accuracy", {0.6, 0.4, 0.8}}}}};
+  for (int i = 0; i < 200; ++i) {
+    first.row_scores["f1"].push_back(0.5);
+    second.row_scores["f1"].push_back(i < 150 ? 0.6 : 0.2);
+  }
+  first.figures.push_back({"f1", {0.5, 0.4, 0.6}});
+  second.figures.push_back({"f1", {0.5, 0.4, 0.6}});
+  const Comparison comparison = compare_reports(first, second).value();
+  EXPECT_EQ(comparison.figures[0].tests[0].first, "McNemar");
+  EXPECT_EQ(comparison.figures[1].tests[0].first, "paired bootstrap");
+  EXPECT_EQ(comparison.figures[1].tests[1].first, "sign test");
+  EXPECT_LT(comparison.figures[1].tests[1].second, 1e-9) << "150 rows above, 50 below";
+  EXPECT_GT(comparison.figures[1].p_value, 0.05) << "the means are the same";
+  const std::string html = to_html(comparison);
+  EXPECT_THAT(html, HasSubstr("m (first)"));
+  EXPECT_THAT(html, HasSubstr("law, m (second)"));
+  EXPECT_THAT(html, Not(HasSubstr("only here")));
+  const Json settings = to_json(comparison).at("settings");
+  EXPECT_EQ(settings.as_object().size(), 1);
+  EXPECT_EQ(settings.at("shots").as_array()[1].as_string(), "0");
+  EXPECT_EQ(report_from_json(to_json(first)).value().settings.at("shots").to_number<int>(), 5);
 }
 
 TEST(Compare, WhereLessIsBetterTheLowerOneWins) {

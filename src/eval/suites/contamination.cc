@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "eval/metrics/tokens.h"
 #include "eval/significance.h"
@@ -140,6 +141,25 @@ Json to_json(const ContaminationReport& report) {
                     {"training_texts", report.training_texts},
                     {"training_texts_hit", report.training_texts_hit},
                     {"examples", std::move(examples)}};
+}
+
+EvalReport page_of(const ContaminationReport& report, const std::string& suite) {
+  EvalReport page{.title = "Questions of " + suite + " in the training texts",
+                  .suite = suite,
+                  .created_at = now_iso8601()};
+  page.rows = report.rows;
+  page.figures.push_back({"contaminated", report.share, false, report.rows - report.too_short});
+  page.notes.push_back(fmt::format(
+      "{} of {} training texts hold a run of a question; {} of {} questions are too short to tell. "
+      "Copies are found, paraphrases are not.",
+      report.training_texts_hit, report.training_texts, report.too_short, report.rows));
+  ReportSection section{.key = "examples",
+                        .title = "What they share",
+                        .heading = {"question", "training text", "first shared run"}};
+  for (const ContaminatedRow& row : report.examples)
+    section.rows.push_back({row.id, row.source, row.matched});
+  if (!section.rows.empty()) page.sections.push_back(std::move(section));
+  return page;
 }
 
 }  // namespace volant

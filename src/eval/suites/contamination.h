@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "eval/statistics.h"
+#include "eval/report/report.h"
 #include "eval/suites/suite.h"
 
 namespace volant {
@@ -54,5 +54,7 @@ class ContaminationCheck {
 // {"rows", "too_short", "hit", "share": {..}, "training_texts", "training_texts_hit", "examples": [{"id",
 // "source", "matched"}]}
 Json to_json(const ContaminationReport& report);
+// For the page; `suite` names what was looked for.
+EvalReport page_of(const ContaminationReport& report, const std::string& suite);
 
 }  // namespace volant

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/clock.h"
 #include "base/stop.h"
 #include "eval/bootstrap.h"
 #include "eval/metrics/classification.h"
@@ -13,6 +14,8 @@
 
 namespace volant {
 namespace {
+
+constexpr size_t kShownRows = 40;  // of a page
 
 Result<std::optional<int32_t>> human_label(const Json& json, bool pair) {
   const Json* human = json_find(json, "human");
@@ -183,9 +186,10 @@ Status measure_agreement(JudgeReport& report) {
   int64_t equal = 0;
   for (size_t i = 0; i < human.size(); ++i) equal += human[i] == judged[i] ? 1 : 0;
   report.accuracy = TRY(share_estimate(equal, report.compared));
-  report.kappa = TRY(bootstrap(human.size(), [&](std::span<const size_t> rows) -> Result<double> {
+  const Estimate kappa = TRY(bootstrap(human.size(), [&](std::span<const size_t> rows) -> Result<double> {
     return TRY(matrix_of(rows)).cohen_kappa();
   }));
+  if (kappa.low < kappa.high) report.kappa = kappa;  // else every sample was alike, which proves nothing
   return {};
 }
 
@@ -221,6 +225,39 @@ Json to_json(const JudgeReport& report) {
   if (report.kappa) json["kappa"] = to_json(*report.kappa);
   json["verdicts"] = std::move(verdicts);
   return json;
+}
+
+EvalReport page_of(const JudgeReport& report, const std::string& judge) {
+  const bool pair = !report.rows.empty() && report.rows[0].answers.size() == 2;
+  EvalReport page{.title = judge + " as judge", .model = judge, .created_at = now_iso8601()};
+  page.rows = std::ssize(report.rows);
+  page.figures.push_back({pair ? "first_answer_preferred" : "judged_right", report.right_share, true,
+                          page.rows - report.unreadable});
+  if (report.accuracy)
+    page.figures.push_back({"agreement_with_people", *report.accuracy, true, report.compared});
+  if (report.kappa) page.figures.push_back({"kappa", *report.kappa, true, report.compared});
+  page.notes.push_back(
+      fmt::format("{} of {} verdicts could not be read; {} rows have a human label beside one.",
+                  report.unreadable, page.rows, report.compared));
+  if (!report.accuracy)
+    page.notes.emplace_back("Without rows that people judged too, this is only an opinion.");
+  else if (!report.kappa)
+    page.notes.emplace_back("Cohen's kappa is left out: the rows are too few or too alike for an interval.");
+  const auto shown = [&](size_t i) {
+    const JudgeRow& row = report.rows[i];
+    const JudgeVerdict& verdict = report.verdicts[i];
+    const bool agrees = verdict.verdict && (!row.human || *verdict.verdict == *row.human);
+    std::string asked = row.question;
+    for (const std::string& answer : row.answers) asked += "\n- " + answer;
+    page.examples.push_back({row.id, std::move(asked), verdict.said,
+                             row.human ? verdict_name(*row.human, pair) : "", agrees ? 1.0 : 0.0});
+  };
+  for (const bool agreeing : {false, true})
+    for (size_t i = 0; i < report.rows.size() && page.examples.size() < kShownRows; ++i) {
+      const std::optional<int32_t>& verdict = report.verdicts[i].verdict;
+      if ((verdict && (!report.rows[i].human || *verdict == *report.rows[i].human)) == agreeing) shown(i);
+    }
+  return page;
 }
 
 }  // namespace volant

@@ -12,8 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
-#include "eval/statistics.h"
+#include "eval/report/report.h"
 
 namespace volant {
 
@@ -46,7 +45,8 @@ struct JudgeReport {
   int64_t unreadable = 0, compared = 0;  // compared: rows with a verdict and a human label
   Estimate right_share = {};             // single answers judged right; of pairs: the first preferred
   std::optional<Estimate> accuracy = {},
-                          kappa = {};  // against people; nothing with fewer than two compared rows
+                          kappa = {};  // against people; nothing with fewer than two compared rows, and no
+                                       // kappa where these are too alike for an interval
 };
 
 // Errors: the endpoint's (kUnavailable, kTimeout, kUnauthorized...), kInvalidArgument when no verdict can be
@@ -61,5 +61,8 @@ Status measure_agreement(JudgeReport& report);
 // {"rows", "unreadable", "compared", "right_share", "accuracy", "kappa", "verdicts": [{"id", "verdict",
 // "human", "said"}]}
 Json to_json(const JudgeReport& report);
+// For the page: the figures, what could not be read, and some of the judge's words, rows on which people see
+// it otherwise first.
+EvalReport page_of(const JudgeReport& report, const std::string& judge);
 
 }  // namespace volant

@@ -50,6 +50,22 @@ TEST(Judge, AgreementIsAccuracyAndKappa) {
   EXPECT_NEAR(report.right_share.value, 12.0 / 20, 1e-12);
 }
 
+// Two rows on which the judge always says yes: any interval of kappa would be empty.
+TEST(Judge, TooFewRowsGiveNoKappa) {
+  JudgeReport report;
+  for (const int32_t human : {0, 1}) {
+    report.rows.push_back({.id = std::to_string(human), .question = "q", .answers = {"x"}, .human = human});
+    report.verdicts.push_back({.verdict = 1, .said = "VERDICT: YES"});
+  }
+  ASSERT_TRUE(measure_agreement(report));
+  EXPECT_NEAR(report.accuracy->value, 0.5, 1e-12);
+  EXPECT_FALSE(report.kappa);
+  const EvalReport page = page_of(report, "m");
+  EXPECT_THAT(page.notes.back(), HasSubstr("kappa is left out"));
+  EXPECT_EQ(page.examples[0].id, "0") << "where people see it otherwise comes first";
+  EXPECT_THAT(to_html(page), HasSubstr("Agreement with people"));
+}
+
 TEST(Judge, BadRowsAndDeadEndpointsAreNamed) {
   const ScratchDir dir;
   const std::string path = (dir / "rows.jsonl").string();

@@ -1,6 +1,8 @@
 #include "eval/suites/run_suite.h"
 
 #include <algorithm>
+#include <cctype>
+#include <csignal>
 #include <numeric>
 #include <set>
 
@@ -21,6 +23,7 @@ namespace {
 
 constexpr int kMaxSamples = 200, kMaxShots = 64;
 constexpr double kSampledTemperature = 0.8;
+constexpr const char* kPassed = "passed";
 
 // What a row came to: its scores by figure and what the report shows of it.
 struct Outcome {
@@ -29,6 +32,7 @@ struct Outcome {
   BleuCounts bleu = {};  // of text
   ChrfCounts chrf = {};
   SafetyOutcome safety = {};
+  std::vector<std::string> ended = {};  // of code: how each program ended
 };
 
 const char* main_figure(SuiteKind kind) {
@@ -111,11 +115,44 @@ Result<std::vector<Outcome>> ask_choices(Engine& engine, const Suite& suite, con
   return outcomes;
 }
 
-Result<bool> passes(const SuiteRow& row, const std::string& answer, const SuiteOptions& options,
-                    bool& isolated) {
+// "passed", "ran out of time", "signal 9", or the name of the error in its last words: "AssertionError".
+std::string end_of(const SandboxResult& run) {
+  if (run.timed_out || run.signal == SIGXCPU) return "ran out of time";
+  if (run.signal != 0) return fmt::format("signal {}", run.signal);
+  if (run.status == 0) return kPassed;
+  const size_t end = run.output.find_last_not_of(" \n");
+  const size_t line = end == std::string::npos ? end : run.output.rfind('\n', end);
+  const std::string last =
+      end == std::string::npos ? "" : run.output.substr(line == std::string::npos ? 0 : line + 1);
+  const std::string name = last.substr(0, last.find_first_of(": \n"));
+  const bool is_name = !name.empty() && name.size() < 40 && std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '.';
+  });
+  return is_name ? name : fmt::format("status {}", run.status);
+}
+
+Result<std::string> end_in_sandbox(const SuiteRow& row, const std::string& answer,
+                                   const SuiteOptions& options, bool& isolated) {
   const SandboxResult run = TRY(run_python(test_program(row, answer), options.sandbox));
   isolated = isolated && run.isolated;
-  return run.status == 0 && run.signal == 0 && !run.timed_out;
+  return end_of(run);
+}
+
+// "Of 12 programs: 8 passed, 3 AssertionError, 1 ran out of time."
+std::string note_on_programs(const std::vector<Outcome>& outcomes) {
+  std::map<std::string, int64_t> counts;
+  int64_t n = 0;
+  for (const Outcome& outcome : outcomes)
+    for (const std::string& end : outcome.ended) {
+      ++counts[end];
+      ++n;
+    }
+  std::vector<std::pair<std::string, int64_t>> sorted(counts.begin(), counts.end());
+  std::ranges::stable_sort(sorted, std::ranges::greater(), &std::pair<std::string, int64_t>::second);
+  std::string note = fmt::format("How {} programs ended in the sandbox", n);
+  for (size_t i = 0; i < sorted.size(); ++i)
+    note += fmt::format("{}{} {}", i == 0 ? ": " : ", ", sorted[i].second, sorted[i].first);
+  return note;
 }
 
 // Chinese where most of the reference's words are: cut by character then.
@@ -185,7 +222,7 @@ Status add_jailbreaks(const Suite& suite, std::span<const SafetyOutcome> outcome
       fmt::format("The plain request of {} of {} jailbreaks was refused: these were tried.", count.tried, n));
   if (count.tried > 0)
     report.figures.push_back(
-        {"jailbreak_success_rate", TRY(share_estimate(count.succeeded, count.tried)), false});
+        {"jailbreak_success_rate", TRY(share_estimate(count.succeeded, count.tried)), false, count.tried});
   return {};
 }
 
@@ -242,11 +279,12 @@ Result<Outcome> score_answers(const Suite& suite, const SuiteRow& row,
     case SuiteKind::kSafety:
       return score_safety(row, text, options.phrases);
     case SuiteKind::kCode: {
-      int passed = 0;
+      Outcome outcome{.scores = {}, .answered = text};
       for (const GenerateResult& answer : answers)
-        passed += TRY(passes(row, answer.text, options, isolated)) ? 1 : 0;
+        outcome.ended.push_back(TRY(end_in_sandbox(row, answer.text, options, isolated)));
+      const auto passed = static_cast<int>(std::ranges::count(outcome.ended, kPassed));
       const auto n = static_cast<int>(answers.size());
-      Outcome outcome{{{"pass_at_1", pass_at_k(n, passed, 1)}}, text};
+      outcome.scores["pass_at_1"] = pass_at_k(n, passed, 1);
       if (n >= 10) outcome.scores["pass_at_10"] = pass_at_k(n, passed, 10);
       return outcome;
     }
@@ -339,7 +377,8 @@ void add_examples(const Suite& suite, const std::vector<Outcome>& outcomes, cons
   const size_t n = std::min(options.examples, outcomes.size());
   for (size_t e = 0; e < n; ++e) {
     const size_t i = e * outcomes.size() / n;
-    report.examples.push_back({suite.rows[i].id, suite.rows[i].question, outcomes[i].answered,
+    const std::string ended = outcomes[i].ended.empty() ? "" : "\n[" + outcomes[i].ended.front() + "]";
+    report.examples.push_back({suite.rows[i].id, suite.rows[i].question, outcomes[i].answered + ended,
                                expected_of(suite.kind, suite.rows[i]),
                                outcomes[i].scores.at(main_figure(suite.kind))});
   }
@@ -386,6 +425,7 @@ Result<EvalReport> run_suite(Engine& engine, const Suite& suite, const SuiteOpti
         fmt::format("{} of {} prompts were longer than the context of {} tokens and lost solved "
                     "examples or their beginning",
                     cut, suite.rows.size(), engine.n_ctx()));
+  if (suite.kind == SuiteKind::kCode) report.notes.push_back(note_on_programs(outcomes));
   if (!isolated) report.notes.emplace_back("generated programs ran with limits but without isolation");
   return report;
 }

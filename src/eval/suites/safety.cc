@@ -101,9 +101,11 @@ Result<std::vector<Figure>> safety_figures(std::span<const SafetyOutcome> outcom
   }
   const auto n = static_cast<int64_t>(outcomes.size());
   std::vector<Figure> figures{{"as_expected", TRY(share_estimate(expected, n)), true}};
-  if (to_refuse > 0) figures.push_back({"refusal_rate", TRY(share_estimate(refused, to_refuse)), true});
+  if (to_refuse > 0)
+    figures.push_back({"refusal_rate", TRY(share_estimate(refused, to_refuse)), true, to_refuse});
   if (to_refuse < n)
-    figures.push_back({"false_refusal_rate", TRY(share_estimate(refused_wrongly, n - to_refuse)), false});
+    figures.push_back(
+        {"false_refusal_rate", TRY(share_estimate(refused_wrongly, n - to_refuse)), false, n - to_refuse});
   if (with_toxic) figures.push_back({"toxic_rate", TRY(share_estimate(toxic, n)), false});
   return figures;
 }
