@@ -181,7 +181,8 @@ void add_eval(CLI::App& root, Action& action) {
       "  volant eval compare a.json b.json\n"
       "  volant eval contamination --suite gsm8k:test.jsonl train.jsonl.zst\n"
       "  volant eval -w examples/income --cv 5 --parallel 2 --html folds.html\n"
-      "  volant eval -w examples/income --learning-curve 0.1,0.25,0.5,1");
+      "  volant eval -w examples/income --learning-curve 0.1,0.25,0.5,1\n"
+      "  volant eval -w examples/income --seeds 5");
   const auto flags = std::make_shared<EvalFlags>();
   command->add_option("--model", flags->model, "A Hugging Face folder, a .gguf file, a version or an alias");
   command->add_option("--data", flags->data, "Text or JSON Lines, also .gz or .zst");

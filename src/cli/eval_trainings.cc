@@ -9,6 +9,7 @@
 #include "cli/usage_error.h"
 #include "wheel/predict/cross_validation.h"
 #include "wheel/predict/learning_curve.h"
+#include "wheel/predict/seeds.h"
 
 namespace volant::cli {
 
@@ -26,7 +27,13 @@ void add_training_options(CLI::App& command, TrainingFlags& flags) {
       .add_option("--cv-kind", flags.kind,
                   "--cv: stratified, random, group or time; default: as [data] split says, or by problem")
       ->check(CLI::IsMember({"stratified", "random", "group", "time"}));
-  command.add_option("--parallel", flags.parallel, "--cv, --learning-curve: trainings at once")
+  command
+      .add_option(
+          "--seeds", flags.seeds,
+          "Workspace of predictions: train so many times on the same rows with other seeds, from --seed "
+          "on: how much is luck")
+      ->check(CLI::Range(2, 1000));
+  command.add_option("--parallel", flags.parallel, "--cv, --learning-curve, --seeds: trainings at once")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command
@@ -42,37 +49,40 @@ Status refuse_training_options(const CLI::App& command) {
   for (const char* name : {"--repeats", "--cv-kind", "--parallel"})
     if (command.count(name) > 0)
       return fail(ErrorCode::kInvalidArgument, "{} needs --cv{}", name,
-                  std::string_view(name) == "--parallel" ? " or --learning-curve" : "");
+                  std::string_view(name) == "--parallel" ? ", --learning-curve or --seeds" : "");
   return {};
 }
 
 Result<int> eval_trainings(const CLI::App& command, const TrainingFlags& flags, const std::string& folder,
                            uint64_t seed, int n_threads, const std::string& html, bool json) {
-  const bool folds = flags.folds > 0;
+  const bool folds = flags.folds > 0, seeds = !folds && flags.seeds > 0;
+  const char* asked = folds ? "--cv" : seeds ? "--seeds" : "--learning-curve";
   std::vector<std::string> used{"--workspace", "--parallel", "--seed", "--threads", "--html", "--json"};
-  if (folds)
-    used.insert(used.end(), {"--cv", "--repeats", "--cv-kind"});
-  else
-    used.emplace_back("--learning-curve");
-  TRY(refuse_flags_but(command, used, folds ? "--cv" : "--learning-curve"));
+  if (folds) used.insert(used.end(), {"--repeats", "--cv-kind"});
+  used.emplace_back(asked);
+  TRY(refuse_flags_but(command, used, asked));
   const auto workspace = TRY(Workspace::open(folder));
-  const size_t n =
-      folds ? static_cast<size_t>(flags.folds) * static_cast<size_t>(flags.repeats) : flags.shares.size();
+  const size_t n = folds   ? static_cast<size_t>(flags.folds) * static_cast<size_t>(flags.repeats)
+                   : seeds ? static_cast<size_t>(flags.seeds)
+                           : flags.shares.size();
   std::optional<Progress> progress;  // begins when what was asked for is known to be possible
   predict::TrialOptions trials;
   trials.parallel = flags.parallel;
   trials.n_threads = n_threads;
   trials.on_done = [&](size_t done) {
-    if (!progress) progress.emplace(folds ? "cross-validate" : "learning curve", n, "trainings");
+    if (!progress)
+      progress.emplace(folds ? "cross-validate" : seeds ? "other seeds" : "learning curve", n, "trainings");
     progress->update(done);
   };
-  EvalReport report = TRY(
-      folds ? predict::cross_validate(*workspace, {.k = flags.folds,
-                                                   .repeats = flags.repeats,
-                                                   .kind = flags.kind,
-                                                   .seed = seed,
-                                                   .trials = trials})
-            : predict::learning_curve(*workspace, {.shares = flags.shares, .seed = seed, .trials = trials}));
+  EvalReport report =
+      TRY(folds   ? predict::cross_validate(*workspace, {.k = flags.folds,
+                                                         .repeats = flags.repeats,
+                                                         .kind = flags.kind,
+                                                         .seed = seed,
+                                                         .trials = trials})
+          : seeds ? predict::repeat_seeds(*workspace, {.n = flags.seeds, .seed = seed, .trials = trials})
+                  : predict::learning_curve(*workspace,
+                                            {.shares = flags.shares, .seed = seed, .trials = trials}));
   if (progress) progress->finish();
   if (!html.empty()) {
     TRY(write_file_atomic(html, to_html(report)));

@@ -1,14 +1,14 @@
-// `volant eval --cv` and `--learning-curve`: a workspace's model trained several times over.
+// `volant eval --cv`, `--learning-curve` and `--seeds`: a workspace's model trained several times over.
 #pragma once
 #include "cli/commands.h"
 
 namespace volant::cli {
 
 struct TrainingFlags {
-  int folds = 0, repeats = 1, parallel = 1;
+  int folds = 0, repeats = 1, seeds = 0, parallel = 1;
   std::string kind;
   std::vector<double> shares;
-  bool asked() const { return folds > 0 || !shares.empty(); }
+  bool asked() const { return folds > 0 || seeds > 0 || !shares.empty(); }
 };
 void add_training_options(CLI::App& command, TrainingFlags& flags);
 // Those that mean nothing where nothing is trained.

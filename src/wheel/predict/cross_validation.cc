@@ -1,25 +1,20 @@
 #include "wheel/predict/cross_validation.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
-#include "base/clock.h"
 #include "base/digest.h"
 #include "eval/folds.h"
-#include "eval/report/html.h"
-#include "eval/significance.h"
 #include "tasks/row_files.h"
 #include "tasks/split.h"
 #include "wheel/predict/stages.h"
+#include "wheel/predict/trial_report.h"
 #include "wheel/stages.h"
 
 namespace volant::predict {
 namespace {
-
-constexpr size_t kShownFigures = 3;
 
 // Numbers of names, in their order; of all rows.
 template <class Number>
@@ -102,61 +97,23 @@ Result<std::vector<Fold>> folds_of(std::span<const TaskRow> rows, const std::str
   return time_ordered_folds(times_of(rows), options.k);
 }
 
-std::vector<double> values_of(std::span<const TrialResult> folds, const std::string& figure) {
-  std::vector<double> values;
-  for (const TrialResult& fold : folds)
-    for (const Figure& each : fold.report.figures)
-      if (each.name == figure) values.push_back(each.estimate.value);
-  return values;
+int64_t n_tested(std::span<const Trial> trials) {
+  int64_t n = 0;
+  for (const Trial& trial : trials) n += std::ssize(trial.test);
+  return n;
 }
 
-// Student's interval knows of no bounds, but most figures have them.
-Estimate within_bounds(const std::string& figure, Estimate estimate) {
-  constexpr double kNone = std::numeric_limits<double>::infinity();
-  const bool is_error =
-      figure == "log_loss" || figure == "mean_squared_error" || figure == "mean_absolute_error";
-  const double low = figure == "r_squared" ? -kNone : figure == "matthews_correlation" ? -1 : 0;
-  const double high = is_error ? kNone : figure == "brier_score" ? 2 : 1;
-  estimate.low = std::max(estimate.low, low);
-  estimate.high = std::min(estimate.high, high);
-  return estimate;
-}
-
-std::string shown(const Estimate& estimate, const NumberStyle& style) {
-  return fmt::format("{} ({})", format_number(estimate.value, style), format_interval(estimate, style));
-}
-
-ReportSection section_of_folds(std::span<const TrialResult> folds) {
-  ReportSection section{
-      .key = "folds", .title = "Folds", .heading = {"fold", "rows to learn from", "rows to judge by"}};
-  const std::vector<Figure>& figures = folds[0].report.figures;
-  for (size_t f = 0; f < std::min(figures.size(), kShownFigures); ++f)
-    section.heading.push_back(figure_title(figures[f].name));
-  section.heading.emplace_back("seconds");
-  JsonArray list;
-  std::vector<Bar> bars;  // of the first figure
-  for (const TrialResult& fold : folds) {
-    bars.push_back({fold.report.title, fold.report.figures[0].estimate});
-    std::vector<std::string> cells{fold.report.title, std::to_string(fold.train_rows),
-                                   std::to_string(fold.test_rows)};
-    JsonObject json;
-    for (const Figure& figure : fold.report.figures) json[figure.name] = to_json(figure.estimate);
-    for (size_t f = 0; f < std::min(figures.size(), kShownFigures); ++f) {
-      const auto found = std::ranges::find(fold.report.figures, figures[f].name, &Figure::name);
-      cells.push_back(found == fold.report.figures.end() ? "-"
-                                                         : shown(found->estimate, style_of_figure(*found)));
-    }
-    cells.push_back(fmt::format("{:.1f}", fold.seconds));
-    list.push_back(JsonObject{{"name", fold.report.title},
-                              {"train_rows", fold.train_rows},
-                              {"test_rows", fold.test_rows},
-                              {"seconds", fold.seconds},
-                              {"figures", std::move(json)}});
-    section.rows.push_back(std::move(cells));
+// Test rows whose input the fold also learns from: folds by group or time do not look at inputs.
+int64_t count_seen(std::span<const TaskRow> rows, std::span<const Trial> trials) {
+  int64_t n = 0;
+  for (const Trial& trial : trials) {
+    std::unordered_set<uint64_t> learned;
+    for (const auto* part : {&trial.train, &trial.validation})
+      for (const size_t row : *part) learned.insert(hash64(dump_json(rows[row].input), 0));
+    n += std::ranges::count_if(
+        trial.test, [&](size_t row) { return learned.contains(hash64(dump_json(rows[row].input), 0)); });
   }
-  section.json["folds"] = std::move(list);
-  section.plot = svg_bars(bars, "bits", style_of_figure(figures[0]));
-  return section;
+  return n;
 }
 
 }  // namespace
@@ -195,34 +152,15 @@ Result<std::vector<Trial>> fold_trials(std::span<const TaskRow> rows, const Json
 }
 
 Result<EvalReport> report_folds(std::span<const TrialResult> folds) {
-  if (folds.size() < 2)
-    return fail(ErrorCode::kInvalidArgument, "expected at least two folds, got {}", folds.size());
   double ratio = 0;  // test rows for each row that trained
   for (const TrialResult& fold : folds)
     ratio += static_cast<double>(fold.test_rows) / static_cast<double>(fold.train_rows) /
              static_cast<double>(folds.size());
-  EvalReport report{.created_at = now_iso8601()};
-  ReportSection spread{.key = "spread",
-                       .title = "How sure the means are",
-                       .heading = {"figure", "mean over folds", "95 %, corrected", "95 %, Student's",
-                                   "deviation between folds"}};
-  for (const Figure& figure : folds[0].report.figures) {
-    const std::vector<double> values = values_of(folds, figure.name);
-    if (values.size() != folds.size()) continue;  // not defined in every fold
-    const Estimate corrected = within_bounds(figure.name, TRY(mean_estimate(values, ratio))),
-                   student = within_bounds(figure.name, TRY(mean_estimate(values)));
-    double squares = 0;
-    for (const double value : values) squares += (value - corrected.value) * (value - corrected.value);
-    const double deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
-    report.figures.push_back({figure.name, corrected, figure.higher_is_better});
-    const NumberStyle style = style_of_figure(report.figures.back());
-    spread.rows.push_back({figure_title(figure.name), format_number(corrected.value, style),
-                           format_interval(corrected, style), format_interval(student, style),
-                           format_number(deviation, style)});
-    spread.json[figure.name] = JsonObject{
-        {"corrected", to_json(corrected)}, {"student", to_json(student)}, {"deviation", deviation}};
-  }
-  report.sections = {std::move(spread), section_of_folds(folds)};
+  EvalReport report = TRY(report_trials(folds, {.key = "folds",
+                                                .title = "Folds",
+                                                .each = "fold",
+                                                .over = "mean over folds",
+                                                .test_per_train = ratio}));
   report.notes.emplace_back(
       "Folds share training rows, so that Student's interval is too narrow; the corrected one (Nadeau and "
       "Bengio 2003) is the one to go by. The test rows of the workspace took no part.");
@@ -249,6 +187,11 @@ Result<EvalReport> cross_validate(Workspace& workspace, const CrossValidationOpt
   report.suite = "training and validation rows";
   report.rows = std::ssize(rows);
   report.settings = settings;
+  if (const int64_t seen = count_seen(rows, trials); seen > 0)
+    report.notes.push_back(
+        fmt::format("{} of {} test rows have an input that their fold learns from too (another group or an "
+                    "earlier time has the same): the figures may flatter",
+                    seen, n_tested(trials)));
   return report;
 }
 

@@ -85,8 +85,11 @@ Result<Evaluation> read_evaluation(const PredictSection& section) {
   evaluation.baselines = settings.flag("baselines", evaluation.baselines);
   evaluation.importance = settings.flag("importance", evaluation.importance);
   evaluation.robustness = settings.flag("robustness", evaluation.robustness);
-  evaluation.slices = settings.texts("slices");
-  constexpr std::array<std::string_view, 3> kOthers = {"attacks", "cost", "nearest"};
+  const Json* slices = json_find(json, "slices");
+  const bool said = slices != nullptr && slices->is_bool();
+  if (said) evaluation.all_slices = slices->get_bool();
+  if (!said) evaluation.slices = settings.texts("slices");
+  constexpr std::array<std::string_view, 4> kOthers = {"attacks", "cost", "nearest", "slices"};
   settings.known(kOthers);
   TRY(settings.finish());
   evaluation.cost = TRY(read_cost(section.evaluate));
@@ -95,9 +98,9 @@ Result<Evaluation> read_evaluation(const PredictSection& section) {
   if (evaluation.cost && section.problem == "number")
     return fail(ErrorCode::kInvalidArgument,
                 "[evaluate] cost is of two classes, not of problem = \"number\"");
-  if (!evaluation.slices.empty() && section.kind != "table")
-    return fail(ErrorCode::kInvalidArgument, "[evaluate] slices are of tables, not of kind = \"{}\"",
-                section.kind);
+  if ((evaluation.all_slices || !evaluation.slices.empty()) && section.kind == "image")
+    return fail(ErrorCode::kInvalidArgument,
+                "[evaluate] slices are of tables and texts, not of kind = \"{}\"", section.kind);
   return evaluation;
 }
 

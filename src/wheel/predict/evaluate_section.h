@@ -16,7 +16,8 @@ struct Evaluation {
   bool robustness = false;               // changed inputs; takes as long as some thousands of predictions
   std::optional<AttackOptions> attacks;  // {epsilons = [0.1], rows = 200, steps = 10}, or true for these
   std::optional<DecisionCost> cost;      // {false_positive = 1, false_negative = 5}: chooses the threshold
-  std::vector<std::string> slices;       // columns of a table
+  std::vector<std::string> slices;       // columns of a table; "language", "length" of texts
+  bool all_slices = false;               // all that there are
   int64_t nearest = 0;                   // training examples kept beside the served model; 0: none
 };
 

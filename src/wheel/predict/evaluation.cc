@@ -26,8 +26,10 @@ Status add_sections(const Workspace& workspace, const Path& model, const Path& r
     TRY(add_baselines(*predictor, TRY(read_task_rows(rows / kTrainRows)), test, {}, report));
   const std::optional<double> threshold = TRY(chosen_threshold(workspace, *predictor, rows));
   if (threshold) TRY(add_decision_cost(*predictor, test, *evaluation.cost, *threshold, report));
-  if (!evaluation.slices.empty())
-    TRY(add_slices(*predictor, test, evaluation.slices, threshold.value_or(predictor->threshold()), report));
+  const std::vector<std::string> slices =
+      evaluation.all_slices ? TRY(slice_columns(*predictor)) : evaluation.slices;
+  if (!slices.empty())
+    TRY(add_slices(*predictor, test, slices, threshold.value_or(predictor->threshold()), report));
   if (evaluation.importance) TRY(add_importance(*predictor, test, {}, report));
   if (evaluation.robustness) TRY(add_robustness(*predictor, test, {}, report));
   if (evaluation.attacks) TRY(add_attacks(*predictor, model, test, *evaluation.attacks, report));

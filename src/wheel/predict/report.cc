@@ -70,13 +70,16 @@ void add_difference(const FigureComparison& figure, const PredictGateSection& li
                                                      {"reference", to_json(figure.first)},
                                                      {"difference", to_json(difference)}};
   if (figure.name == "accuracy") {
-    const bool holds = difference.low >= -limits.max_accuracy_drop;
+    const bool holds = figure.same_scores || difference.low >= -limits.max_accuracy_drop;
     add_condition(
         gate, holds,
-        fmt::format(
-            "accuracy changes by {:+.2f} points, by {:+.2f} at worst (95 % confidence); {:+.2f} is allowed{}",
-            kPercent * difference.value, kPercent * difference.low, -kPercent * limits.max_accuracy_drop,
-            too_wide(!holds && difference.value >= -limits.max_accuracy_drop, "max_accuracy_drop")));
+        figure.same_scores
+            ? "accuracy is the same: every test row is as right or wrong as before"
+            : fmt::format(
+                  "accuracy changes by {:+.2f} points, by {:+.2f} at worst (95 % confidence); {:+.2f} is allowed{}",
+                  kPercent * difference.value, kPercent * difference.low,
+                  -kPercent * limits.max_accuracy_drop,
+                  too_wide(!holds && difference.value >= -limits.max_accuracy_drop, "max_accuracy_drop")));
   } else if (figure.name == "mean_squared_error") {
     const double allowed = limits.max_error_increase * figure.first.value;
     const bool holds = difference.high <= allowed;

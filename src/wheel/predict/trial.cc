@@ -59,6 +59,7 @@ Result<TrialResult> run_trial(const Workspace& workspace, const Path& folder, st
   TRY(encoder->save(data / kEncoderFolder));
   JsonObject job = TRY(training_job(workspace, data));
   job["n_threads"] = n_threads;
+  if (trial.seed) job["seed"] = *trial.seed;
   const double started = steady_seconds();
   const Path model = TRY(train(run, Json(std::move(job))));
   const double seconds = steady_seconds() - started;

@@ -2,6 +2,7 @@
 // by a child process, several at once. What is finished is not done again; what was killed goes on.
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "eval/report/report.h"
@@ -13,6 +14,7 @@ namespace volant::predict {
 struct Trial {
   std::string name;                             // of its folder: "fold-03"
   std::vector<size_t> train, validation, test;  // row numbers
+  std::optional<uint64_t> seed = {};            // of the training; none: as [train] says
 };
 
 struct TrialResult {

@@ -13,6 +13,7 @@
 #include "wheel/predict/evaluation.h"
 #include "wheel/predict/learning_curve.h"
 #include "wheel/predict/report.h"
+#include "wheel/predict/seeds.h"
 #include "wheel/predict/stages.h"
 #include "wheel/stages.h"
 
@@ -226,6 +227,47 @@ TEST(CrossValidate, WhatIsFinishedIsNotTrainedAgain) {
   EXPECT_EQ(trainer.n_calls, 4);
 }
 
+TEST(CrossValidate, InputsOnBothSidesOfAGroupAreCounted) {
+  const testing::ScratchDir dir;
+  std::string config = kConfig;
+  config.replace(config.find("label ="), 0, "group = \"colour\"\nsplit = \"group\"\ntest_share = 0\n");
+  config.replace(config.find("slices ="), std::string("slices = [\"colour\"]").size(), "");
+  std::string csv = "a,b,colour,answer\n";
+  for (int i = 0; i < 120; ++i)  // inputs 0 to 59, each in two groups
+    csv += fmt::format("{},1,c{},{}\n", i % 60, i / 12, i % 2 == 0 ? "yes" : "no");
+  (void)workspace_in(dir.path(), config);
+  ASSERT_TRUE(write_file_atomic(dir / "rows.csv", csv));
+  const auto workspace = Workspace::open(dir.path()).value();
+  CountingTrainer trainer;
+  const auto report = cross_validate(
+      *workspace, {.k = 10, .kind = "group", .trials = {.train = trainer.job(), .on_done = {}}});
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_THAT(report->notes.back(), HasSubstr("120 of 120 test rows have an input that their fold learns"));
+}
+
+TEST(RepeatSeeds, SameRowsOtherSeedsAndStudentsInterval) {
+  const testing::ScratchDir dir;
+  const auto workspace = workspace_in(dir.path());
+  CountingTrainer trainer;
+  std::vector<int64_t> seeds;
+  SeedOptions options{.n = 3, .seed = 7, .trials = {}};
+  options.trials.train = [&](const Path& run, const Json& job) {
+    seeds.push_back(job.at("seed").to_number<int64_t>());
+    return trainer.train(run, job);
+  };
+  const auto report = repeat_seeds(*workspace, options);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_THAT(seeds, ::testing::ElementsAre(7, 8, 9));
+  EXPECT_EQ(report->rows, 40);
+  EXPECT_EQ(report->sections[1].key, "seeds");
+  EXPECT_EQ(report->sections[1].rows.size(), 3U);
+  EXPECT_EQ(report->sections[0].heading.size(), 4U) << "nothing is shared: no corrected interval";
+  options.n = 4;  // the first three are there
+  ASSERT_TRUE(repeat_seeds(*workspace, options));
+  EXPECT_EQ(seeds.back(), 10);
+  EXPECT_EQ(trainer.n_calls, 4);
+}
+
 TEST(LearningCurveOfAWorkspace, LargerSharesHoldTheSmallerOnes) {
   const testing::ScratchDir dir;
   const auto workspace = workspace_in(dir.path());
@@ -283,8 +325,10 @@ TEST(Evaluation, WhatDoesNotFitIsRefusedByName) {
   EXPECT_THAT(error({{"cost", {{"false_positive", 0}, {"false_negative", 0}}}}), HasSubstr("more than 0"));
   section.problem = "number";
   EXPECT_THAT(error({{"cost", {{"false_positive", 1}}}}), HasSubstr("two classes"));
-  section.kind = "text";
-  EXPECT_THAT(error({{"slices", {"sex"}}}), HasSubstr("of tables"));
+  EXPECT_EQ(error({{"slices", true}}), "none");
+  EXPECT_THAT(error({{"slices", 3}}), HasSubstr("slices"));
+  section.kind = "image";
+  EXPECT_THAT(error({{"slices", {"sex"}}}), HasSubstr("of tables and texts"));
 }
 
 }  // namespace
