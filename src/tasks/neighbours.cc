@@ -78,8 +78,14 @@ Result<Neighbours> Neighbours::load(const Path& folder) {
     return fail(ErrorCode::kParse, "expected 'vectors', F16 [{}, width]: one for each line of {}", n, kRows)
         .at((folder / kVectors).string());
   out.width_ = static_cast<size_t>(found->second.shape[1]);
+  if (n > kMaxRows || out.width_ > kMaxNumbers / n)
+    return fail(ErrorCode::kLimit, "expected at most {} rows and {} numbers, got {} rows of {}", kMaxRows,
+                kMaxNumbers, n, out.width_)
+        .at((folder / kVectors).string());
   out.vectors_.resize(n * out.width_);
   to_f32(DType::kF16, found->second.bytes.data(), std::ssize(out.vectors_), out.vectors_.data());
+  if (!std::ranges::all_of(out.vectors_, [](float x) { return std::isfinite(x); }))
+    return fail(ErrorCode::kParse, "expected finite numbers in 'vectors'").at((folder / kVectors).string());
   return out;
 }
 
@@ -94,6 +100,8 @@ Result<std::vector<Neighbour>> Neighbours::nearest(std::span<const float> vector
     cosines[i] = std::inner_product(
         unit.begin(), unit.end(), vectors_.begin() + static_cast<ptrdiff_t>(i * width_), 0.0, std::plus<>(),
         [](float a, float b) { return static_cast<double>(a) * static_cast<double>(b); });
+  for (double& cosine : cosines)
+    if (!std::isfinite(cosine)) cosine = -1;  // of an input whose numbers are not finite
   std::vector<size_t> order(rows_.size());
   std::iota(order.begin(), order.end(), size_t{0});
   n = std::min(n, order.size());

@@ -22,7 +22,7 @@ class Neighbours {
   static constexpr size_t kMaxRows = 20'000, kMaxNumbers = 16 << 20;  // in a folder
 
   static bool exist(const Path& model_folder);
-  // kParse when the two files do not fit together.
+  // kParse when the two files do not fit together or hold numbers that are not finite; kLimit.
   static Result<Neighbours> load(const Path& model_folder);
   // `vectors`: [rows, D] of any length. kInvalidArgument, kLimit.
   static Status write(const Path& model_folder, std::span<const TaskRow> rows,

@@ -88,6 +88,17 @@ TEST(Neighbours, FilesThatDoNotFitTogetherAreRefused) {
   EXPECT_FALSE(Neighbours::load(dir.path()));
 }
 
+TEST(Neighbours, NumbersThatAreNotFiniteAreRefusedOrFarAway) {
+  const testing::ScratchDir dir;
+  ASSERT_TRUE(Neighbours::write(dir.path(), numbered_rows(2), std::vector<float>{1, 0, NAN, 1}));
+  EXPECT_THAT(Neighbours::load(dir.path()).error().to_string(), HasSubstr("finite"));
+  ASSERT_TRUE(Neighbours::write(dir.path(), numbered_rows(2), std::vector<float>{1, 0, 0, 1}));
+  const auto nearest =
+      Neighbours::load(dir.path()).value().nearest(std::vector<float>{INFINITY, 1}, 2).value();
+  EXPECT_EQ(nearest.size(), 2U);
+  EXPECT_EQ(nearest[0].similarity, -1);
+}
+
 TEST(Neighbours, OfAPredictorAreThoseOfItsLastHiddenLayer) {
   const testing::ScratchDir dir;
   Random random(3);

@@ -85,6 +85,15 @@ void tasks() {
        "\n{\"image\":\"data:image/png;base64,iVBORw0KGgo=\"}"});
 }
 
+// A row and its vector [1, 2] of halves: 1 and 0.
+void neighbours() {
+  const std::string header = R"({"vectors":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]}})";
+  std::string file(8, '\0');
+  file[0] = static_cast<char>(header.size());
+  put("neighbours", "one",
+      "{\"id\":\"1\",\"input\":{\"a\":1},\"label\":\"x\"}\n\n" + file + header + "\0\x3C\0\0"s);
+}
+
 void texts() {
   put_all("charset", {"\0plain text"sv, "\1caf\xC3\xA9 \xE4\xBD\xA0\xE5\xA5\xBD", "\2a\0b\0"sv,
                       "\4\xC4\xE3\xBA\xC3", "\5\xA7\x41\xA6\x6E", "\6caf\xE9"});
@@ -193,6 +202,7 @@ int main(int argc, char** argv) {
   weights();
   rows();
   tasks();
+  neighbours();
   texts();
   configs();
   vocabularies(argc > 2 ? argv[2] : "");
