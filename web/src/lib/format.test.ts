@@ -74,5 +74,9 @@ test("nested metrics are named by their path", () => {
     ["bits_per_byte", { value: 2, low: 1, high: 3 }],
     ["languages.zh.accuracy", { value: 0.5 }],
   ]);
+  assert.deepEqual(metricsOf([{ name: "sex = F", rows: 3, score: { value: 0.5, ci95: [0.2, 0.8] } }, 7, "x", { rows: 1 }], "", " · "), [
+    ["sex = F · rows", { value: 3 }],
+    ["sex = F · score", { value: 0.5, low: 0.2, high: 0.8 }],
+  ]);
   assert.equal(plainName("languages.zh.next_token"), "languages · zh · next token");
 });

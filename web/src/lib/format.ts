@@ -100,7 +100,15 @@ export function asMetric(node: MetricNode | undefined): Metric | null {
 export function metricsOf(node: MetricNode | undefined, path = "", between = "."): [string, Metric][] {
   const metric = asMetric(node);
   if (metric !== null) return [[path, metric]];
-  if (node === null || typeof node !== "object" || Array.isArray(node)) return [];
+  if (node === null || typeof node !== "object") return [];
+  if (Array.isArray(node)) {
+    // Lists of things with names (the worst slices) are as objects by these names.
+    return node.flatMap((one) => {
+      if (one === null || typeof one !== "object" || Array.isArray(one)) return [];
+      const { name, ...rest } = one as { [key: string]: MetricNode };
+      return typeof name === "string" ? metricsOf(rest, path === "" ? name : path + between + name, between) : [];
+    });
+  }
   return Object.entries(node).flatMap(([name, child]) => metricsOf(child, path === "" ? name : path + between + name, between));
 }
 

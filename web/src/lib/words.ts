@@ -254,6 +254,7 @@ export const words = {
   "section.cost": ["What decisions cost", "决策的代价"],
   "section.fairness": ["Fairness: gaps between groups", "公平性：各组之间的差距"],
   "section.slices": ["Groups of rows", "数据分组"],
+  "section.averages": ["Averages over labels", "各标签的平均"],
   "section.worst_slices": ["The worst groups", "最差的分组"],
   "section.importance": ["What it goes by: each column shuffled", "依据：打乱每一列"],
   "section.robustness": ["Changed inputs", "改动的输入"],

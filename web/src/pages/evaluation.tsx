@@ -76,12 +76,14 @@ function Body({ report }: { report: Report }): JSX.Element {
   );
 }
 
-const kSections = ["baselines", "cost", "fairness", "slices", "worst_slices", "importance", "robustness", "attacks", "by_group"] as const;
+const kSections = ["averages", "baselines", "cost", "fairness", "slices", "worst_slices", "importance", "robustness", "attacks", "by_group"] as const;
 
 /** What a report says beside its metrics: simpler models, groups of rows, columns, changed and attacked inputs. */
 function Sections({ report }: { report: Metrics }): JSX.Element | null {
   const sections = kSections.flatMap((key) => {
-    const figures = metricsOf(report[key], "", " · ").filter(([, { low }]) => low !== undefined);
+    const node = report[key];
+    const slices = key === "worst_slices" && node !== null && typeof node === "object" && !Array.isArray(node) ? node["slices"] : node;
+    const figures = metricsOf(slices, "", " · ").filter(([, { low }]) => low !== undefined);
     return figures.length === 0 ? [] : [{ key, figures }];
   });
   if (sections.length === 0) return null;
