@@ -22,7 +22,7 @@ const std::vector<Choices>& all_choices() {
       {"finish_with", {"best", "last", "average"}},
       {"optimizer", {"adamw", "adam", "lion", "sgd", "adafactor", "muon"}},
       {"schedule", {"cosine", "linear", "constant", "step", "one_cycle", "plateau"}},
-      {"shard", {"none", "optimizer", "gradients"}},
+      {"shard", {"none", "optimizer", "gradients", "parameters"}},
       {"adapter.kind", {"lora", "rslora", "dora"}},
       {"adapter.start", {"nothing", "rounding"}},
       {"distil.from", {"logits", "sequences"}},

@@ -8,7 +8,6 @@
 namespace volant {
 namespace {
 
-constexpr size_t kUnit = 16;     // numbers: stretches begin where a cache line does
 constexpr size_t kInFlight = 2;  // layers whose sums are formed while the next gradients are computed
 
 }  // namespace
@@ -18,7 +17,7 @@ Exchange::Exchange(TorchModel& model, const Ranks& ranks, Shard shard)
   parameters_.assign(model.parameters().begin(), model.parameters().end());
   if (ranks.size() == 1) return;
   model.on_gradients([this](size_t group, bool last) {
-    const bool each = shard_ == Shard::kGradients && model_.most_passes() > 0;
+    const bool each = divides_gradients() && (weights_ || model_.most_passes() > 0);
     if (last || each) start_up_to(group);
   });
   if (shard_ == Shard::kNone) return;
@@ -35,21 +34,16 @@ Exchange::Exchange(TorchModel& model, const Ranks& ranks, Shard shard)
     p.values = p.values.subspan(p.begin, end - p.begin);
     p.gradient = p.gradient.subspan(p.begin, end - p.begin);
   }
+  if (shard_ == Shard::kParameters) weights_.emplace(model, ranks);
 }
 
 Exchange::~Exchange() {
   if (ranks_.size() > 1) model_.on_gradients({});
 }
 
-std::pair<size_t, size_t> Exchange::stretch(size_t group, int rank) const {
-  const size_t units = model_.groups()[group].values.size() / kUnit, n = static_cast<size_t>(ranks_.size()),
-               r = static_cast<size_t>(rank);
-  return {units * r / n * kUnit, units * (r + 1) / n * kUnit};
-}
-
 void Exchange::start(size_t group) {
   const std::span<float> all = model_.groups()[group].gradient;
-  if (shard_ != Shard::kGradients) return (void)pending_.emplace_back(group, ranks_.start_sum(all));
+  if (!divides_gradients()) return (void)pending_.emplace_back(group, ranks_.start_sum(all));
   for (int rank = 0; rank < ranks_.size(); ++rank) {
     const auto [first, last] = stretch(group, rank);
     pending_.emplace_back(group, ranks_.start_sum_to(rank, all.subspan(first, last - first)));
@@ -61,23 +55,23 @@ void Exchange::start_up_to(size_t group) {
   const size_t n = model_.groups().size();
   const size_t wanted = group + 1 == n ? n : n - 1 - group;
   for (; n_started_ < wanted; ++n_started_) start(n_started_ + 1 == n ? n - 1 : n - 2 - n_started_);
-  if (shard_ == Shard::kGradients) finish_all_but(kInFlight);
+  if (divides_gradients()) finish_all_but(kInFlight);
   if (n_started_ < n) return;
   n_started_ = 0;
   ++n_rounds_;
   // The next pass adds to these gradients.
-  if (shard_ == Shard::kGradients) finish_all_but(0);
+  if (divides_gradients()) finish_all_but(0);
 }
 
 void Exchange::finish_all_but(size_t n_groups) {
-  const size_t n = shard_ == Shard::kGradients ? static_cast<size_t>(ranks_.size()) : 1;
+  const size_t n = divides_gradients() ? static_cast<size_t>(ranks_.size()) : 1;
   while (pending_.size() > n_groups * n) {
     const size_t group = pending_.front().first;
     for (size_t i = 0; i < n; ++i) {
       if (Status done = pending_.front().second.wait(); !done && failed_) failed_ = std::move(done);
       pending_.pop_front();
     }
-    if (shard_ == Shard::kGradients) drop_foreign_gradients(group);
+    if (divides_gradients()) drop_foreign_gradients(group);
   }
 }
 
@@ -90,10 +84,17 @@ void Exchange::drop_foreign_gradients(size_t group) {
 
 Status Exchange::finish_gradients() {
   if (ranks_.size() == 1) return {};
-  const int64_t rounds = shard_ == Shard::kGradients ? std::max<int64_t>(1, model_.most_passes()) : 1;
-  while (n_rounds_ < rounds) start_up_to(model_.groups().size() - 1);
+  const int64_t rounds = divides_gradients() ? std::max<int64_t>(1, model_.most_passes()) : 1;
+  while (n_rounds_ < rounds) {
+    if (weights_) {
+      TRY(model_.idle_pass(/*trains=*/true));
+    } else {
+      start_up_to(model_.groups().size() - 1);
+    }
+  }
   finish_all_but(0);
   n_rounds_ = 0;
+  TRY(take_failure());
   return std::exchange(failed_, {});
 }
 
@@ -105,6 +106,12 @@ Result<double> Exchange::gradient_norm() const {
 
 Status Exchange::share_weights() {
   if (shard_ == Shard::kNone) return {};
+  if (weights_) {
+    for (size_t group = 0; group < model_.groups().size(); ++group) drop_foreign_gradients(group);
+    weights_->drop();
+    model_.weights_changed();
+    return {};
+  }
   std::vector<Ranks::Pending> copies;
   for (size_t group = 0; group < model_.groups().size(); ++group) {
     for (int rank = 0; rank < ranks_.size(); ++rank) {
@@ -119,6 +126,13 @@ Status Exchange::share_weights() {
     if (Status done = copy.wait(); !done && all) all = std::move(done);
   model_.weights_changed();
   return all;
+}
+
+Status Exchange::keep_on_first() {
+  TRY(gather_weights());
+  if (weights_) model_.weights_changed();
+  weights_.reset();
+  return {};
 }
 
 Status Exchange::gather(std::vector<Optimizer::Slot>& slots, Moments& storage) const {

@@ -71,7 +71,7 @@ struct TrainJob {
   std::string finish_with = "best";     // best | last | average: which weights the finished model has
   double max_memory_gb = 0;             // what the run may need; 0: what is free
   int n_threads = 0;                    // of this process; 0: one for each core
-  std::string shard = "none";           // what ranks keep a part of each: none | optimizer | gradients
+  std::string shard = "none";           // what ranks keep a part of each, see train/exchange.h
   bool checkpoint_activations = false;  // see TorchOptions
 
   JsonObject source;  // as it was read

@@ -86,7 +86,8 @@ TEST(NetworkInTraining, ResumedFromACheckpointItGoesOnBitByBit) {
   for (int64_t i = 0; i < 3; ++i) first.step(i);
   ASSERT_TRUE(save_checkpoint(dir / "last.safetensors", first.model(), first.slots(), {}, "job"));
   NetworkInTraining resumed;
-  ASSERT_TRUE(load_checkpoint(dir / "last.safetensors", resumed.model(), resumed.slots(), "job"));
+  ASSERT_TRUE(load_checkpoint(dir / "last.safetensors", resumed.model(), resumed.model().kept(),
+                              resumed.slots(), "job"));
   for (int64_t i = 3; i < 6; ++i) resumed.step(i);
   EXPECT_EQ(resumed.kept(), whole.kept());
   EXPECT_NE(whole.kept(), first.kept());

@@ -61,6 +61,8 @@ class Objective {
   virtual Result<StepLoss> step(TorchModel& model) = 0;
   // Whether several processes can share its steps: each adds the gradients of its own part.
   virtual bool can_share() const { return false; }
+  // And with shared weights (train/shared_weights.h): all processes make as many passes.
+  virtual bool can_share_weights() const { return false; }
   // Absent data: no evaluation.
   virtual bool can_evaluate() const = 0;
   virtual uint64_t n_validation_targets() const { return 0; }

@@ -60,8 +60,14 @@ RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& obje
   const double slots = optimizer_slots(job.optimizer) + (job.ema_decay > 0 ? 1 : 0);
   plan.optimiser = static_cast<uint64_t>(4 * slots * static_cast<double>(memory.n_trained));
   if (job.shard != "none") plan.optimiser /= static_cast<uint64_t>(ranks.size());
-  if (job.shard == "gradients") plan.gradients /= static_cast<uint64_t>(ranks.size());
+  const auto n_ranks = static_cast<uint64_t>(ranks.size());
   plan.packed = memory.packed;
+  if (job.shard == "gradients" || job.shard == "parameters") plan.gradients /= n_ranks;
+  if (job.shard == "parameters" && n_ranks > 1 && memory.trained > 0) {
+    // The rest of what is read at once is a rank's own.
+    plan.weights = memory.frozen + memory.trained / n_ranks + memory.read_at_once / n_ranks * (n_ranks - 1);
+    plan.packed = plan.packed / memory.trained * memory.read_at_once;
+  }
   plan.activations = objective.activation_bytes(config) + kReserve;
   plan.available = job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9)
                                          : available_memory() / static_cast<uint64_t>(ranks.local_size());

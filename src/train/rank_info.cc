@@ -113,6 +113,9 @@ Result<RankInfo> rank_info(const Environment& environment) {
                 info.size);
   info.port = torchrun ? TRY(reader.number("MASTER_PORT", 1, 65535))
                        : TRY(reader.number_or("MASTER_PORT", 1, 65535, port_of(reader)));
+  if (torchrun && reader.text("TORCHELASTIC_USE_AGENT_STORE") == "True")
+    info.agent_key = fmt::format("volant/{}/{}", reader.text("TORCHELASTIC_RUN_ID"),
+                                 reader.text("TORCHELASTIC_RESTART_COUNT"));
   return info;
 }
 

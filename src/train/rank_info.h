@@ -14,6 +14,9 @@ struct RankInfo {
   int local_rank = 0, local_size = 1;  // among those on this machine
   std::string host;                    // of rank 0
   int port = 0;                        // where rank 0 waits for the others
+  // Not empty: torchrun's agent has a store at that port already. Rank 0 waits at one of its own and says in
+  // the agent's store, under this key, which.
+  std::string agent_key;
 };
 
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;

@@ -38,6 +38,16 @@ TEST(RankInfo, TorchrunSaysEverything) {
   EXPECT_EQ(info.local_size, 4);
   EXPECT_EQ(info.host, "node7");
   EXPECT_EQ(info.port, 29400);
+  EXPECT_EQ(info.agent_key, "");
+  const RankInfo by_agent = rank_info(of({{"RANK", "1"},
+                                          {"WORLD_SIZE", "2"},
+                                          {"MASTER_ADDR", "node7"},
+                                          {"MASTER_PORT", "29400"},
+                                          {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                                          {"TORCHELASTIC_RUN_ID", "a"},
+                                          {"TORCHELASTIC_RESTART_COUNT", "3"}}))
+                                .value();
+  EXPECT_EQ(by_agent.agent_key, "volant/a/3") << "the agent's own store stands at that port";
 }
 
 TEST(RankInfo, WhatIsMissingOrNoNumberIsNamed) {

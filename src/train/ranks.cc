@@ -73,13 +73,29 @@ auto guarded(const char* what, F&& f) -> Result<decltype(f())> {
   }
 }
 
-Store connect(const RankInfo& info, bool serves) {
+// `port`: 0 for one that serves where it can.
+Store connect(const RankInfo& info, int port, bool serves) {
   c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(info.port);
+  options.port = static_cast<uint16_t>(port);
   options.isServer = serves;
   options.waitWorkers = false;
   options.timeout = milliseconds(static_cast<int64_t>(kMeetSeconds * 1000));
   return c10::make_intrusive<c10d::TCPStore>(info.host, options);
+}
+
+// The store of rank 0, and in `info` its port.
+Store open_store(RankInfo& info) {
+  const bool first = info.rank == 0;
+  if (info.agent_key.empty()) return connect(info, info.port, first);
+  const Store agent = connect(info, info.port, false);
+  if (!first) {
+    info.port = std::stoi(text_of(agent->get(info.agent_key)));
+    return connect(info, info.port, false);
+  }
+  Store own = connect(info, 0, true);
+  info.port = own->getPort();
+  agent->set(info.agent_key, bytes_of(std::to_string(info.port)));
+  return own;
 }
 
 std::string numeric(const sockaddr* address, socklen_t size) {
@@ -297,20 +313,21 @@ Status Ranks::Pending::wait() {
   return done.error();
 }
 
-Result<Ranks> Ranks::meet(const RankInfo& info, OnLost on_lost) {
-  if (info.size == 1) return Ranks();
+Result<Ranks> Ranks::meet(const RankInfo& given, OnLost on_lost) {
+  if (given.size == 1) return Ranks();
+  RankInfo info = given;
   const std::string where = fmt::format("processes meet at {}:{}", info.host, info.port);
   log_debug("rank {} of {}: {}", info.rank, info.size, where);
   auto state = guarded(where.c_str(), [&] {
     auto made = std::make_unique<State>();
-    made->store = connect(info, info.rank == 0);
+    made->store = open_store(info);
     wait_for_all(*made->store, info);
     const auto options = c10d::ProcessGroupGloo::Options::create(kOperation);
     options->devices.push_back(network_device(info));
     options->threads = 2;
     made->group = c10::make_intrusive<c10d::ProcessGroupGloo>(
         c10::make_intrusive<c10d::PrefixStore>("gloo", made->store), info.rank, info.size, options);
-    made->heart = std::make_unique<Heart>(info, connect(info, false), std::move(on_lost));
+    made->heart = std::make_unique<Heart>(info, connect(info, info.port, false), std::move(on_lost));
     return made;
   });
   if (!state) return std::move(state).error();

@@ -2,21 +2,18 @@
 // killed, a stop, and going on with another number of ranks.
 #include <gmock/gmock.h>
 
-#include <cmath>
-
 #include "base/clock.h"
+#include "train/test_ranks.h"
 #include "train/test_stories.h"
 
 namespace volant {
 namespace {
 
 using ::testing::Each;
+using testing::expect_finished;
+using testing::expect_same_curve;
 using ::testing::HasSubstr;
 using testing::TrainRuns;
-
-// Losses of two curves may differ by so much where nothing but the order of f32 sums does: after 40 steps at
-// a high rate the worst seen is a tenth of it.
-constexpr double kTolerance = 2e-4;
 
 class TrainInRanks : public testing::StoryRuns {
  protected:
@@ -27,33 +24,7 @@ class TrainInRanks : public testing::StoryRuns {
     all["evaluate_every"] = 10;
     return all;
   }
-  // type, step and number of every loss.
-  static std::vector<std::pair<std::string, double>> losses(const Path& run) {
-    std::vector<std::pair<std::string, double>> all;
-    for (const Json& event : events(run)) {
-      const std::string type = json_string(event, "type").value();
-      if (type != "step" && type != "eval") continue;
-      all.emplace_back(type + std::to_string(json_int(event, "step").value()),
-                       json_number(event, "loss").value());
-    }
-    return all;
-  }
-  static void expect_same_curve(const Path& run, const Path& reference) {
-    const auto got = losses(run), want = losses(reference);
-    ASSERT_EQ(got.size(), want.size());
-    double worst = 0;
-    for (size_t i = 0; i < got.size(); ++i) {
-      EXPECT_EQ(got[i].first, want[i].first);
-      worst = std::max(worst, std::abs(got[i].second - want[i].second));
-    }
-    EXPECT_LT(worst, kTolerance);
-    RecordProperty("worst", std::to_string(worst));
-  }
   static std::vector<Process> start(const Path& run, int n) { return TrainRuns::start_ranks(run, n); }
-  static void expect_finished(const Path& run, std::vector<Process> ranks) {
-    ASSERT_THAT(TrainRuns::finish(std::move(ranks)), Each(0)) << TrainRuns::errors(run);
-    EXPECT_EQ(json_string(events(run).back(), "status").value(), "finished");
-  }
   Path alone(const JsonObject& job) const {
     const Path run = make_run("alone", job);
     EXPECT_EQ(finish(run).status, 0) << TrainRuns::errors(run);
@@ -76,12 +47,61 @@ TEST_F(TrainInRanks, WhateverIsSharedOutTheLossesAreTheSame) {
   JsonObject job = f32_job();
   job["micro_batch_tokens"] = 64;  // more passes than one
   const Path one = alone(job);
-  for (const char* shard : {"optimizer", "gradients"}) {
+  for (const char* shard : {"optimizer", "gradients", "parameters"}) {
     job["shard"] = shard;
     const Path run = make_run(shard, job);
     expect_finished(run, start(run, 3));
     expect_same_curve(run, one);
   }
+}
+
+// Parameters alone take 4 bytes a number; a rank holds its part, what is in no layer, and two layers.
+TEST_F(TrainInRanks, SharedWeightsAreWholeOnlyWhereTheyAreRead) {
+  JsonObject job = f32_job();
+  job["model"].as_object()["config"].as_object()["num_hidden_layers"] = 8;
+  job["micro_batch_tokens"] = 128;
+  const Path one = alone(job);
+  job["shard"] = "parameters";
+  for (const auto& [n, forgets] : {std::pair{2, false}, {4, true}}) {
+    job["checkpoint_activations"] = forgets;
+    const Path run = make_run(fmt::format("parameters{}", n), job);
+    expect_finished(run, start(run, n));
+    expect_same_curve(run, one);
+    const std::vector<Json> all = events(run);
+    const Json& config = *json_find(all.front(), "config");
+    const auto bytes = [](int64_t numbers) { return static_cast<double>(numbers) * sizeof(float); };
+    const double whole = bytes(json_int(all.front(), "n_parameters").value());
+    const double outside =
+        bytes(json_int(config, "vocab_size").value() * json_int(config, "hidden_size").value());
+    const double share = whole / n, layers = 2 * (whole - outside) / 8;
+    int n_steps = 0;
+    for (const Json& event : all) {
+      if (json_string(event, "type").value() != "step") continue;
+      const auto held = json_number(event, "weight_bytes").value();
+      // Of what is gathered a part is the rank's own already.
+      EXPECT_NEAR(held, share + (outside + layers) * (n - 1) / n, 0.02 * whole);
+      EXPECT_LT(held, 0.85 * whole);
+      ++n_steps;
+    }
+    EXPECT_EQ(n_steps, 20);
+  }
+}
+
+TEST_F(TrainInRanks, ACheckpointOfSharedWeightsGoesOnWithAnyNumberOfRanks) {
+  JsonObject job = f32_job();
+  job["steps"] = 60;
+  const Path one = alone(job);
+  job["shard"] = "parameters";
+  const Path run = make_run("parts", job);
+  int stop_after = 5;
+  for (const int n : {4, 2}) {
+    std::vector<Process> ranks = start(run, n);
+    TrainRuns::signal_after(ranks[0], run, stop_after, SIGTERM);
+    EXPECT_THAT(TrainRuns::finish(std::move(ranks)), Each(130)) << TrainRuns::errors(run);
+    stop_after += 5;
+  }
+  ASSERT_EQ(finish(run).status, 0) << TrainRuns::errors(run);
+  expect_same_curve(run, one);
 }
 
 TEST_F(TrainInRanks, EveryElementwiseOptimizerIsShared) {
@@ -126,11 +146,16 @@ TEST_F(TrainInRanks, ConversationsWithAMovingAverage) {
 TEST_F(TrainInRanks, ARankIsKilledTheOthersSayWhoAndTheRunGoesOnWithAnyNumberOfThem) {
   const Path one = alone(f32_job());
   JsonObject job = f32_job();
-  job["shard"] = "gradients";
   const Path run = make_run("killed", job);
   int round = 0;
+  struct Case {
+    size_t n, victim;
+    const char* shard;
+  };
   // Who is killed among how many: the first is special, it listens for the others.
-  for (const auto& [n, victim] : {std::pair<size_t, size_t>{3, 2}, {2, 0}}) {
+  for (const auto& [n, victim, shard] : {Case{3, 2, "parameters"}, {2, 0, "gradients"}}) {
+    job["shard"] = shard;  // a run may go on with another
+    ASSERT_TRUE(write_file_atomic(run / "job.json", dump_json(job)));
     std::filesystem::remove(run / "stderr.txt");
     std::vector<Process> ranks = start(run, static_cast<int>(n));
     TrainRuns::signal_after(ranks[victim], run, 6 * ++round, SIGKILL);

@@ -1,5 +1,6 @@
 #include "train/row_order.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -44,6 +45,19 @@ std::vector<uint32_t> RowOrder::take(int64_t tokens_per_step, const RowSize& siz
     tokens += size(rows.back());
   } while (tokens < tokens_per_step && !at_epoch_begin());
   return rows;
+}
+
+std::vector<uint32_t> share_of(const std::vector<uint32_t>& rows, const RowOrder::RowSize& size, int rank,
+                               int n_ranks) {
+  int64_t total = 0, at = 0;
+  for (const uint32_t row : rows) total += size(row);
+  std::vector<uint32_t> mine;
+  for (const uint32_t row : rows) {
+    const int64_t here = size(row), middle = at + here / 2;
+    at += here;
+    if (middle * n_ranks / std::max<int64_t>(1, total) == rank) mine.push_back(row);
+  }
+  return mine;
 }
 
 int64_t RowOrder::steps_of_an_epoch(int64_t tokens_per_step, const RowSize& size) const {

@@ -38,4 +38,8 @@ class RowOrder {
   std::vector<uint32_t> order_;
 };
 
+// Of a step's rows those that rank `rank` of `n_ranks` trains: each has about as much of their sizes.
+std::vector<uint32_t> share_of(const std::vector<uint32_t>& rows, const RowOrder::RowSize& size, int rank,
+                               int n_ranks);
+
 }  // namespace volant

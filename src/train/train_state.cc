@@ -69,6 +69,7 @@ Status save_checkpoint(const Path& file, const TorchModel& model, const std::vec
 }
 
 Result<TrainState> load_checkpoint(const Path& path, TorchModel& model,
+                                   std::span<const TorchModel::Parameter> weights,
                                    const std::vector<Optimizer::Slot>& slots, const std::string& job_digest) {
   const auto load = [&]() -> Result<TrainState> {
     const SafetensorsFile file = TRY(SafetensorsFile::open(path));
@@ -80,7 +81,7 @@ Result<TrainState> load_checkpoint(const Path& path, TorchModel& model,
       return fail(ErrorCode::kConflict,
                   "this checkpoint belongs to another job.json; put the old job back, or remove the folder "
                   "'checkpoints' to start anew");
-    for (const auto& p : model.kept()) TRY(read_numbers(file, p.spec.name, p.spec.shape, 0, p.values));
+    for (const auto& p : weights) TRY(read_numbers(file, p.spec.name, p.spec.shape, p.begin, p.values));
     for (const Optimizer::Slot& slot : slots)
       TRY(read_numbers(file, kSlot + slot.name, {static_cast<int64_t>(slot.count)}, slot.begin, slot.values));
     model.weights_changed();

@@ -39,8 +39,9 @@ struct TrainFiles {
 Status save_checkpoint(const Path& file, const TorchModel& model, const std::vector<Optimizer::Slot>& slots,
                        const TrainState& state, const std::string& job_digest);
 // kConflict when it belongs to another job; kParse names the tensor that is missing or of another shape.
-// Slots may be pieces of what is there.
+// `weights`: model.kept(), or pieces of it. Slots may be pieces of what is there too.
 Result<TrainState> load_checkpoint(const Path& file, TorchModel& model,
+                                   std::span<const TorchModel::Parameter> weights,
                                    const std::vector<Optimizer::Slot>& slots, const std::string& job_digest);
 
 }  // namespace volant

@@ -19,6 +19,8 @@
 namespace volant {
 namespace {
 
+constexpr uint64_t kRankSalt = 0xD1B54A32D192ED03ULL;  // seeds of ranks
+
 double resident_mb() {
   std::ifstream file("/proc/self/statm");
   double total = 0, resident = 0;
@@ -69,7 +71,9 @@ Result<StepLoss> Trainer::whole_of(const StepLoss& part) const {
 }
 
 Result<StepLoss> Trainer::step(double lr, double& grad_norm) {
-  model_->begin_step(job_.seed * 0x9E3779B97F4A7C15ULL + static_cast<uint64_t>(state_.step));
+  // What is random is drawn anew by each process.
+  model_->begin_step((job_.seed + kRankSalt * static_cast<uint64_t>(ranks_.rank())) * 0x9E3779B97F4A7C15ULL +
+                     static_cast<uint64_t>(state_.step));
   const StepLoss part = TRY(objective_->step(*model_));
   TRY(exchange_->finish_gradients());
   const StepLoss result = TRY(whole_of(part));
@@ -93,13 +97,21 @@ Status Trainer::save_last() {
   std::vector<Optimizer::Slot> whole = optimiser_->slots();
   Moments gathered;
   TRY(exchange_->gather(whole, gathered));
-  if (!ranks_.first()) return {};
-  if (average_) std::ranges::move(average_->slots(*model_), std::back_inserter(whole));
-  TrainState saved = state_;
-  saved.elapsed = elapsed();
-  TRY(save_checkpoint(files_.last(), *model_, whole, saved, job_.digest()));
-  if (job_.average_last > 0) TRY(keep_recent(files_.recent(), job_.average_last, *model_, state_.step));
-  return note({{"type", "checkpoint"}, {"step", state_.step}, {"best", false}});
+  return with_whole_weights([&]() -> Status {
+    if (average_) std::ranges::move(average_->slots(*model_), std::back_inserter(whole));
+    TrainState saved = state_;
+    saved.elapsed = elapsed();
+    TRY(save_checkpoint(files_.last(), *model_, whole, saved, job_.digest()));
+    if (job_.average_last > 0) TRY(keep_recent(files_.recent(), job_.average_last, *model_, state_.step));
+    return note({{"type", "checkpoint"}, {"step", state_.step}, {"best", false}});
+  });
+}
+
+Status Trainer::with_whole_weights(const std::function<Status()>& f) {
+  TRY(exchange_->gather_weights());
+  if (ranks_.first()) TRY(f());
+  exchange_->drop_weights();
+  return {};
 }
 
 std::vector<Optimizer::Slot> Trainer::slots() {
@@ -120,6 +132,7 @@ Status Trainer::evaluate() {
 Status Trainer::evaluate_weights() {
   if (!objective_->can_evaluate() || evaluated_step_ == state_.step) return {};
   const Evaluation result = TRY(objective_->evaluate(*model_));
+  TRY(exchange_->take_failure());
   evaluated_step_ = state_.step;
   JsonObject event{{"type", "eval"}, {"step", state_.step}, {"loss", result.loss}, {"seconds", elapsed()}};
   if (result.bits_per_byte > 0) event["bits_per_byte"] = result.bits_per_byte;
@@ -135,9 +148,10 @@ Status Trainer::evaluate_weights() {
   state_.best_loss = judged;
   state_.best_step = state_.step;
   state_.evaluations_without_progress = 0;
-  if (!ranks_.first()) return {};
-  TRY(save_checkpoint(files_.best(), *model_, {}, state_, job_.digest()));
-  return note({{"type", "checkpoint"}, {"step", state_.step}, {"best", true}});
+  return with_whole_weights([&]() -> Status {
+    TRY(save_checkpoint(files_.best(), *model_, {}, state_, job_.digest()));
+    return note({{"type", "checkpoint"}, {"step", state_.step}, {"best", true}});
+  });
 }
 
 Result<TrainOutcome> Trainer::loop() {
@@ -177,6 +191,7 @@ Result<TrainOutcome> Trainer::loop() {
                      {"seconds", elapsed()},
                      {"progress", done}};
     if (!result.metrics.empty()) event["metrics"] = result.metrics;
+    if (const uint64_t held = exchange_->take_most_weight_bytes(); held > 0) event["weight_bytes"] = held;
     TRY(note(event));
     if (!progress) continue;
     const double now_done = train_progress(job_, state_.step, elapsed());
@@ -204,7 +219,7 @@ Status Trainer::write_finished() {
     average_->swap(*model_);  // "best" replaces it where there was an evaluation
   }
   if (job_.finish_with == "best" && objective_->can_evaluate() && std::filesystem::exists(files_.best())) {
-    TRY(load_checkpoint(files_.best(), *model_, {}, job_.digest()));
+    TRY(load_checkpoint(files_.best(), *model_, model_->kept(), {}, job_.digest()));
     step = state_.best_step;
   }
   if (test_) TRY(note(TRY(test_->finish(*model_, step))));
@@ -233,9 +248,11 @@ Status Trainer::check_merge(const Path& written) {
 }
 
 Status Trainer::finish(const char* status) {
-  if (!ranks_.first()) return {};
   const double seconds = elapsed();
-  if (std::string_view(status) == "finished") TRY(write_finished());
+  const bool finished = std::string_view(status) == "finished";
+  if (finished) TRY(exchange_->keep_on_first());
+  if (!ranks_.first()) return {};
+  if (finished) TRY(write_finished());
   JsonObject event{{"type", "end"}, {"status", status}, {"step", state_.step}, {"seconds", seconds}};
   if (size_) event["predicted_loss"] = size_->predicted_loss;
   if (std::isfinite(state_.best_loss)) event["best_loss"] = state_.best_loss;

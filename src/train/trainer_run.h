@@ -1,6 +1,7 @@
 // The inside of a training run: what it holds, in the order of its life. Prepared in trainer_setup.cc,
 // trained and ended in trainer.cc.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -49,6 +50,8 @@ class Trainer {
   Result<StepLoss> step(double lr, double& grad_norm);
   Result<StepLoss> whole_of(const StepLoss& part) const;
   Status save_last();
+  // Calls `f` on rank 0 while it has all weights. All ranks call it.
+  Status with_whole_weights(const std::function<Status()>& f);
   Status evaluate();
   Status evaluate_weights();
   std::vector<Optimizer::Slot> slots();

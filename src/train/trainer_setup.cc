@@ -30,6 +30,15 @@ Status Trainer::check_ranks() const {
   if (ranks_.size() == 1) return {};
   if (job_.size_auto) return refuse("a model whose size is chosen ('model.size')");
   if (!objective_->can_share()) return refuse("the objective '" + job_.objective_name() + "'");
+  if (job_.shard != "parameters") return {};
+  const auto refuse_parts = [&](const std::string& what) {
+    return fail(ErrorCode::kUnsupported,
+                "{} needs whole weights in every process: expected 'shard' \"none\", \"optimizer\" or "
+                "\"gradients\", got \"parameters\"",
+                what);
+  };
+  if (!objective_->can_share_weights()) return refuse_parts("the objective '" + job_.objective_name() + "'");
+  if (job_.ema_decay > 0) return refuse_parts("a moving average ('ema_decay')");
   return {};
 }
 
@@ -118,7 +127,7 @@ Status Trainer::choose_size_for(ModelConfig& config) {
 
 Status Trainer::resume() {
   if (std::filesystem::exists(files_.last())) {
-    state_ = TRY(load_checkpoint(files_.last(), *model_, slots(), job_.digest()));
+    state_ = TRY(load_checkpoint(files_.last(), *model_, exchange_->kept(), slots(), job_.digest()));
     TRY(objective_->restore(state_.objective));
     if (ranks_.first()) log_info("going on after step {} of {}", state_.step, job_.steps);
   }

@@ -6,7 +6,7 @@
 set -euo pipefail
 program=$(realpath "$1")
 TOKENIZER=$(realpath "$2")
-SHARD=gradients
+SHARD=parameters
 source "$(dirname "$0")/two_nodes.sh"
 set_up
 work=$(mktemp -d)

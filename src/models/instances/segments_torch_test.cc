@@ -203,5 +203,59 @@ TEST(Groups, EveryParameterLiesInItsLayersGroup) {
   }
 }
 
+// Weights that are no numbers outside of the times at which they are needed, as those of other processes.
+class WeightsAway {
+ public:
+  explicit WeightsAway(TorchModel& model) : model_(model) {
+    for (const TorchModel::Group& group : model.groups()) {
+      kept_.emplace_back(group.values.begin(), group.values.end());
+      std::ranges::fill(group.values, NAN);
+    }
+    model.weights_changed();
+    model.on_weights({.need = [this](size_t group, bool) { bring(group); },
+                      .done = [this](size_t layer) { take(layer); }});
+  }
+  ~WeightsAway() { model_.on_weights({}); }
+  size_t n_brought() const { return n_brought_; }
+
+ private:
+  void bring(size_t group) {
+    ++n_brought_;
+    std::ranges::copy(kept_[group], model_.groups()[group].values.begin());
+  }
+  void take(size_t group) {
+    std::ranges::fill(model_.groups()[group].values, NAN);
+    model_.drop_copies(group);
+  }
+  TorchModel& model_;
+  std::vector<std::vector<float>> kept_;
+  size_t n_brought_ = 0;
+};
+
+TEST(WeightsWhereNeeded, PassesReadThemBetweenNeedAndDoneAlone) {
+  for (const Case& c : cases()) {
+    if (c.name == "t5") continue;  // its decoder's layers are no segments
+    for (const bool forget : {false, true})
+      for (const bool adapted : {false, true}) {
+        SCOPED_TRACE(c.name + (forget ? " forgotten" : "") + (adapted ? " adapted" : ""));
+        TorchOptions options{.checkpoint_activations = forget};
+        if (adapted && c.name != "bert") options.adapter = AdapterSpec{.r = 3, .alpha = 4};
+        TorchModel model = make(c.config, options);
+        const std::vector<float> output = model.output(c.batch()).value();
+        ASSERT_TRUE(model.output_loss_and_gradient(c.batch(), squares, 0.5F));
+        const std::vector<std::vector<float>> want = gradients_of(model);
+        model.zero_gradients();
+        const WeightsAway away(model);
+        EXPECT_EQ(model.output(c.batch()).value(), output);
+        const size_t n_layers = model.groups().size() - 1;
+        EXPECT_EQ(away.n_brought(), 1 + n_layers);
+        ASSERT_TRUE(model.output_loss_and_gradient(c.batch(), squares, 0.5F));
+        EXPECT_EQ(away.n_brought(), 2 + 3 * n_layers);
+        const std::vector<std::vector<float>> got = gradients_of(model);
+        for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], want[i]) << model.parameters()[i].spec.name;
+      }
+  }
+}
+
 }  // namespace
 }  // namespace volant

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/random.h"
@@ -151,12 +152,16 @@ Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOption
   const std::set<std::string> adapted = TRY(adapted_names(config, options));
   const uint64_t copies = 2 * (options.bf16 ? 2 : 4);  // bytes of the packed layouts, one for each direction
   TorchMemory memory;
+  std::map<std::string, uint64_t> of_layer;
+  std::string layer;
   const auto add_trained = [&](int64_t n, bool matrix) {
     memory.n_trained += static_cast<uint64_t>(n);
+    of_layer[layer] += sizeof(float) * static_cast<uint64_t>(n);
     if (matrix) memory.packed += copies * static_cast<uint64_t>(n);
   };
   for (const TensorSpec& spec : tensor_specs(config)) {
     const bool matrix = spec.shape.size() == 2;
+    layer = layer_of(spec.name);
     if (is_trained(spec, options)) {
       add_trained(spec.count(), matrix);
     } else {
@@ -171,6 +176,10 @@ Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOption
     if (options.adapter->kind == AdapterSpec::Kind::kDora) add_trained(spec.shape[0], false);
   }
   memory.trained = memory.gradients = 4 * memory.n_trained;
+  uint64_t largest = 0;
+  for (const auto& [name, bytes] : of_layer)
+    if (!name.empty()) largest = std::max(largest, bytes);
+  memory.read_at_once = std::min(of_layer[""] + 2 * largest, memory.trained);
   return memory;
 }
 
@@ -307,6 +316,23 @@ void TorchModel::begin_step(uint64_t seed) {
   state_->most_passes = 0;
 }
 void TorchModel::on_gradients(OnGradients f) { state_->on_gradients = std::move(f); }
+void TorchModel::on_weights(OnWeights f) {
+  State& s = *state_;
+  s.on_weights = std::move(f);
+  const bool shared = weights_are_shared();
+  const auto need = [&s](bool backward) {
+    return [&s, backward](int number) { s.on_weights.need(static_cast<size_t>(number), backward); };
+  };
+  s.segments.before_forward = shared ? need(false) : std::function<void(int)>();
+  s.segments.before_backward = shared ? need(true) : std::function<void(int)>();
+  s.segments.after_forward = nullptr;
+  if (shared) s.segments.after_forward = [&s](int number) { s.on_weights.done(static_cast<size_t>(number)); };
+}
+bool TorchModel::weights_are_shared() const { return state_->on_weights.need != nullptr; }
+void TorchModel::drop_copies(size_t group) {
+  for (const State::Placed& p : state_->placed)
+    if (p.group == group && p.weight->packed) p.weight->packed->drop();
+}
 void TorchModel::expect_passes(int64_t n, int64_t most) {
   state_->n_expected = static_cast<uint64_t>(n);
   state_->most_passes = most;

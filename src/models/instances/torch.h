@@ -50,11 +50,12 @@ struct TorchOptions {
 
 // Bytes that a model holds between steps, besides activations and the optimiser's.
 struct TorchMemory {
-  uint64_t trained = 0;    // numbers of what is trained
-  uint64_t frozen = 0;     // of what is not
-  uint64_t packed = 0;     // copies in the layouts of products, as far as they are made
-  uint64_t gradients = 0;  // of what is trained
-  uint64_t n_trained = 0;  // how many numbers are trained
+  uint64_t trained = 0;       // numbers of what is trained
+  uint64_t frozen = 0;        // of what is not
+  uint64_t packed = 0;        // copies in the layouts of products, as far as they are made
+  uint64_t gradients = 0;     // of what is trained
+  uint64_t n_trained = 0;     // how many numbers are trained
+  uint64_t read_at_once = 0;  // of `trained` what is in no layer, and two layers: see on_weights()
 };
 
 // What a model made with these options will hold, before it is made; all packed copies counted.
@@ -118,6 +119,21 @@ class TorchModel {
   // nothing is trained are not called for. `last`: the last pass of expect_passes().
   using OnGradients = std::function<void(size_t group, bool last)>;
   void on_gradients(OnGradients f);
+  // Where groups are whole only while they are needed (memory that somebody fills before and frees after).
+  struct OnWeights {
+    // What follows reads the weights of the group: in the forward pass, or in the backward pass.
+    std::function<void(size_t group, bool backward)> need;
+    // A layer was read, until it is needed again.
+    std::function<void(size_t layer)> done;
+  };
+  // Called in all passes; the last group is needed from their beginning on. Of models whose layers are
+  // segments alone: all next-token decoders.
+  void on_weights(OnWeights f);
+  bool weights_are_shared() const;
+  // Frees the copies for products of a group's weights, which are made again when they are needed.
+  void drop_copies(size_t group);
+  // A pass of a language model from which nothing is learned: with shared weights all processes make as many.
+  Status idle_pass(bool trains);
   // The step that has begun makes `n` passes that train, and none of several processes makes more than
   // `most`. Where nothing is said no pass is the last.
   void expect_passes(int64_t n, int64_t most);

@@ -98,6 +98,18 @@ Result<TorchModel::DistilLoss> TorchModel::distil_loss_and_gradient(const Batch&
   });
 }
 
+Status TorchModel::idle_pass(bool trains) {
+  const std::vector<int32_t> zero{0}, whole{0, 1};
+  const std::vector<float> nothing{0};
+  const Batch batch{.tokens = zero, .pos = zero, .seq_begin = whole, .kv_slot = {}, .out_rows = zero};
+  if (trains) {
+    TRY(loss_and_gradient(batch, zero, nothing, 1));
+  } else {
+    TRY(log_probs(batch, zero));
+  }
+  return {};
+}
+
 Result<std::vector<float>> TorchModel::output(const Batch& batch) const {
   TRY(state_->check(batch));
   return guarded([&] {

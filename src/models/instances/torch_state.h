@@ -35,7 +35,10 @@ struct TorchModel::State {
         bf16(options.bf16),
         regularisers{options.label_smoothing, options.z_loss, options.neftune_alpha} {
     segments.forget = options.checkpoint_activations;
-    segments.after_backward = [this](int number) { tell(static_cast<size_t>(number)); };
+    segments.after_backward = [this](int number) {
+      if (on_weights.done) on_weights.done(static_cast<size_t>(number));
+      tell(static_cast<size_t>(number));
+    };
   }
   ModelConfig config;
   std::vector<torch_ops::Pages> pages;  // of the groups
@@ -47,6 +50,7 @@ struct TorchModel::State {
   int64_t most_passes = 0;
   TorchSegments segments;
   OnGradients on_gradients;
+  OnWeights on_weights;
   std::optional<AdapterSpec> adapter;
   bool start_from_rounding = false;
   std::vector<TensorSpec> tensors;
@@ -70,8 +74,12 @@ struct TorchModel::State {
   void place_parameters();
   AdapterFactors factors_of(const TorchAdapter& adapter) const;
 
+  void begin() const {
+    if (on_weights.need) on_weights.need(groups.size() - 1, /*backward=*/false);
+  }
   // For the next pass of this step that trains: what is random in it has a seed of its own.
   TorchOps training_pass() {
+    begin();
     TorchOps ops(bf16, /*record=*/true);
     pass_seed = step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes;
     ops.set_seed(pass_seed);
@@ -87,6 +95,7 @@ struct TorchModel::State {
     tell(groups.size() - 1);
   }
   TorchOps plain_pass() const {
+    begin();
     TorchOps ops(bf16, /*record=*/false);
     ops.set_segments(segments);
     return ops;

@@ -174,6 +174,7 @@ PackedWeight::PackedWeight(const StoredMatrix& matrix)
 PackedWeight::~PackedWeight() = default;
 
 void PackedWeight::changed() { ++state_->version; }
+void PackedWeight::drop() { state_->copies.clear(); }
 
 void PackedWeight::forward(In x, int64_t rows, Out y, bool add) { state_->multiply(x, rows, true, y, add); }
 void PackedWeight::backward(In g, int64_t rows, Out grad_x, bool add) {

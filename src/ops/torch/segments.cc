@@ -1,4 +1,4 @@
-// Segments in training: a node of the graph where one begins, that tells how far the backward pass has come,
+// Segments in training: nodes of the graph where one begins and ends, that tell how far the backward pass is,
 // or one node that computes a forgotten segment again and runs its own graph backwards.
 #include "ops/torch/segments.h"
 
@@ -30,9 +30,13 @@ TorchOps::Act told(const TorchOps::Act& x, const std::function<void(int)>& f, in
 TorchOps::Act TorchOps::segment(const Act& x, const Segment& f) {
   if (segments_ == nullptr) return f(*this, x);
   const int number = n_segments_++;
-  if (!record_) return f(*this, x);
-  if (segments_->forget) return forgotten_segment(x, f, number);
-  return f(*this, told(x, segments_->after_backward, number));
+  const bool forgets = record_ && segments_->forget;
+  if (segments_->before_forward) segments_->before_forward(number);
+  Act y = forgets   ? forgotten_segment(x, f, number)
+          : record_ ? f(*this, told(x, segments_->after_backward, number))
+                    : f(*this, x);
+  if (segments_->after_forward) segments_->after_forward(number);
+  return record_ && !forgets ? told(y, segments_->before_backward, number) : y;
 }
 
 TorchOps::Act TorchOps::forgotten_segment(const Act& x, const Segment& f, int number) {
@@ -47,6 +51,7 @@ TorchOps::Act TorchOps::forgotten_segment(const Act& x, const Segment& f, int nu
   // A node even where `x` asks for no gradient: the weights inside may.
   return {with_backward(
       y.x, {x.x}, [again, kept, wants_x, f, number, segments = segments_](const Tensor& g) mutable {
+        if (segments->before_backward) segments->before_backward(number);
         const Tensor leaf = kept.detach().set_requires_grad(wants_x);
         const c10::AutoGradMode recording(
             true);  // off in a backward pass; some operations are libtorch's own

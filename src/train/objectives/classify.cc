@@ -8,6 +8,7 @@
 #include "train/losses.h"
 #include "train/objectives/label_rows.h"
 #include "train/objectives/language.h"
+#include "train/objectives/shares.h"
 #include "train/row_order.h"
 
 namespace volant {
@@ -21,6 +22,7 @@ class ClassifyObjective final : public Objective {
   uint64_t n_targets() const override { return n_labels(train_); }
   int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Result<StepLoss> step(TorchModel& model) override;
+  bool can_share() const override { return true; }
   bool can_evaluate() const override { return !validation_.empty(); }
   uint64_t n_validation_targets() const override { return n_labels(validation_); }
   Result<Evaluation> evaluate(TorchModel& model) override;
@@ -33,7 +35,10 @@ class ClassifyObjective final : public Objective {
 
  private:
   ClassifyObjective(const ObjectiveContext& context)
-      : job_(context.job), tokenizer_(*context.tokenizer), labels_(context.config.labels) {}
+      : job_(context.job),
+        tokenizer_(*context.tokenizer),
+        ranks_(context.ranks),
+        labels_(context.config.labels) {}
   Result<std::vector<LabelExample>> read(const Path& file, const ModelConfig& config) const;
   static uint64_t n_labels(const std::vector<LabelExample>& examples);
   Status weigh();
@@ -43,6 +48,7 @@ class ClassifyObjective final : public Objective {
 
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
+  const Ranks& ranks_;
   std::vector<std::string> labels_;
   std::vector<LabelExample> train_, validation_;
   const RowOrder::RowSize size_of_ = [this](uint32_t row) { return std::ssize(train_[row].text.ids); };
@@ -115,25 +121,32 @@ std::vector<std::pair<TextBatch, std::vector<int32_t>>> ClassifyObjective::batch
 Result<StepLoss> ClassifyObjective::step(TorchModel& model) {
   StepLoss result;
   double weight = 0, n = 0, right = 0;
-  std::vector<const LabelExample*> examples;
+  std::vector<uint32_t> rows;
   // Rows whose labels all have weight 0 teach nothing.
-  for (size_t tried = 0; weight <= 0; tried += examples.size()) {
+  for (size_t tried = 0; weight <= 0; tried += rows.size()) {
     if (tried > train_.size())
       return fail(ErrorCode::kInvalidArgument,
                   "nothing to learn: the weights of all labels that occur are 0");
-    examples.clear();
-    for (const uint32_t row : order_->take(job_.tokens_per_step, size_of_)) examples.push_back(&train_[row]);
-    for (const LabelExample* example : examples)
-      for (const int32_t label : example->labels) weight += loss_.weight(label);
+    rows = order_->take(job_.tokens_per_step, size_of_);
+    n = 0;
+    for (const uint32_t row : rows)
+      for (const int32_t label : train_[row].labels) {
+        weight += loss_.weight(label);
+        ++n;
+      }
   }
-  for (auto& [batch, labels] : batches(examples)) {
+  const auto make = [&](const std::vector<uint32_t>& share) {
+    std::vector<const LabelExample*> examples;
+    for (const uint32_t row : share) examples.push_back(&train_[row]);
+    return batches(examples);
+  };
+  for (auto& [batch, labels] : own_passes(rows, size_of_, ranks_, model, make)) {
     result.tokens += batch.n_rows();
     batch.pad();
     const std::vector<int32_t>& wanted = labels;
     const auto loss = [&](std::span<const float> scores, std::span<float> gradient) {
       const std::vector<int32_t> best = best_labels(scores, labels_.size());
       for (size_t i = 0; i < best.size(); ++i) right += best[i] == wanted[i] ? 1 : 0;
-      n += static_cast<double>(best.size());
       return cross_entropy_.sum(loss_, scores, {.labels = wanted}, gradient);
     };
     result.loss += TRY(model.output_loss_and_gradient(batch.view(), loss, static_cast<float>(1 / weight)));
@@ -154,9 +167,17 @@ Result<Evaluation> ClassifyObjective::evaluate(TorchModel& model) {
   }
   double loss = 0, weight = 0;
   std::vector<int32_t> wanted, guessed;
-  for (auto& [batch, labels] : batches(some)) {
-    batch.pad();
-    const std::vector<float> scores = TRY(model.output(batch.view()));
+  auto parts = batches(some);
+  const auto all = TRY(in_turn(
+      ranks_, model, parts.size(), [&](size_t i) { return parts[i].second.size() * labels_.size(); },
+      [&](size_t i) -> Result<std::vector<double>> {
+        parts[i].first.pad();
+        const std::vector<float> scores = TRY(model.output(parts[i].first.view()));
+        return std::vector<double>(scores.begin(), scores.end());
+      }));
+  for (size_t part = 0; part < parts.size(); ++part) {
+    const std::vector<int32_t>& labels = parts[part].second;
+    const std::vector<float> scores(all[part].begin(), all[part].end());
     std::vector<float> ignored(scores.size());
     loss += cross_entropy_.sum(loss_, scores, {.labels = labels}, ignored);
     for (const int32_t label : labels) weight += loss_.weight(label);

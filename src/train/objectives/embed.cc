@@ -8,6 +8,7 @@
 #include "train/interval.h"
 #include "train/objectives/contrastive_loss.h"
 #include "train/objectives/language.h"
+#include "train/objectives/shares.h"
 #include "train/objectives/text_batch.h"
 #include "train/row_order.h"
 
@@ -31,6 +32,7 @@ class EmbedObjective final : public Objective {
     return std::max<int64_t>(1, std::ssize(train_) / job_.embed.batch_size);
   }
   Result<StepLoss> step(TorchModel& model) override;
+  bool can_share() const override { return true; }
   bool can_evaluate() const override { return validation_.size() > 1; }
   uint64_t n_validation_targets() const override { return validation_.size(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
@@ -48,6 +50,7 @@ class EmbedObjective final : public Objective {
   EmbedObjective(const ObjectiveContext& context, Pooling pooling)
       : job_(context.job),
         tokenizer_(*context.tokenizer),
+        ranks_(context.ranks),
         n_dims_(static_cast<size_t>(context.config.hidden_size)),
         pooling_(pooling) {}
   Result<std::vector<PairRow>> read(const Path& file) const;
@@ -60,13 +63,15 @@ class EmbedObjective final : public Objective {
             std::span<double> vectors) const;
   void spread(const Texts& texts, const TextBatch& batch, std::span<const double> vectors,
               std::span<float> hidden) const;
-  Result<std::vector<double>> vectors_of(const TorchModel& model, const Texts& texts,
+  // All vectors; processes compute them part by part in turn.
+  Result<std::vector<double>> vectors_of(TorchModel& model, const Texts& texts,
                                          const std::vector<TextBatch>& parts) const;
   // The loss of a step from all its vectors, and the derivative by them.
   double loss_of(size_t n_pairs, std::span<const double> vectors, std::span<double> gradient) const;
 
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
+  const Ranks& ranks_;
   size_t n_dims_;
   Pooling pooling_;
   std::vector<PairRow> train_, validation_;
@@ -152,8 +157,11 @@ std::vector<int32_t> EmbedObjective::rows_read(const EncodedText& text) const {
 
 std::vector<TextBatch> EmbedObjective::batches(const Texts& texts) const {
   std::vector<TextBatch> batches;
+  int64_t all = 0;
+  for (const EncodedText* text : texts) all += std::ssize(text->ids);
+  const int64_t most = std::min(job_.micro_batch_tokens, all / ranks_.size() + 1);  // work for everybody
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (batches.empty() || batches.back().n_rows() + std::ssize(texts[i]->ids) > job_.micro_batch_tokens) {
+    if (batches.empty() || batches.back().n_rows() + std::ssize(texts[i]->ids) > most) {
       batches.emplace_back();
       batches.back().begin = i;
     }
@@ -186,10 +194,20 @@ void EmbedObjective::spread(const Texts& texts, const TextBatch& batch, std::spa
   }
 }
 
-Result<std::vector<double>> EmbedObjective::vectors_of(const TorchModel& model, const Texts& texts,
+Result<std::vector<double>> EmbedObjective::vectors_of(TorchModel& model, const Texts& texts,
                                                        const std::vector<TextBatch>& parts) const {
-  std::vector<double> vectors(texts.size() * n_dims_);
-  for (const TextBatch& part : parts) pool(texts, part, TRY(model.output(part.view())), vectors);
+  const auto all = TRY(in_turn(
+      ranks_, model, parts.size(), [&](size_t i) { return (parts[i].end - parts[i].begin) * n_dims_; },
+      [&](size_t i) -> Result<std::vector<double>> {
+        std::vector<double> vectors(texts.size() * n_dims_);
+        pool(texts, parts[i], TRY(model.output(parts[i].view())), vectors);
+        const auto at = [&](size_t text) {
+          return vectors.begin() + static_cast<std::ptrdiff_t>(text * n_dims_);
+        };
+        return std::vector<double>(at(parts[i].begin), at(parts[i].end));
+      }));
+  std::vector<double> vectors;
+  for (const std::vector<double>& part : all) vectors.insert(vectors.end(), part.begin(), part.end());
   return vectors;
 }
 
@@ -200,8 +218,9 @@ double EmbedObjective::loss_of(size_t n_pairs, std::span<const double> vectors,
                           gradient.first(n), gradient.subspan(n));
 }
 
-// The loss needs all vectors of the step at once. What does not fit into one pass is passed twice: first for
-// the vectors, then for the gradient (Gao et al. 2021, "Scaling deep contrastive learning batch size").
+// The loss needs all vectors of the step at once. What does not fit into one pass of one process is passed
+// twice: first for the vectors, then for the gradient (Gao et al. 2021, "Scaling deep contrastive learning
+// batch size").
 Result<StepLoss> EmbedObjective::step(TorchModel& model) {
   std::vector<const PairRow*> rows;
   const auto n_pairs = std::min(static_cast<size_t>(job_.embed.batch_size), train_.size());
@@ -210,10 +229,19 @@ Result<StepLoss> EmbedObjective::step(TorchModel& model) {
   const std::vector<TextBatch> parts = batches(texts);
   StepLoss result;
   std::vector<double> gradient(texts.size() * n_dims_);
-  if (parts.size() > 1) result.loss = loss_of(n_pairs, TRY(vectors_of(model, texts, parts)), gradient);
-  for (const TextBatch& part : parts) {
+  const bool twice = parts.size() > 1 || ranks_.size() > 1;
+  if (twice) {
+    const double loss = loss_of(n_pairs, TRY(vectors_of(model, texts, parts)), gradient);
+    if (ranks_.first()) result.loss = loss;  // all have the same
+  }
+  const auto size = static_cast<size_t>(ranks_.size()), rank = static_cast<size_t>(ranks_.rank());
+  if (size > 1)
+    model.expect_passes(static_cast<int64_t>((parts.size() + size - 1 - rank) / size),
+                        static_cast<int64_t>((parts.size() + size - 1) / size));
+  for (size_t p = rank; p < parts.size(); p += size) {
+    const TextBatch& part = parts[p];
     const auto learn = [&](std::span<const float> hidden, std::span<float> by_hidden) {
-      if (parts.size() == 1) {
+      if (!twice) {
         std::vector<double> vectors(gradient.size());
         pool(texts, part, hidden, vectors);
         result.loss = loss_of(n_pairs, vectors, gradient);
@@ -222,8 +250,8 @@ Result<StepLoss> EmbedObjective::step(TorchModel& model) {
       return 0.0;
     };
     TRY(model.output_loss_and_gradient(part.view(), learn, 1));
-    result.tokens += part.n_rows();
-    const double passes = parts.size() > 1 ? 4 : 3;
+    for (size_t i = part.begin; i < part.end; ++i) result.tokens += std::ssize(texts[i]->ids);
+    const double passes = twice ? 4 : 3;
     result.flops += passes * model.config().row_flops(false) * static_cast<double>(part.n_rows());
   }
   return result;

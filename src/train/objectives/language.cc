@@ -26,6 +26,7 @@ class LanguageObjective final : public Objective {
   int64_t steps_of_an_epoch() override;
   Result<StepLoss> step(TorchModel& model) override;
   bool can_share() const override { return true; }
+  bool can_share_weights() const override { return true; }
   bool can_evaluate() const override { return validation_ != nullptr; }
   uint64_t n_validation_targets() const override { return validation_ ? validation_->n_targets() : 0; }
   Result<Evaluation> evaluate(TorchModel& model) override;
@@ -222,6 +223,9 @@ Result<Evaluation> LanguageObjective::evaluate(TorchModel& model) {
       if (id < token_bytes_.size()) bytes += weight * token_bytes_[id];
     }
   }
+  // The last round may have left some without a batch.
+  const int over = turn % ranks_.size();
+  if (model.weights_are_shared() && over > 0 && ranks_.rank() >= over) TRY(model.idle_pass(/*trains=*/false));
   TRY(ranks_.sum(losses));
   const double loss = std::accumulate(losses.begin(), losses.end(), 0.0),
                weight = std::accumulate(weights.begin(), weights.end(), 0.0);

@@ -13,6 +13,7 @@
 #include "train/objectives/predict_batch.h"
 #include "train/objectives/predict_config.h"
 #include "train/objectives/predict_figures.h"
+#include "train/objectives/shares.h"
 #include "train/plan.h"
 #include "train/regularise.h"
 #include "train/row_order.h"
@@ -50,6 +51,7 @@ class PredictObjective final : public Objective {
   uint64_t n_targets() const override { return train_.size(); }
   int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(how_.batch_size, kOneEach); }
   Result<StepLoss> step(TorchModel& model) override;
+  bool can_share() const override { return true; }
   bool can_evaluate() const override { return validation_.size() > 0; }
   uint64_t n_validation_targets() const override { return validation_.size(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
@@ -64,24 +66,34 @@ class PredictObjective final : public Objective {
 
  private:
   explicit PredictObjective(const ObjectiveContext& context)
-      : job_(context.job), how_(context.job.predict), config_(context.config), pool_(context.job.n_threads) {}
+      : job_(context.job),
+        how_(context.job.predict),
+        config_(context.config),
+        ranks_(context.ranks),
+        pool_(threads_of_rank(context.job.n_threads, context.ranks.local_size())) {}
+  Status check_ranks() const;
   Status load();
   Status choose_loss();
   int64_t n_train() const { return static_cast<int64_t>(train_.size()); }
   double weight_of(std::span<const uint32_t> rows);
   // Adds the gradient of scale * sum of the batch's loss; gives the sum and counts the labels that are right.
   Result<double> learn(TorchModel& model, double scale, double& n_right);
+  // The batches of some of a step's rows.
+  std::vector<std::vector<uint32_t>> passes(const std::vector<uint32_t>& rows) const;
   // Moves a share of the rows by epsilon against the loss (the sign of its gradient), as the model is now:
   // numbers in the batch, embeddings of tokens by shift_.
   Status attack(TorchModel& model);
   // Of rows as they are.
   Result<std::vector<float>> outputs(const TorchModel& model, const PredictRows& rows,
                                      std::span<const uint32_t> some);
+  // Of validation rows; each process computes its share.
+  Result<std::vector<float>> shared_outputs(const TorchModel& model, const std::vector<uint32_t>& some);
   std::string answer_of(size_t row) const;
 
   const TrainJob& job_;
   const PredictJob& how_;
   const ModelConfig config_;
+  const Ranks& ranks_;
   ThreadPool pool_;
   std::unique_ptr<InputEncoder> encoder_;
   std::unique_ptr<Augmenter> augmenter_;
@@ -101,9 +113,21 @@ Result<std::unique_ptr<Objective>> PredictObjective::make(const ObjectiveContext
   if (context.config.output != ModelOutput::kLabels || context.config.rows_read() == RowsRead::kAny)
     return fail(ErrorCode::kInvalidArgument, "expected a model that predicts for whole inputs, got {}",
                 context.config.architecture);
+  TRY(objective->check_ranks());
   TRY(objective->load());
   TRY(objective->choose_loss());
   return std::unique_ptr<Objective>(std::move(objective));
+}
+
+// Batch norm's means are those of a pass, of which each process would have others.
+Status PredictObjective::check_ranks() const {
+  if (ranks_.size() == 1) return {};
+  for (const TensorSpec& spec : tensor_specs(config_))
+    if (spec.role == TensorRole::kStatistic)
+      return fail(ErrorCode::kUnsupported,
+                  "a network with batch norm ({}) trains in one process, not in {}; layer norm goes by rows",
+                  spec.name, ranks_.size());
+  return {};
 }
 
 Status PredictObjective::load() {
@@ -178,6 +202,16 @@ Status PredictObjective::attack(TorchModel& model) {
   return {};
 }
 
+std::vector<std::vector<uint32_t>> PredictObjective::passes(const std::vector<uint32_t>& rows) const {
+  std::vector<std::vector<uint32_t>> all;
+  for (std::span<const uint32_t> left = rows; !left.empty();) {
+    const size_t n = batches_->n_in_one(left, rows.size());
+    all.emplace_back(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(n));
+    left = left.subspan(n);
+  }
+  return all;
+}
+
 Result<StepLoss> PredictObjective::step(TorchModel& model) {
   StepLoss result;
   std::vector<uint32_t> rows;
@@ -192,23 +226,27 @@ Result<StepLoss> PredictObjective::step(TorchModel& model) {
     weight = weight_of(rows);
   }
   const uint64_t epoch = taken / train_.size();
-  for (std::span<const uint32_t> left = rows; !left.empty();) {
-    const size_t n = batches_->n_in_one(left, rows.size());
+  const auto mine = own_passes(rows, kOneEach, ranks_, model,
+                               [this](const std::vector<uint32_t>& share) { return passes(share); });
+  // What is added when the passes are over belongs into the sums too: those then begin later.
+  const bool adds = how_.l1 > 0 || how_.gradient_noise > 0;
+  if (adds) model.expect_passes(0, 0);
+  for (const std::vector<uint32_t>& pass : mine) {
     const double begin = steady_seconds();
-    batches_->fill(left.first(n), changes_, epoch, batch_);
+    batches_->fill(pass, changes_, epoch, batch_);
     result.waited += steady_seconds() - begin;
+    const auto at = static_cast<uint64_t>(std::ranges::find(rows, pass.front()) - rows.begin());
     shift_ = {.direction = {},
               .noise = static_cast<float>(how_.input_noise),
-              .seed = (job_.seed + kShiftSalt) * kSpread + taken + rows.size() - left.size()};
+              .seed = (job_.seed + kShiftSalt) * kSpread + taken + at};
     if (how_.adversarial_epsilon > 0) TRY(attack(model));
     result.loss += TRY(learn(model, 1 / weight, n_right));
     result.flops += 3 * config_.row_flops(true) * static_cast<double>(batch_.n_tokens);
-    left = left.subspan(n);
+    result.tokens += std::ssize(pass);
   }
-  result.tokens = std::ssize(rows);
   result.loss /= weight;
-  if (how_.l1 > 0) add_l1_gradient(model, how_.l1);
-  if (how_.gradient_noise > 0) {
+  if (how_.l1 > 0 && ranks_.first()) add_l1_gradient(model, how_.l1);
+  if (how_.gradient_noise > 0 && ranks_.first()) {
     const uint64_t done = epoch * static_cast<uint64_t>(steps_of_an_epoch()) +
                           taken % train_.size() / static_cast<uint64_t>(how_.batch_size);
     add_gradient_noise(model, how_.gradient_noise, job_.seed, done);
@@ -247,13 +285,27 @@ std::vector<T> those_of(const std::vector<T>& all, std::span<const uint32_t> row
 }
 }  // namespace
 
+Result<std::vector<float>> PredictObjective::shared_outputs(const TorchModel& model,
+                                                            const std::vector<uint32_t>& some) {
+  if (ranks_.size() == 1) return outputs(model, validation_, some);
+  const auto width = static_cast<size_t>(n_outputs(config_));
+  std::vector<double> all(some.size() * width);
+  size_t at = 0;
+  for (int rank = 0; rank < ranks_.rank(); ++rank) at += share_of(some, kOneEach, rank, ranks_.size()).size();
+  const std::vector<float> mine =
+      TRY(outputs(model, validation_, share_of(some, kOneEach, ranks_.rank(), ranks_.size())));
+  std::ranges::copy(mine, all.begin() + static_cast<std::ptrdiff_t>(at * width));
+  TRY(ranks_.sum(all));
+  return std::vector<float>(all.begin(), all.end());
+}
+
 Result<Evaluation> PredictObjective::evaluate(TorchModel& model) {
   int64_t tokens = 0;
   for (size_t row = 0; row < validation_.size(); ++row) tokens += validation_.n_tokens(row);
   const double share = std::min(1.0, static_cast<double>(job_.evaluate_tokens) / static_cast<double>(tokens));
   const std::vector<uint32_t> some = spread_rows(
       validation_.size(), static_cast<size_t>(std::ceil(share * static_cast<double>(validation_.size()))));
-  const std::vector<float> all = TRY(outputs(model, validation_, some));
+  const std::vector<float> all = TRY(shared_outputs(model, some));
   const std::vector<int32_t> labels = those_of(validation_.labels, some);
   const std::vector<double> numbers = those_of(validation_.numbers, some),
                             weights = those_of(validation_.weights, some);

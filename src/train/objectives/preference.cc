@@ -9,6 +9,7 @@
 #include "train/objectives/language.h"
 #include "train/objectives/preference_loss.h"
 #include "train/objectives/reference.h"
+#include "train/objectives/shares.h"
 #include "train/row_order.h"
 
 namespace volant {
@@ -23,10 +24,11 @@ struct Figures {
   double weight_sum() const { return std::accumulate(weight.begin(), weight.end(), 0.0); }
 };
 
+double sum_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
 double mean(const std::vector<double>& values) {
-  return values.empty()
-             ? 0
-             : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  return values.empty() ? 0 : sum_of(values) / static_cast<double>(values.size());
 }
 // Rewards nearer than this are equal: the reference's log-probabilities are kept to 2^-32 (reference.cc), so
 // that those of the model that a run starts from are not all exactly nothing.
@@ -40,6 +42,12 @@ struct RowInUse {
   std::array<double, 2> reference;
 };
 
+// A micro batch: some rows, and their answers.
+struct Part {
+  std::vector<RowInUse> rows;
+  AnswerBatch answers;
+};
+
 class PreferenceObjective final : public Objective {
  public:
   static Result<std::unique_ptr<Objective>> make(const ObjectiveContext& context);
@@ -49,6 +57,8 @@ class PreferenceObjective final : public Objective {
   int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Status prepare(const TorchModel& starting_model) override;
   Result<StepLoss> step(TorchModel& model) override;
+  bool can_share() const override { return true; }
+  bool can_share_weights() const override { return true; }
   bool can_evaluate() const override { return !validation_.empty(); }
   uint64_t n_validation_targets() const override { return targets(validation_); }
   Result<Evaluation> evaluate(TorchModel& model) override;
@@ -60,27 +70,28 @@ class PreferenceObjective final : public Objective {
   }
 
  private:
-  PreferenceObjective(const TrainJob& job, const Tokenizer& tokenizer) : job_(job), tokenizer_(tokenizer) {}
+  explicit PreferenceObjective(const ObjectiveContext& context)
+      : job_(context.job), tokenizer_(*context.tokenizer), ranks_(context.ranks) {}
   bool judged() const { return job_.preference.loss == PreferenceJob::Loss::kKto; }
   // The answers that the loss is a function of.
   AnswerRange learned() const { return judged() ? AnswerRange{0, 1} : AnswerRange{0, 2}; }
   uint64_t targets(const std::vector<PreferenceRow>& rows) const;
-  std::vector<RowInUse> in_use(const std::vector<PreferenceRow>& all, const AnswerSums& reference,
-                               const std::vector<uint32_t>& rows) const;
+  // Micro batches of some rows with those of their answers.
+  std::vector<Part> parts_of(const std::vector<PreferenceRow>& all, const AnswerSums& reference,
+                             const std::vector<uint32_t>& rows, AnswerRange answers) const;
+  // log p of each answer of a part.
+  Result<std::vector<double>> answers_of(const TorchModel& model, const Part& part) const;
   // KTO's z: mean of log p - log q over other prompts' answers, 0 at least.
-  Result<double> divergence(const TorchModel& model, const std::vector<RowInUse>& rows) const;
-  // The loss of a micro batch's rows, into the figures; gradient empty: not asked for.
-  double loss_of(std::span<const RowInUse> rows, const AnswerBatch& batch, std::span<const double> log_p,
-                 std::span<double> gradient, Figures& figures) const;
+  Result<double> divergence(TorchModel& model, const std::vector<PreferenceRow>& all,
+                            const AnswerSums& reference, const std::vector<uint32_t>& rows) const;
+  // The loss of a part from log p of its answers, into the figures, and its derivative by each of them.
+  double loss_of(const Part& part, std::span<const double> answers, std::span<double> derivative,
+                 Figures& figures) const;
   void pair_figures(const RowInUse& use, const AnswerLogProb& chosen, const AnswerLogProb& rejected,
                     const PairLoss& loss, Figures& figures) const;
-  // Calls use(rows of the micro batch, batch) for all rows.
-  Status for_each_batch(
-      const std::vector<RowInUse>& rows,
-      const std::function<Status(std::span<const RowInUse>, const AnswerBatch&)>& use) const;
-
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
+  const Ranks& ranks_;
   std::vector<PreferenceRow> train_, validation_;
   const RowOrder::RowSize size_of_ = [this](uint32_t row) {
     return answer_tokens(train_[row], learned(), job_.max_seq_len);
@@ -99,7 +110,7 @@ Result<std::unique_ptr<Objective>> PreferenceObjective::make(const ObjectiveCont
         ErrorCode::kInvalidArgument,
         "the objective 'preference' has no 'label_smoothing', 'z_loss' or 'neftune_alpha' of the next "
         "token; 'preference' has a label_smoothing of its own");
-  std::unique_ptr<PreferenceObjective> objective(new PreferenceObjective(job, *context.tokenizer));
+  std::unique_ptr<PreferenceObjective> objective(new PreferenceObjective(context));
   const ChatTemplate chat_template = TRY(chat_template_of(job));
   const auto rows = [&](const Path& file) {
     return preference_rows(file, job, *context.tokenizer, chat_template);
@@ -129,43 +140,52 @@ uint64_t PreferenceObjective::targets(const std::vector<PreferenceRow>& rows) co
 
 Status PreferenceObjective::prepare(const TorchModel& starting_model) {
   if (job_.preference.needs_reference()) {
+    // Rank 0 writes them down, where the others find them.
+    if (!ranks_.first()) TRY(ranks_.meet_again());
     reference_ = TRY(reference_log_probs(starting_model, job_, train_, validation_));
+    if (ranks_.first()) TRY(ranks_.meet_again());
   } else {
     reference_ = {AnswerSums(train_.size()), AnswerSums(validation_.size())};
   }
   return {};
 }
 
-std::vector<RowInUse> PreferenceObjective::in_use(const std::vector<PreferenceRow>& all,
-                                                  const AnswerSums& reference,
-                                                  const std::vector<uint32_t>& rows) const {
-  std::vector<RowInUse> out;
-  for (const uint32_t row : rows) out.push_back({&all[row], reference[row]});
-  return out;
-}
-
-Result<double> PreferenceObjective::divergence(const TorchModel& model,
-                                               const std::vector<RowInUse>& rows) const {
+std::vector<Part> PreferenceObjective::parts_of(const std::vector<PreferenceRow>& all,
+                                                const AnswerSums& reference,
+                                                const std::vector<uint32_t>& rows,
+                                                AnswerRange answers) const {
   std::vector<const PreferenceRow*> only;
-  for (const RowInUse& use : rows) only.push_back(use.row);
-  const AnswerSums sums = TRY(answer_log_probs(model, only, {1, 2}, job_));
-  double sum = 0;
-  for (size_t i = 0; i < rows.size(); ++i) sum += sums[i][1] - rows[i].reference[1];
-  return std::max(0.0, sum / static_cast<double>(rows.size()));
-}
-
-Status PreferenceObjective::for_each_batch(
-    const std::vector<RowInUse>& rows,
-    const std::function<Status(std::span<const RowInUse>, const AnswerBatch&)>& use) const {
-  std::vector<const PreferenceRow*> only;
-  for (const RowInUse& each : rows) only.push_back(each.row);
-  const std::vector<size_t> groups = group_rows(only, learned(), job_.max_seq_len, job_.micro_batch_tokens);
+  for (const uint32_t row : rows) only.push_back(&all[row]);
+  const std::vector<size_t> groups = group_rows(only, answers, job_.max_seq_len, job_.micro_batch_tokens);
+  std::vector<Part> parts;
   for (size_t g = 0; g + 1 < groups.size(); ++g) {
-    const size_t begin = groups[g], n = groups[g + 1] - begin;
-    TRY(use(std::span(rows).subspan(begin, n),
-            answer_batch(std::span(only).subspan(begin, n), learned(), job_.max_seq_len)));
+    const size_t n = groups[g + 1] - groups[g];
+    Part& part = parts.emplace_back();
+    part.answers = answer_batch(std::span(only).subspan(groups[g], n), answers, job_.max_seq_len);
+    for (size_t i = groups[g]; i < groups[g + 1]; ++i) part.rows.push_back({only[i], reference[rows[i]]});
   }
-  return {};
+  return parts;
+}
+
+Result<std::vector<double>> PreferenceObjective::answers_of(const TorchModel& model, const Part& part) const {
+  const TrainBatch& batch = part.answers.batch;
+  const std::vector<double> log_p = TRY(model.log_probs(batch.view(), batch.targets));
+  std::vector<double> sums;
+  for (size_t a = 0; a < part.answers.size(); ++a) sums.push_back(part.answers.log_prob(a, log_p));
+  return sums;
+}
+
+Result<double> PreferenceObjective::divergence(TorchModel& model, const std::vector<PreferenceRow>& all,
+                                               const AnswerSums& reference,
+                                               const std::vector<uint32_t>& rows) const {
+  const std::vector<Part> parts = parts_of(all, reference, rows, {1, 2});
+  const auto sums = TRY(in_turn(
+      ranks_, model, parts.size(), [&](size_t p) { return parts[p].rows.size(); },
+      [&](size_t p) { return answers_of(model, parts[p]); }));
+  double sum = 0;
+  for (size_t p = 0; p < parts.size(); ++p)
+    for (size_t i = 0; i < parts[p].rows.size(); ++i) sum += sums[p][i] - parts[p].rows[i].reference[1];
+  return std::max(0.0, sum / static_cast<double>(rows.size()));
 }
 
 void PreferenceObjective::pair_figures(const RowInUse& use, const AnswerLogProb& chosen,
@@ -181,34 +201,32 @@ void PreferenceObjective::pair_figures(const RowInUse& use, const AnswerLogProb&
       leads(chosen.policy / chosen.n_tokens, rejected.policy / rejected.n_tokens));
 }
 
-double PreferenceObjective::loss_of(std::span<const RowInUse> rows, const AnswerBatch& batch,
-                                    std::span<const double> log_p, std::span<double> gradient,
-                                    Figures& figures) const {
+double PreferenceObjective::loss_of(const Part& part, std::span<const double> answers,
+                                    std::span<double> derivative, Figures& figures) const {
   double sum = 0;
   const auto answer = [&](size_t i, size_t a) {
     const size_t at = i * (learned().end - learned().begin) + a;
-    return AnswerLogProb{batch.log_prob(at, log_p), rows[i].reference[a], batch.n_tokens(at)};
+    return AnswerLogProb{answers[at], part.rows[i].reference[a], part.answers.n_tokens(at)};
   };
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const double weight = rows[i].row->weight;
+  for (size_t i = 0; i < part.rows.size(); ++i) {
+    const RowInUse& use = part.rows[i];
+    const double weight = use.row->weight;
     if (judged()) {
-      const bool desirable = rows[i].row->desirable;
+      const bool desirable = use.row->desirable;
       const JudgedLoss loss = kto_loss(job_.preference, answer(i, 0), desirable, figures.divergence);
       const double threshold = job_.preference.beta * figures.divergence;
       figures.loss.push_back(loss.loss);
       figures.weight.push_back(weight);
       figures.accuracy.push_back(desirable ? leads(loss.reward, threshold) : leads(threshold, loss.reward));
       (desirable ? figures.reward_chosen : figures.reward_rejected).push_back(loss.reward);
-      if (!gradient.empty()) batch.spread(i, weight * loss.d_answer, gradient);
+      derivative[i] = weight * loss.d_answer;
       sum += weight * loss.loss;
     } else {
       const AnswerLogProb chosen = answer(i, 0), rejected = answer(i, 1);
       const PairLoss loss = pair_loss(job_.preference, chosen, rejected);
-      pair_figures(rows[i], chosen, rejected, loss, figures);
-      if (!gradient.empty()) {
-        batch.spread(2 * i, weight * loss.d_chosen, gradient);
-        batch.spread(2 * i + 1, weight * loss.d_rejected, gradient);
-      }
+      pair_figures(use, chosen, rejected, loss, figures);
+      derivative[2 * i] = weight * loss.d_chosen;
+      derivative[2 * i + 1] = weight * loss.d_rejected;
       sum += weight * loss.loss;
     }
   }
@@ -216,50 +234,66 @@ double PreferenceObjective::loss_of(std::span<const RowInUse> rows, const Answer
 }
 
 Result<StepLoss> PreferenceObjective::step(TorchModel& model) {
-  std::vector<RowInUse> rows;
+  std::vector<uint32_t> rows;
   double weight = 0;
   while (weight <= 0) {  // some row has a weight, so an epoch at most
-    rows = in_use(train_, reference_.train, order_->take(job_.tokens_per_step, size_of_));
-    for (const RowInUse& use : rows) weight += use.row->weight;
+    rows = order_->take(job_.tokens_per_step, size_of_);
+    for (const uint32_t row : rows) weight += train_[row].weight;
   }
   Figures figures;
-  if (judged()) figures.divergence = TRY(divergence(model, rows));
+  if (judged()) figures.divergence = TRY(divergence(model, train_, reference_.train, rows));
+  const auto make = [&](const std::vector<uint32_t>& share) {
+    return parts_of(train_, reference_.train, share, learned());
+  };
   StepLoss result;
-  TRY(for_each_batch(rows, [&](std::span<const RowInUse> part, const AnswerBatch& batch) -> Status {
-    TRY(model.log_prob_loss_and_gradient(
-        batch.batch.view(), batch.batch.targets,
-        [&](std::span<const double> log_p, std::span<double> gradient) {
-          return loss_of(part, batch, log_p, gradient, figures);
-        },
-        static_cast<float>(1 / weight)));
-    result.tokens += batch.batch.n_real;
-    result.flops += batch_flops(model.config(), batch.batch);
-    return {};
-  }));
-  result.loss = figures.loss_sum() / figures.weight_sum();
-  result.metrics = {{"accuracy", mean(figures.accuracy)},
-                    {"margin", mean(figures.reward_chosen) - mean(figures.reward_rejected)},
-                    {"reward_chosen", mean(figures.reward_chosen)},
-                    {"reward_rejected", mean(figures.reward_rejected)}};
-  if (judged()) result.metrics["divergence"] = figures.divergence;
+  for (const Part& part : own_passes(rows, size_of_, ranks_, model, make)) {
+    const auto loss = [&](std::span<const double> log_p, std::span<double> gradient) {
+      std::vector<double> answers, derivative(part.answers.size());
+      for (size_t a = 0; a < part.answers.size(); ++a) answers.push_back(part.answers.log_prob(a, log_p));
+      const double sum = loss_of(part, answers, derivative, figures);
+      for (size_t a = 0; a < part.answers.size(); ++a) part.answers.spread(a, derivative[a], gradient);
+      return sum;
+    };
+    const TrainBatch& batch = part.answers.batch;
+    TRY(model.log_prob_loss_and_gradient(batch.view(), batch.targets, loss, static_cast<float>(1 / weight)));
+    result.tokens += batch.n_real;
+    result.flops += batch_flops(model.config(), batch);
+  }
+  result.loss = figures.loss_sum() / weight;
+  // Means over the rows of all processes, each of which gives its share.
+  const auto n = static_cast<double>(rows.size());
+  const auto n_chosen = static_cast<double>(
+      std::ranges::count_if(rows, [&](uint32_t row) { return !judged() || train_[row].desirable; }));
+  const auto share = [](const std::vector<double>& values, double of) {
+    return of > 0 ? sum_of(values) / of : 0;
+  };
+  const double chosen = share(figures.reward_chosen, n_chosen),
+               rejected = share(figures.reward_rejected, judged() ? n - n_chosen : n);
+  result.metrics = {{"accuracy", share(figures.accuracy, n)},
+                    {"margin", chosen - rejected},
+                    {"reward_chosen", chosen},
+                    {"reward_rejected", rejected}};
+  if (judged()) result.metrics["divergence"] = ranks_.first() ? figures.divergence : 0.0;
   return result;
 }
 
 Result<Evaluation> PreferenceObjective::evaluate(TorchModel& model) {
-  std::vector<uint32_t> all;
+  std::vector<uint32_t> rows;
   int64_t tokens = 0;
   for (uint32_t i = 0; i < validation_.size() && tokens < job_.evaluate_tokens; ++i) {
-    all.push_back(i);
+    rows.push_back(i);
     tokens += answer_tokens(validation_[i], learned(), job_.max_seq_len);
   }
-  const std::vector<RowInUse> rows = in_use(validation_, reference_.validation, all);
   Figures figures;
-  if (judged()) figures.divergence = TRY(divergence(model, rows));
-  TRY(for_each_batch(rows, [&](std::span<const RowInUse> part, const AnswerBatch& batch) -> Status {
-    const std::vector<double> log_p = TRY(model.log_probs(batch.batch.view(), batch.batch.targets));
-    loss_of(part, batch, log_p, {}, figures);
-    return {};
-  }));
+  if (judged()) figures.divergence = TRY(divergence(model, validation_, reference_.validation, rows));
+  const std::vector<Part> parts = parts_of(validation_, reference_.validation, rows, learned());
+  const auto answers = TRY(in_turn(
+      ranks_, model, parts.size(), [&](size_t p) { return parts[p].answers.size(); },
+      [&](size_t p) { return answers_of(model, parts[p]); }));
+  for (size_t p = 0; p < parts.size(); ++p) {
+    std::vector<double> ignored(answers[p].size());
+    loss_of(parts[p], answers[p], ignored, figures);
+  }
   if (figures.weight_sum() <= 0)
     return fail(ErrorCode::kInvalidArgument, "nothing to evaluate: all rows have the weight 0");
   Evaluation result{figures.loss_sum() / figures.weight_sum(), 0, {{"rows", rows.size()}}};

@@ -8,6 +8,7 @@
 #include "train/objectives/classify.h"
 #include "train/objectives/language.h"
 #include "train/objectives/preference_rows.h"
+#include "train/objectives/shares.h"
 #include "train/row_order.h"
 
 namespace volant {
@@ -43,6 +44,7 @@ class RewardModelObjective final : public Objective {
   uint64_t n_targets() const override { return train_.size(); }
   int64_t steps_of_an_epoch() override { return order_->steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Result<StepLoss> step(TorchModel& model) override;
+  bool can_share() const override { return true; }
   bool can_evaluate() const override { return !validation_.empty(); }
   uint64_t n_validation_targets() const override { return validation_.size(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
@@ -54,12 +56,14 @@ class RewardModelObjective final : public Objective {
   }
 
  private:
-  RewardModelObjective(const TrainJob& job, const Tokenizer& tokenizer) : job_(job), tokenizer_(tokenizer) {}
+  explicit RewardModelObjective(const ObjectiveContext& context)
+      : job_(context.job), tokenizer_(*context.tokenizer), ranks_(context.ranks) {}
   // Of at most micro_batch_tokens, one pair at least.
   std::vector<ScoredBatch> batches(const Rows& rows) const;
 
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
+  const Ranks& ranks_;
   std::vector<PreferenceRow> train_, validation_;
   const RowOrder::RowSize size_of_ = [this](uint32_t row) {
     return answer_tokens(train_[row], {}, job_.max_seq_len);
@@ -74,7 +78,7 @@ Result<std::unique_ptr<Objective>> RewardModelObjective::make(const ObjectiveCon
     return fail(ErrorCode::kInvalidArgument,
                 "expected a decoder with one label (\"...ForSequenceClassification\"), got {} with {} labels",
                 config.architecture, config.labels.size());
-  std::unique_ptr<RewardModelObjective> objective(new RewardModelObjective(job, *context.tokenizer));
+  std::unique_ptr<RewardModelObjective> objective(new RewardModelObjective(context));
   const ChatTemplate chat_template = TRY(chat_template_of(job));
   objective->train_ = TRY(preference_rows(job.train_rows, job, *context.tokenizer, chat_template));
   if (!job.validation_rows.empty())
@@ -100,16 +104,20 @@ std::vector<ScoredBatch> RewardModelObjective::batches(const Rows& rows) const {
 }
 
 Result<StepLoss> RewardModelObjective::step(TorchModel& model) {
-  Rows rows;
+  std::vector<uint32_t> rows;
   double weight = 0;
   while (weight <= 0) {  // some row has a weight, so an epoch at most
-    rows.clear();
-    for (const uint32_t row : order_->take(job_.tokens_per_step, size_of_)) rows.push_back(&train_[row]);
-    for (const PreferenceRow* row : rows) weight += row->weight;
+    rows = order_->take(job_.tokens_per_step, size_of_);
+    for (const uint32_t row : rows) weight += train_[row].weight;
   }
+  const auto make = [&](const std::vector<uint32_t>& share) {
+    Rows some;
+    for (const uint32_t row : share) some.push_back(&train_[row]);
+    return batches(some);
+  };
   StepLoss result;
   double right = 0, margin = 0;
-  for (const ScoredBatch& part : batches(rows)) {
+  for (const ScoredBatch& part : own_passes(rows, size_of_, ranks_, model, make)) {
     const auto loss = [&](std::span<const float> scores, std::span<float> gradient) {
       for (size_t i = 0; i + 1 < scores.size(); i += 2) {
         right += scores[i] > scores[i + 1] ? 1 : 0;
@@ -138,8 +146,16 @@ Result<Evaluation> RewardModelObjective::evaluate(TorchModel& model) {
   }
   double loss = 0, weight = 0;
   std::vector<double> right, margin;
-  for (const ScoredBatch& part : batches(rows)) {
-    const std::vector<float> scores = TRY(model.output(part.batch.view()));
+  const std::vector<ScoredBatch> parts = batches(rows);
+  const auto all = TRY(in_turn(
+      ranks_, model, parts.size(), [&](size_t i) { return parts[i].batch.out_rows.size(); },
+      [&](size_t i) -> Result<std::vector<double>> {
+        const std::vector<float> scores = TRY(model.output(parts[i].batch.view()));
+        return std::vector<double>(scores.begin(), scores.end());
+      }));
+  for (size_t p = 0; p < parts.size(); ++p) {
+    const ScoredBatch& part = parts[p];
+    const std::vector<float> scores(all[p].begin(), all[p].end());
     loss += bradley_terry_loss(scores, part.weights, {});
     for (const double each : part.weights) weight += each;
     for (size_t i = 0; i + 1 < scores.size(); i += 2) {

@@ -5,6 +5,7 @@
 
 #include "io/jsonl.h"
 #include "train/objectives/language.h"
+#include "train/objectives/shares.h"
 #include "train/row_order.h"
 
 namespace volant {
@@ -128,6 +129,7 @@ class SourceTargetObjective final : public Objective {
   uint64_t n_validation_targets() const override { return targets_of(validation_); }
   int64_t steps_of_an_epoch() override { return order_.steps_of_an_epoch(job_.tokens_per_step, size_of_); }
   Result<StepLoss> step(TorchModel& model) override;
+  bool can_share() const override { return true; }
   bool can_evaluate() const override { return !validation_.empty(); }
   Result<Evaluation> evaluate(TorchModel& model) override;
   Json state() const override { return order_.state(); }
@@ -142,13 +144,25 @@ class SourceTargetObjective final : public Objective {
                         std::vector<Pair> validation)
       : job_(context.job),
         tokenizer_(*context.tokenizer),
+        ranks_(context.ranks),
         start_(context.config.start_token_id()),
         train_(std::move(train)),
         validation_(std::move(validation)),
         order_(train_.size(), job_.seed) {}
 
+  // Of micro_batch_tokens or a little more.
+  std::vector<PairBatch> batches(const std::vector<const Pair*>& pairs) const {
+    std::vector<PairBatch> all;
+    for (const Pair* pair : pairs) {
+      if (all.empty() || all.back().n_rows() >= job_.micro_batch_tokens) all.emplace_back();
+      all.back().add(*pair, start_);
+    }
+    return all;
+  }
+
   const TrainJob& job_;
   const Tokenizer& tokenizer_;
+  const Ranks& ranks_;
   int32_t start_;
   std::vector<Pair> train_, validation_;
   const RowOrder::RowSize size_of_ = [this](uint32_t row) {
@@ -162,11 +176,12 @@ Result<StepLoss> SourceTargetObjective::step(TorchModel& model) {
   StepLoss result;
   double n_target = 0;
   for (const uint32_t i : pairs) n_target += static_cast<double>(train_[i].target.size());
-  for (size_t begin = 0; begin < pairs.size();) {
-    PairBatch batch;
-    do {
-      batch.add(train_[pairs[begin++]], start_);
-    } while (begin < pairs.size() && batch.n_rows() < job_.micro_batch_tokens);
+  const auto make = [&](const std::vector<uint32_t>& share) {
+    std::vector<const Pair*> some;
+    for (const uint32_t i : share) some.push_back(&train_[i]);
+    return batches(some);
+  };
+  for (const PairBatch& batch : own_passes(pairs, size_of_, ranks_, model, make)) {
     const std::vector<float> weights(batch.targets.size(), 1.0F);
     result.loss += TRY(
         model.loss_and_gradient(batch.view(), batch.targets, weights, static_cast<float>(1.0 / n_target)));
@@ -178,17 +193,26 @@ Result<StepLoss> SourceTargetObjective::step(TorchModel& model) {
 }
 
 Result<Evaluation> SourceTargetObjective::evaluate(TorchModel& model) {
-  double loss = 0, n_target = 0;
+  std::vector<const Pair*> some;
   int64_t rows = 0;
-  for (size_t begin = 0; begin < validation_.size() && rows < job_.evaluate_tokens;) {
-    PairBatch batch;
-    do {
-      batch.add(validation_[begin++], start_);
-    } while (begin < validation_.size() && batch.n_rows() < job_.micro_batch_tokens);
-    const std::vector<float> weights(batch.targets.size(), 1.0F);
-    loss += TRY(model.loss(batch.view(), batch.targets, weights));
-    n_target += static_cast<double>(batch.targets.size());
-    rows += batch.n_rows();
+  for (size_t i = 0; i < validation_.size() && rows < job_.evaluate_tokens + job_.micro_batch_tokens; ++i) {
+    some.push_back(&validation_[i]);
+    rows += std::ssize(some.back()->source) + std::ssize(some.back()->target);
+  }
+  const std::vector<PairBatch> parts = batches(some);
+  rows = 0;
+  size_t n = 0;
+  while (n < parts.size() && rows < job_.evaluate_tokens) rows += parts[n++].n_rows();
+  const auto losses = TRY(in_turn(
+      ranks_, model, n, [](size_t) { return size_t{1}; },
+      [&](size_t i) -> Result<std::vector<double>> {
+        const std::vector<float> weights(parts[i].targets.size(), 1.0F);
+        return std::vector{TRY(model.loss(parts[i].view(), parts[i].targets, weights))};
+      }));
+  double loss = 0, n_target = 0;
+  for (size_t i = 0; i < n; ++i) {
+    loss += losses[i][0];
+    n_target += static_cast<double>(parts[i].targets.size());
   }
   return Evaluation{loss / n_target, 0, {}};
 }
