@@ -54,7 +54,8 @@ Ranks meet(int rank, int port) {
                       .local_rank = rank,
                       .local_size = 2,
                       .host = "127.0.0.1",
-                      .port = port},
+                      .port = port,
+                      .agent_key = {}},
                      [](const Error& error) { ADD_FAILURE() << error.to_string(); })
       .value();
 }
