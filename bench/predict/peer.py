@@ -69,7 +69,8 @@ class Numbers:
 class Texts:
     """Ids as a BERT reads them, padded to the longest of a batch."""
 
-    def __init__(self, ids):
+    def __init__(self, ids, n_vocab):
+        self.n_vocab = n_vocab
         self.ids, self.lengths = [torch.tensor(one) for one in ids], torch.tensor([len(one) for one in ids])
 
     def __len__(self):
@@ -115,7 +116,7 @@ def make_model(job, inputs, outputs):
     if start:
         with open(start + "/config.json") as file:
             config = json.load(file)
-    model = Bert(config, outputs)
+    model = Bert({"vocab_size": inputs.n_vocab, **config}, outputs)
     if start:
         load(model, start)
     matrices, vectors = ([p for p in model.parameters() if (p.dim() > 1) == many] for many in (True, False))
@@ -133,7 +134,7 @@ def main():
     torch.manual_seed(seed)
     if encoder["task"] == "text":
         words = WordPiece(job["encoder"])
-        inputs_of = lambda rows: Texts([words.encode(row["input"]["text"]) for row in rows])
+        inputs_of = lambda rows: Texts([words.encode(row["input"]["text"]) for row in rows], len(words.ids))
     else:
         inputs_of = lambda rows: Numbers(features_of(rows, encoder))
     bf16 = encoder["task"] == "text" and os.environ.get("TEXT_DTYPE") == "bf16"
