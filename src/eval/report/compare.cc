@@ -107,7 +107,7 @@ std::string text_of(const Json* value) {
 }
 
 // Groups that both have, figure by figure.
-std::string groups_html(const Comparison& comparison, const std::string& first, const std::string& second) {
+std::string groups_html(const Comparison& comparison) {
   std::string html;
   for (const FigureComparison& figure : comparison.figures) {
     std::vector<Bar> bars;
@@ -117,8 +117,8 @@ std::string groups_html(const Comparison& comparison, const std::string& first, 
       const auto a = std::ranges::find(group.figures, figure.name, &Figure::name),
                  b = std::ranges::find(other->figures, figure.name, &Figure::name);
       if (a == group.figures.end() || b == other->figures.end()) continue;
-      bars.push_back({group.name + ", " + first, a->estimate});
-      bars.push_back({group.name + ", " + second, b->estimate});
+      bars.push_back({group.name + ", first", a->estimate});
+      bars.push_back({group.name + ", second", b->estimate});
     }
     if (bars.empty()) continue;
     html += "<h2>" + escape_html(figure_title(figure.name)) + " by group</h2>" +
@@ -243,10 +243,11 @@ std::string to_html(const Comparison& comparison) {
   const bool paired = std::ranges::all_of(comparison.figures, &FigureComparison::paired);
   return html_page(first + " and " + second,
                    paired ? "Compared on the same rows, in pairs" : "Compared by their intervals",
-                   "<h2>Differences</h2>" + table + html + groups_html(comparison, first, second) +
+                   "<h2>Differences</h2>" + table +
                        (settings.empty() ? ""
                                          : "<h2>Settings that differ</h2>" +
-                                               html_table({"setting", first, second}, settings)));
+                                               html_table({"setting", first, second}, settings)) +
+                       html + groups_html(comparison));
 }
 
 }  // namespace volant
