@@ -9,6 +9,7 @@
 #include "models/checkpoint.h"
 #include "models/instances/native.h"
 #include "models/instances/torch.h"
+#include "ops/torch/backend.h"
 #include "support/decoder_reference.h"
 #include "support/random_model.h"
 #include "support/scratch_dir.h"
@@ -46,8 +47,11 @@ struct Packed {
   }
 };
 
-TorchModel load_torch(const Checkpoint& checkpoint, bool bf16) {
+TorchModel load_torch(const Checkpoint& checkpoint, bool bf16,
+                      TorchBackend backend = TorchBackend::kKernels) {
+  choose_torch_backend(backend);
   TorchModel model = TorchModel::create(checkpoint.config(), {.bf16 = bf16}).value();
+  choose_torch_backend(TorchBackend::kKernels);
   for (const auto& p : model.parameters()) {
     const std::vector<float> numbers = to_f32(checkpoint.tensor(p.spec.name).value());
     std::copy(numbers.begin(), numbers.end(), p.values.begin());
@@ -136,6 +140,30 @@ TEST_P(Decoder, GradientMatchesDifferencesOfItsLoss) {
     const double got = (loss_at(step) - loss_at(-step)) / (2 * static_cast<double>(step));
     loss_at(0);
     EXPECT_NEAR(got, expected, 0.02 * std::sqrt(norm) + 0.02) << p.spec.name;
+  }
+}
+
+// What a GPU runs, beside the kernels of the CPU.
+TEST_P(Decoder, InLibtorchsWordsItHasTheSameLossAndGradients) {
+  const ModelConfig config = make(7);
+  Random random(12);
+  const Packed batch({random_ids(config.vocab_size, 20, random), random_ids(config.vocab_size, 3, random),
+                      random_ids(config.vocab_size, 20, random)});
+  TorchModel kernels = load_torch(open(), false, TorchBackend::kKernels),
+             aten = load_torch(open(), false, TorchBackend::kAten);
+  const double expected = kernels.loss_and_gradient(batch.view(), batch.targets, batch.weights, 0.5F).value();
+  EXPECT_NEAR(aten.loss_and_gradient(batch.view(), batch.targets, batch.weights, 0.5F).value(), expected,
+              1e-5 * expected);
+  EXPECT_NEAR(aten.loss(batch.view(), batch.targets, batch.weights).value(), expected, 1e-5 * expected);
+  for (size_t i = 0; i < kernels.parameters().size(); ++i) {
+    const auto &ours = kernels.parameters()[i].gradient, &theirs = aten.parameters()[i].gradient;
+    double apart = 0, norm = 0;
+    for (size_t j = 0; j < ours.size(); ++j) {
+      apart += std::pow(static_cast<double>(ours[j] - theirs[j]), 2);
+      norm += std::pow(static_cast<double>(ours[j]), 2);
+    }
+    EXPECT_GT(norm, 0);
+    EXPECT_LT(std::sqrt(apart), 1e-4 * std::sqrt(norm) + 1e-6) << kernels.parameters()[i].spec.name;
   }
 }
 

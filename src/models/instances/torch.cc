@@ -1,5 +1,10 @@
 #include "models/instances/torch.h"
 
+#include "ops/torch/aten.h"
+// Below it: tensor.h keeps a macro of libtorch's headers away.
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -18,10 +23,14 @@ int prepare_torch(int n_threads) {
   torch_ops::use_block_cache();
   return torch_ops::thread_count();
 }
-bool torch_has_bf16() { return torch_ops::has_bf16(); }
-std::string torch_isa() { return torch_ops::kernels().isa; }
+std::string torch_isa() { return name_of(torch_backend()); }
+bool torch_has_bf16() { return torch_backend() == TorchBackend::kCuda || torch_ops::has_bf16(); }
 Result<double> torch_peak_flops(bool bf16) {
-  return guarded([&] { return torch_ops::measured_peak_flops(bf16); });
+  const TorchBackend backend = torch_backend();
+  return guarded([&] {
+    return backend == TorchBackend::kKernels ? torch_ops::measured_peak_flops(bf16)
+                                             : torch_ops::aten::measured_peak_flops(backend, bf16);
+  });
 }
 
 TorchModel::TorchModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -59,6 +68,22 @@ Status check_start(const ModelConfig& config, const TorchOptions& options,
           ErrorCode::kInvalidArgument,
           "'r' is {}, more than the smaller side of {} ({} x {}), which \"start\": \"rounding\" needs",
           options.adapter->r, spec.name, spec.shape[0], spec.shape[1]);
+  return {};
+}
+
+// What the backend cannot do.
+Status check_backend(const ModelConfig& config, const TorchOptions& options) {
+  const TorchBackend backend = torch_backend();
+  if (backend == TorchBackend::kKernels) return {};
+  if (options.frozen_dtype != DType::kF32)
+    return fail(
+        ErrorCode::kUnsupported,
+        "frozen matrices are kept in f32 with the operations of libtorch (\"{}\"), not in fewer bits: leave "
+        "out 'base_bits', or train on the CPU",
+        name_of(backend));
+  if (backend == TorchBackend::kCuda && std::holds_alternative<NetworkFields>(config.own))
+    return fail(ErrorCode::kUnsupported,
+                "networks of layers train on the CPU: leave out 'device', or say \"cpu\"");
   return {};
 }
 
@@ -104,17 +129,25 @@ void TorchModel::State::place_parameters() {
     begins.push_back(sizes[p.group]);
     sizes[p.group] += (static_cast<size_t>(p.weight->count()) + kAlign - 1) / kAlign * kAlign;
   }
+  const auto zeros = [this](size_t n) {
+    const auto count = static_cast<int64_t>(n);
+    if (backend == TorchBackend::kCuda) return at::zeros({count}, torch_ops::aten::options_of(backend));
+    return at::from_blob(pages.emplace_back(n * sizeof(float)).floats(), {count}, at::kFloat);
+  };
   for (const size_t n : sizes) {
-    float* const values = pages.emplace_back(n * sizeof(float)).floats();
-    float* const gradient = pages.emplace_back(n * sizeof(float)).floats();
-    groups.push_back({{values, n}, {gradient, n}});
+    values.push_back(zeros(n));
+    gradients.push_back(zeros(n));
+    groups.push_back({{values.back().data_ptr<float>(), n}, {gradients.back().data_ptr<float>(), n}});
   }
   for (size_t i = 0; i < placed.size(); ++i) {
     const Group& group = groups[placed[i].group];
     const auto n = static_cast<size_t>(placed[i].weight->count());
     parameters[i].values = group.values.subspan(begins[i], n);
     parameters[i].gradient = group.gradient.subspan(begins[i], n);
-    placed[i].weight->place(parameters[i].values.data(), parameters[i].gradient.data());
+    const auto piece = [&](const std::vector<at::Tensor>& of) {
+      return of[placed[i].group].narrow(0, static_cast<int64_t>(begins[i]), static_cast<int64_t>(n));
+    };
+    placed[i].weight->place(piece(values), piece(gradients));
   }
 }
 
@@ -123,12 +156,12 @@ void TorchModel::State::add_adapter(const TensorSpec& spec, TorchParameter& weig
   auto beside = std::make_unique<TorchAdapter>();
   beside->scale = static_cast<float>(adapter->scale());
   beside->dropout = static_cast<float>(adapter->dropout);
-  beside->a = make_unplaced_parameter({r, n_in});
-  beside->b = make_unplaced_parameter({n_out, r});
+  beside->a = make_unplaced_parameter({r, n_in}, backend);
+  beside->b = make_unplaced_parameter({n_out, r}, backend);
   add_parameter({.name = peft_name(spec.name, "lora_A.weight"), .shape = {r, n_in}}, *beside->a);
   add_parameter({.name = peft_name(spec.name, "lora_B.weight"), .shape = {n_out, r}}, *beside->b);
   if (adapter->kind == AdapterSpec::Kind::kDora) {
-    beside->magnitude = make_unplaced_parameter({n_out});
+    beside->magnitude = make_unplaced_parameter({n_out}, backend);
     TensorSpec magnitude = bias(peft_name(spec.name, "lora_magnitude_vector"), n_out);
     add_parameter(std::move(magnitude), *beside->magnitude);
   }
@@ -139,8 +172,8 @@ void TorchModel::State::add_weight(const TensorSpec& spec, const TorchOptions& o
                                    TorchOps::Weight& weight) {
   const bool trained = is_trained(spec, options);
   set_layer(layer_of(spec.name));
-  weight = trained ? make_unplaced_parameter(spec.shape)
-                   : make_parameter(spec.shape, false, kept_dtype(spec, options));
+  weight = trained ? make_unplaced_parameter(spec.shape, backend)
+                   : make_parameter(spec.shape, false, kept_dtype(spec, options), backend);
   tensors.push_back(spec);
   weights.push_back(weight);
   weight->follows = follows_batches(spec, options);
@@ -186,6 +219,7 @@ Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOption
 Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOptions& options) {
   const std::set<std::string> adapted = TRY(adapted_names(config, options));
   TRY(check_start(config, options, adapted));
+  TRY(check_backend(config, options));
   return guarded([&] {
     auto state = std::make_unique<State>(config, options);
     state->adapter = options.adapter;
@@ -240,14 +274,13 @@ void TorchModel::start_adapters(uint64_t seed) {
     TorchAdapter& beside = *weight->adapter;
     Random random(++seed);
     const double most = 1 / std::sqrt(static_cast<double>(weight->shape[1]));
-    for (float& x : numbers_of(*beside.a)) x = static_cast<float>((2 * random.uniform() - 1) * most);
-    for (float& x : numbers_of(*beside.b)) x = 0;
-    if (!beside.start_a.empty()) {
-      beside.a->write(beside.start_a);
-      beside.b->write(beside.start_b);
-    }
+    std::vector<float> a(static_cast<size_t>(beside.a->count()));
+    for (float& x : a) x = static_cast<float>((2 * random.uniform() - 1) * most);
+    const std::vector<float> zeros(static_cast<size_t>(beside.b->count()));
+    beside.a->write(beside.start_a.empty() ? a : beside.start_a);
+    beside.b->write(beside.start_b.empty() ? zeros : beside.start_b);
     beside.changed();
-    if (beside.magnitude) beside.magnitude->write(beside.norms(weight->matrix()));
+    if (beside.magnitude) beside.magnitude->write(beside.norms(*weight));
   }
 }
 
@@ -307,7 +340,7 @@ void TorchModel::weights_changed() {
   for (const TorchOps::Weight& weight : state_->weights) weight->changed();
 }
 void TorchModel::zero_gradients() {
-  for (const Parameter& p : state_->parameters) std::fill(p.gradient.begin(), p.gradient.end(), 0.0F);
+  for (at::Tensor& gradient : state_->gradients) gradient.zero_();
 }
 
 void TorchModel::begin_step(uint64_t seed) {

@@ -139,9 +139,9 @@ Result<std::vector<float>> TorchModel::input_gradient(const Batch& batch, const 
   TRY(state_->check(batch));
   return guarded([&] {
     // The pass adds to the weights' gradients too, which are to stay as they are.
-    std::vector<std::vector<float>> before;
-    for (const Parameter& p : state_->parameters) before.emplace_back(p.gradient.begin(), p.gradient.end());
-    TorchOps ops(state_->bf16, /*record=*/true);
+    std::vector<at::Tensor> before;
+    for (const at::Tensor& gradient : state_->gradients) before.push_back(gradient.clone());
+    TorchOps ops(state_->bf16, /*record=*/true, state_->backend);
     ops.shift_embeddings(shift, batch);
     ops.learn_inputs(batch);
     const TorchOps::Act output = state_->model->output(ops, batch);
@@ -149,8 +149,7 @@ Result<std::vector<float>> TorchModel::input_gradient(const Batch& batch, const 
     std::vector<float> gradient(numbers.size());
     loss(numbers, gradient);
     torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
-    for (size_t i = 0; i < before.size(); ++i)
-      std::copy(before[i].begin(), before[i].end(), state_->parameters[i].gradient.begin());
+    for (size_t i = 0; i < before.size(); ++i) state_->gradients[i].copy_(before[i]);
     return ops.input_gradient();
   });
 }

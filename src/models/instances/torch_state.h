@@ -32,6 +32,7 @@ struct TorchModel::State {
   State(const ModelConfig& config_in, const TorchOptions& options)
       : config(config_in),
         model(make_model<TorchOps>(config_in)),
+        backend(torch_backend()),
         bf16(options.bf16),
         regularisers{options.label_smoothing, options.z_loss, options.neftune_alpha} {
     segments.forget = options.checkpoint_activations;
@@ -41,8 +42,10 @@ struct TorchModel::State {
     };
   }
   ModelConfig config;
-  std::vector<torch_ops::Pages> pages;  // of the groups
+  std::vector<torch_ops::Pages> pages;        // of the groups, on a CPU
+  std::vector<at::Tensor> values, gradients;  // of the groups
   std::unique_ptr<Model<TorchOps>> model;
+  TorchBackend backend;
   bool bf16;
   Regularisers regularisers;
   uint64_t step_seed = 0, n_passes = 0, pass_seed = 0;  // of this step
@@ -80,7 +83,7 @@ struct TorchModel::State {
   // For the next pass of this step that trains: what is random in it has a seed of its own.
   TorchOps training_pass() {
     begin();
-    TorchOps ops(bf16, /*record=*/true);
+    TorchOps ops(bf16, /*record=*/true, backend);
     pass_seed = step_seed * 0x9E3779B97F4A7C15ULL + ++n_passes;
     ops.set_seed(pass_seed);
     ops.set_segments(segments);
@@ -96,7 +99,7 @@ struct TorchModel::State {
   }
   TorchOps plain_pass() const {
     begin();
-    TorchOps ops(bf16, /*record=*/false);
+    TorchOps ops(bf16, /*record=*/false, backend);
     ops.set_segments(segments);
     return ops;
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ops/torch/aten.h"
 #include "ops/torch/autograd.h"
 #include "ops/torch/dropout.h"
 #include "ops/torch/rows.h"
@@ -101,7 +102,7 @@ Kept apply(const Tensor& x, TorchParameter& w, uint64_t seed, Tensor& y) {
   multiply(kept.inner, adapter.scale);
   adapter.b->packed->forward(in(kept.inner), rows, out(y), /*add=*/true);
   if (!adapter.magnitude) return kept;
-  kept.norms = adapter.norms(w.matrix());
+  kept.norms = adapter.norms(w);
   kept.factor.resize(kept.norms.size());
   for (size_t o = 0; o < kept.norms.size(); ++o)
     kept.factor[o] = adapter.magnitude->values()[o] / kept.norms[o];
@@ -168,8 +169,10 @@ void TorchAdapter::changed() {
   norms_.clear();
 }
 
-const std::vector<float>& TorchAdapter::norms(const torch_ops::StoredMatrix& w) {
+const std::vector<float>& TorchAdapter::norms(const TorchParameter& matrix) {
   if (!norms_.empty()) return norms_;
+  if (matrix.where != TorchBackend::kKernels) return norms_ = torch_ops::aten::adapted_norms(matrix);
+  const torch_ops::StoredMatrix w = matrix.matrix();
   // W + (scale B) A, in f32: B's rows are those of a batch that meets A.
   at::Tensor sum = at::empty({w.n_out, w.n_in}, at::kFloat), scaled = b->master.clone();
   torch_ops::unpack(w, {sum.data_ptr(), false});

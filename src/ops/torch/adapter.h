@@ -19,7 +19,7 @@ struct TorchAdapter {
 
   void changed();
   // |W + scale B A| of each row, made on first use after changed().
-  const std::vector<float>& norms(const torch_ops::StoredMatrix& w);
+  const std::vector<float>& norms(const TorchParameter& w);
 
  private:
   std::vector<float> norms_;

@@ -66,6 +66,7 @@ TorchOps::Act TorchOps::dropout(const Act& x_in, float p) {
   using namespace torch_ops;  // NOLINT: the helpers of rows.h
   if (!trains() || p == 0) return x_in;
   const uint64_t seed = draw();
+  if (aten_) return {aten::dropout(x_in.x, p, seed)};
   const at::Tensor x = x_in.x.detach();
   at::Tensor y = empty(x.size(0), x.size(1), is_bf16(x));
   drop(x, p, seed, y);

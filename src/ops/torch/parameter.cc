@@ -7,37 +7,42 @@
 
 #include "base/check.h"
 #include "ops/torch/adapter.h"
+#include "ops/torch/aten.h"
 
 namespace volant {
 
 TorchParameter::TorchParameter() = default;
 TorchParameter::~TorchParameter() = default;
 
-std::shared_ptr<TorchParameter> make_parameter(const std::vector<int64_t>& shape, bool trained, DType dtype) {
+std::shared_ptr<TorchParameter> make_parameter(const std::vector<int64_t>& shape, bool trained, DType dtype,
+                                               TorchBackend where) {
+  CHECK(dtype == DType::kF32 || where == TorchBackend::kKernels);
   CHECK(dtype == DType::kF32 || (!trained && shape.size() == 2 && shape[1] % dtype_info(dtype).block == 0));
-  auto w = std::make_shared<TorchParameter>();
-  w->shape = shape;
+  auto w = make_unplaced_parameter(shape, where);
   w->dtype = dtype;
+  const at::TensorOptions options = torch_ops::aten::options_of(where);
   if (dtype == DType::kF32) {
-    w->master = at::zeros(shape, at::kFloat);
+    w->master = at::zeros(shape, options);
   } else {
     w->blocks.resize(row_bytes(dtype, shape[1]) * static_cast<size_t>(shape[0]));
   }
-  if (trained) w->grad = at::zeros(shape, at::kFloat);
+  if (trained) w->grad = at::zeros(shape, options);
   if (shape.size() == 2) w->packed.emplace(w->matrix());
   return w;
 }
 
-std::shared_ptr<TorchParameter> make_unplaced_parameter(const std::vector<int64_t>& shape) {
+std::shared_ptr<TorchParameter> make_unplaced_parameter(const std::vector<int64_t>& shape,
+                                                        TorchBackend where) {
   auto w = std::make_shared<TorchParameter>();
   w->shape = shape;
+  w->where = where;
   return w;
 }
 
-void TorchParameter::place(float* values, float* gradient) {
+void TorchParameter::place(at::Tensor values, at::Tensor gradient) {
   CHECK(blocks.empty());
-  master = at::from_blob(values, shape, at::kFloat);
-  grad = at::from_blob(gradient, shape, at::kFloat);
+  master = values.view(shape);
+  grad = gradient.view(shape);
   if (shape.size() == 2) packed.emplace(matrix());
 }
 
@@ -55,7 +60,7 @@ torch_ops::StoredMatrix TorchParameter::matrix() const {
 void TorchParameter::write(std::span<const float> numbers) {
   CHECK(static_cast<int64_t>(numbers.size()) == count());
   if (blocks.empty()) {
-    std::copy(numbers.begin(), numbers.end(), values());
+    torch_ops::copy_numbers(numbers, where, {values(), numbers.size()});
   } else {
     torch_ops::pack(numbers.data(), matrix(), blocks.data());
   }
@@ -64,10 +69,20 @@ void TorchParameter::write(std::span<const float> numbers) {
 }
 
 std::vector<float> TorchParameter::read() const {
-  if (blocks.empty()) return {values(), values() + count()};
   std::vector<float> numbers(static_cast<size_t>(count()));
+  if (blocks.empty()) {
+    torch_ops::copy_numbers(where, {values(), numbers.size()}, numbers);
+    return numbers;
+  }
   torch_ops::unpack(matrix(), {numbers.data(), false});
   return numbers;
+}
+
+const at::Tensor& TorchParameter::as(at::ScalarType type) {
+  if (type == at::kFloat) return master;
+  if (rounded_version_ != packed->version()) rounded_ = master.to(type);
+  rounded_version_ = packed->version();
+  return rounded_;
 }
 
 void TorchParameter::read_rows(std::span<const int32_t> ids, torch_ops::Out to) const {

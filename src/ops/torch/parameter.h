@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "ops/torch/backend.h"
 #include "ops/torch/products.h"
 #include "ops/torch/tensor.h"
 
@@ -15,6 +16,7 @@ struct TorchAdapter;
 
 struct TorchParameter {
   std::vector<int64_t> shape;
+  TorchBackend where = TorchBackend::kKernels;
   at::Tensor master;                              // f32, contiguous; undefined when kept in fewer bits
   at::Tensor grad;                                // the same shape; undefined when frozen
   DType dtype = DType::kF32;                      // of what is kept
@@ -28,10 +30,12 @@ struct TorchParameter {
 
   int64_t count() const;
   // Where the numbers and gradients of a trained one are from now on, with what stands there.
-  void place(float* values, float* gradient);
+  void place(at::Tensor values, at::Tensor gradient);
   bool trained() const { return grad.defined(); }
   // The numbers of one that is kept in f32.
   float* values() const { return master.data_ptr<float>(); }
+  // The same as a tensor of another type, which is made once after they changed. For libtorch's products.
+  const at::Tensor& as(at::ScalarType type);
   // Where gradients are added up; null when frozen.
   float* gradient() const { return grad.defined() ? grad.data_ptr<float>() : nullptr; }
   torch_ops::StoredMatrix matrix() const;
@@ -44,12 +48,19 @@ struct TorchParameter {
   void changed();
   uint64_t bytes() const;         // of the numbers
   uint64_t packed_bytes() const;  // of their copies for products
+
+ private:
+  at::Tensor rounded_;
+  uint64_t rounded_version_ = 0;
 };
 
 // A trained weight that place() will give its numbers.
-std::shared_ptr<TorchParameter> make_unplaced_parameter(const std::vector<int64_t>& shape);
-// A weight of zeros. `dtype` counts for a frozen matrix, whose columns must be a multiple of its block.
+std::shared_ptr<TorchParameter> make_unplaced_parameter(const std::vector<int64_t>& shape,
+                                                        TorchBackend where);
+// A weight of zeros. `dtype` counts for a frozen matrix, whose columns must be a multiple of its block; only
+// the kernels compute with another than f32.
 std::shared_ptr<TorchParameter> make_parameter(const std::vector<int64_t>& shape, bool trained,
-                                               DType dtype = DType::kF32);
+                                               DType dtype = DType::kF32,
+                                               TorchBackend where = torch_backend());
 
 }  // namespace volant

@@ -50,7 +50,11 @@ Product make_product(const Shape& s) {
     after.append_sum(1.0F);
     attributes.set_post_ops(after);
   }
-  dnnl::matmul::primitive_desc plan(dnnl::matmul::desc(a, b, c), attributes, machine().engine);
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::matmul::primitive_desc plan(machine().engine, a, b, c, attributes);
+#else
+  const dnnl::matmul::primitive_desc plan(dnnl::matmul::desc(a, b, c), attributes, machine().engine);
+#endif
   return {plan, dnnl::matmul(plan)};
 }
 
@@ -91,19 +95,45 @@ class Scratch {
   size_t size_ = 0;
 };
 
+// A layout in blocks: their sizes, which dimension each is of, and the steps between the outermost ones.
+struct Blocks {
+  std::vector<int64_t> sizes, dims_of, strides, dims;
+};
+// Empty for a layout of another kind.
+Blocks blocks_of(const memory::desc& layout) {
+#if DNNL_VERSION_MAJOR >= 3
+  if (layout.get_format_kind() != memory::format_kind::blocked || layout.get_submemory_offset() != 0)
+    return {};
+  return {layout.get_inner_blks(), layout.get_inner_idxs(), layout.get_strides(), layout.get_dims()};
+#else
+  const auto& data = layout.data;
+  const auto& blocks = data.format_desc.blocking;
+  if (data.format_kind != dnnl_blocked || data.offset0 != 0 ||
+      data.extra.flags != dnnl_memory_extra_flag_none)
+    return {};
+  return {{blocks.inner_blks, blocks.inner_blks + blocks.inner_nblks},
+          {blocks.inner_idxs, blocks.inner_idxs + blocks.inner_nblks},
+          {blocks.strides, blocks.strides + data.ndims},
+          {data.dims, data.dims + data.ndims}};
+#endif
+}
+
 // The width of the panels that `pack_panels` would have to make for this layout of bf16 weights; 0: another
 // layout.
 int64_t panel_width(const memory::desc& layout) {
-  const auto& blocks = layout.data.format_desc.blocking;
-  if (layout.data.format_kind != dnnl_blocked || layout.data_type() != Type::bf16 || layout.data.offset0 != 0)
+  const Blocks blocks = blocks_of(layout);
+#if DNNL_VERSION_MAJOR >= 3
+  const Type type = layout.get_data_type();
+#else
+  const Type type = layout.data_type();
+#endif
+  if (type != Type::bf16 || blocks.dims_of != std::vector<int64_t>{0, 1, 0} || blocks.sizes[0] != 16 ||
+      blocks.sizes[2] != 2)
     return 0;
-  if (blocks.inner_nblks != 3 || blocks.inner_idxs[0] != 0 || blocks.inner_idxs[1] != 1 ||
-      blocks.inner_idxs[2] != 0 || blocks.inner_blks[0] != 16 || blocks.inner_blks[2] != 2)
-    return 0;
-  const int64_t width = blocks.inner_blks[1], deep = (layout.data.dims[0] + 31) / 32;
+  const int64_t width = blocks.sizes[1], deep = (blocks.dims[0] + 31) / 32;
   const bool as_ours = width % 16 == 0 && blocks.strides[0] == 32 * width &&
-                       (blocks.strides[1] == deep * 32 * width || layout.data.dims[1] <= width);
-  return as_ours && layout.data.extra.flags == dnnl_memory_extra_flag_none ? width : 0;
+                       (blocks.strides[1] == deep * 32 * width || blocks.dims[1] <= width);
+  return as_ours ? width : 0;
 }
 
 // Where weights kept in few bits are unpacked: grows to the largest of them. One product at a time.
@@ -175,6 +205,7 @@ PackedWeight::~PackedWeight() = default;
 
 void PackedWeight::changed() { ++state_->version; }
 void PackedWeight::drop() { state_->copies.clear(); }
+uint64_t PackedWeight::version() const { return state_->version; }
 
 void PackedWeight::forward(In x, int64_t rows, Out y, bool add) { state_->multiply(x, rows, true, y, add); }
 void PackedWeight::backward(In g, int64_t rows, Out grad_x, bool add) {

@@ -26,8 +26,9 @@ class PackedWeight {
   PackedWeight(const PackedWeight&) = delete;
   PackedWeight& operator=(const PackedWeight&) = delete;
 
-  void changed();  // the numbers are new
-  void drop();     // frees the layouts, which are made again when they are needed
+  void changed();            // the numbers are new
+  void drop();               // frees the layouts, which are made again when they are needed
+  uint64_t version() const;  // counts those changes
   // y[T, O] = x[T, I] W^T, or += with `add`. x is f32 or bf16 and decides the arithmetic; y may differ.
   void forward(In x, int64_t rows, Out y, bool add = false);
   // grad_x[T, I] = g[T, O] W, or +=.

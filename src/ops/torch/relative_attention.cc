@@ -57,8 +57,10 @@ TorchOps::Act TorchOps::relative_attention(const Act& q, const Act& k, const Act
         if (spec.causal && j > i)
           hidden.data_ptr<float>()[i * n + j] = -std::numeric_limits<float>::infinity();
       }
-    const Tensor bias =
-        table.index_select(0, buckets).reshape({n, n, spec.n_head}).permute({2, 0, 1}).add(hidden);
+    const Tensor bias = table.index_select(0, buckets.to(table.device()))
+                            .reshape({n, n, spec.n_head})
+                            .permute({2, 0, 1})
+                            .add(hidden.to(table.device()));
     parts.push_back(attend(heads(q.x, begin, end, spec), heads(k.x, begin, end, spec),
                            heads(v.x, begin, end, spec), spec, bias));
   }

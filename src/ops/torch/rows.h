@@ -19,6 +19,14 @@ inline at::Tensor empty(int64_t rows, int64_t columns, bool bf16) {
   return at::empty({rows, columns}, type_of(bf16));
 }
 
+// Rows of logits at a time, in parts of about one size: enough for fast products, few enough for memory
+// (about 200 MB).
+inline int64_t rows_of_logits(int64_t rows, int64_t n_vocab, bool bf16) {
+  const int64_t numbers = bf16 ? 1 << 26 : 1 << 25;
+  const int64_t most = std::max<int64_t>(256, numbers / n_vocab), parts = (rows + most - 1) / most;
+  return std::min(rows, ((rows + parts - 1) / parts + 63) / 64 * 64);
+}
+
 // The same numbers as f32 or bf16, outside the graph.
 inline at::Tensor converted(const at::Tensor& x, bool bf16) {
   if (is_bf16(x) == bf16) return x;

@@ -1,5 +1,6 @@
 #include "ops/torch/torch_ops.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
@@ -30,14 +31,7 @@ using torch_ops::out;
 using torch_ops::type_of;
 using torch_ops::with_backward;
 using Gradients = std::vector<Tensor>;
-
-// Rows of logits at a time, in parts of about one size: enough for fast products, few enough for memory
-// (about 200 MB).
-int64_t rows_of_logits(int64_t rows, int64_t n_vocab, bool bf16) {
-  const int64_t numbers = bf16 ? 1 << 26 : 1 << 25;
-  const int64_t most = std::max<int64_t>(256, numbers / n_vocab), parts = (rows + most - 1) / most;
-  return std::min(rows, ((rows + parts - 1) / parts + 63) / 64 * 64);
-}
+namespace aten = torch_ops::aten;
 
 // `x` from row `first` on.
 In rows_from(const Tensor& x, int64_t first) {
@@ -92,7 +86,7 @@ TorchOps::Act TorchOps::make_act(std::span<const float> values, int64_t rows, bo
 
 std::vector<float> TorchOps::numbers(const Act& x) {
   std::vector<float> numbers(static_cast<size_t>(x.x.numel()));
-  const Tensor plain = x.x.detach();
+  const Tensor plain = x.x.detach().cpu().contiguous();
   kernels().convert(in(plain), plain.numel(), {numbers.data(), false});
   return numbers;
 }
@@ -101,9 +95,10 @@ Tensor TorchOps::with_gradient(const Act& x, std::span<const float> gradient) {
   Tensor grad_x = at::empty(x.x.sizes(), at::kFloat);
   CHECK(grad_x.numel() == static_cast<int64_t>(gradient.size()));
   std::copy(gradient.begin(), gradient.end(), grad_x.data_ptr<float>());
-  return with_backward(at::zeros({1}, at::kFloat), {x.x}, [grad_x, bf16 = is_bf16(x.x)](const Tensor&) {
-    return Gradients{converted(grad_x, bf16)};
-  });
+  return with_backward(at::zeros({1}, x.x.options().dtype(at::kFloat)), {x.x},
+                       [grad_x = grad_x.to(x.x.device()), type = x.x.scalar_type()](const Tensor&) {
+                         return Gradients{grad_x.to(type)};
+                       });
 }
 
 void TorchOps::regularise(const Regularisers& how, const Batch& batch, uint64_t seed) {
@@ -149,14 +144,30 @@ void TorchOps::add_shift(Tensor& embedded) const {
   }
 }
 
+Tensor TorchOps::disturbed(const Tensor& embedded, std::span<const int32_t> ids) const {
+  const bool noisy = ids.data() == noisy_tokens_ && regularisers_.neftune_alpha > 0;
+  const bool shifted = ids.data() == shifted_tokens_ && (!shift_.direction.empty() || shift_.noise > 0);
+  if (!noisy && !shifted) return embedded;
+  const Tensor plain = embedded.detach().cpu();
+  Tensor here = plain.clone();
+  if (noisy) add_noise(here);
+  if (shifted) add_shift(here);
+  return embedded + (here - plain).to(embedded.device());
+}
+
 TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
+  const bool learned = learns_inputs_ && ids.data() == learned_tokens_ && !inputs_.defined();
+  if (aten_) {
+    const Tensor y = disturbed(aten::embed(w, ids, record_ && !learned), ids);
+    if (learned) inputs_ = y.set_requires_grad(true);
+    return {y};
+  }
   const auto rows = static_cast<int64_t>(ids.size());
   const int64_t columns = w->shape[1];
   Tensor y = empty(rows, columns, false);
   w->read_rows(ids, out(y));
-  if (ids.data() == noisy_tokens_ && regularisers_.neftune_alpha > 0) add_noise(y);
-  if (ids.data() == shifted_tokens_) add_shift(y);
-  if (learns_inputs_ && ids.data() == learned_tokens_ && !inputs_.defined()) {
+  y = disturbed(y, ids);
+  if (learned) {
     inputs_ = y.set_requires_grad(true);
     return {y};
   }
@@ -168,12 +179,34 @@ TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
 }
 
 TorchOps::Act TorchOps::linear(const Act& x, const Weight& w) {
+  const uint64_t seed = trains() ? draw() : 0;
+  if (aten_) return {aten::linear(x.x, w, type_of(bf16_), record_, seed, base_alone_)};
   return {torch_ops::linear(
-      x.x, w,
-      {.bf16 = bf16_, .record = record_, .dropout_seed = trains() ? draw() : 0, .base_alone = base_alone_})};
+      x.x, w, {.bf16 = bf16_, .record = record_, .dropout_seed = seed, .base_alone = base_alone_})};
+}
+
+Tensor TorchOps::numbers_of(const Weight& w) const { return aten::numbers_of(w, at::kFloat, record_); }
+
+const aten::Turn& TorchOps::turn_of(const Tensor& beside, const Batch& batch, const RopeSpec& spec) {
+  for (const auto& known : memo_->turns)
+    if (known.pos == batch.pos.data() && known.inv_freq == spec.inv_freq && known.scale == spec.scale)
+      return known.turn;
+  const auto pairs = static_cast<int64_t>(spec.inv_freq.size());
+  memo_->turns.push_back({batch.pos.data(), spec.inv_freq, spec.scale,
+                          aten::turn_of(beside, rope_table(batch.pos, spec), batch.pos, pairs)});
+  return memo_->turns.back().turn;
+}
+
+const aten::AttentionPlan& TorchOps::plan_of(const Tensor& beside, const Batch& batch, bool causal) {
+  for (const auto& known : memo_->plans)
+    if (known.seq_begin == batch.seq_begin.data() && known.causal == causal) return known.plan;
+  memo_->plans.push_back(
+      {batch.seq_begin.data(), causal, aten::attention_plan(beside, batch.seq_begin, causal)});
+  return memo_->plans.back().plan;
 }
 
 TorchOps::Act TorchOps::add_bias(const Act& x, const Weight& b) {
+  if (aten_) return {(x.x + numbers_of(b)).to(x.x.scalar_type())};
   const int64_t rows = x.x.size(0), columns = x.x.size(1);
   Tensor y = empty(rows, columns, is_bf16(x.x));
   kernels().add_bias(in(x.x), b->values(), rows, columns, out(y));
@@ -185,6 +218,7 @@ TorchOps::Act TorchOps::add_bias(const Act& x, const Weight& b) {
 }
 
 TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps, float offset) {
+  if (aten_) return {aten::rms_norm(x_in.x, numbers_of(w), eps, offset, type_of(bf16_))};
   const Tensor x = x_in.x.detach();
   const int64_t columns = w->count(),
                 rows = x.numel() / columns;  // of heads, where w is that of a head
@@ -202,6 +236,9 @@ TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps, fl
 }
 
 TorchOps::Act TorchOps::layer_norm(const Act& x_in, const Weight& w, const Weight* b, float eps) {
+  if (aten_)
+    return {aten::layer_norm(x_in.x, numbers_of(w), b == nullptr ? Tensor() : numbers_of(*b), eps,
+                             type_of(bf16_))};
   const Tensor x = x_in.x.detach();
   const int64_t rows = x.size(0), columns = x.size(1);
   const Weight bias = b == nullptr ? Weight() : *b;
@@ -220,6 +257,7 @@ TorchOps::Act TorchOps::layer_norm(const Act& x_in, const Weight& w, const Weigh
 }
 
 TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec& spec) {
+  if (aten_) return {aten::rope(x_in.x, turn_of(x_in.x, batch, spec), spec)};
   const Tensor x = x_in.x.detach();
   const int64_t rows = x.size(0);
   auto table = std::make_shared<const std::vector<float>>(rope_table(batch.pos, spec));
@@ -242,6 +280,7 @@ TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v
                                   const AttentionSpec& spec) {
   CHECK(!batch.cached());  // training has no cache
   CHECK(spec.causal || spec.window == 0);
+  if (aten_) return {aten::attention(q_in.x, k_in.x, v_in.x, plan_of(q_in.x, batch, spec.causal), spec)};
   const bool bf16 = is_bf16(q_in.x);
   const Tensor q = q_in.x.detach(), k = converted(k_in.x.detach(), bf16),
                v = converted(v_in.x.detach(), bf16);
@@ -273,6 +312,7 @@ TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v
 }
 
 TorchOps::Act TorchOps::silu_mul(const Act& gate_in, const Act& up_in) {
+  if (aten_) return {aten::silu_mul(gate_in.x, up_in.x)};
   const bool bf16 = is_bf16(gate_in.x);
   const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
   Tensor y = empty(gate.size(0), gate.size(1), bf16);
@@ -287,6 +327,7 @@ TorchOps::Act TorchOps::silu_mul(const Act& gate_in, const Act& up_in) {
 }
 
 TorchOps::Act TorchOps::gelu_mul(const Act& gate_in, const Act& up_in, Gelu kind) {
+  if (aten_) return {aten::gelu(gate_in.x, kind) * up_in.x.to(gate_in.x.scalar_type())};
   const bool bf16 = is_bf16(gate_in.x), tanh = kind == Gelu::kTanh;
   const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
   Tensor y = at::empty_like(gate);
@@ -301,6 +342,7 @@ TorchOps::Act TorchOps::gelu_mul(const Act& gate_in, const Act& up_in, Gelu kind
 }
 
 TorchOps::Act TorchOps::gelu(const Act& x_in, Gelu kind) {
+  if (aten_) return {aten::gelu(x_in.x, kind)};
   const bool tanh = kind == Gelu::kTanh;
   const Tensor x = x_in.x.detach();
   Tensor y = at::empty_like(x);
@@ -315,6 +357,7 @@ TorchOps::Act TorchOps::gelu(const Act& x_in, Gelu kind) {
 }
 
 TorchOps::Act TorchOps::softcap(const Act& x_in, float cap) {
+  if (aten_) return {aten::softcap(x_in.x, cap)};
   const Tensor x = x_in.x.detach();
   Tensor y = at::empty_like(x);
   kernels().softcap(in(x), cap, x.numel(), out(y));
@@ -329,6 +372,7 @@ TorchOps::Act TorchOps::softcap(const Act& x_in, float cap) {
 }
 
 TorchOps::Act TorchOps::scale(const Act& x, float factor) {
+  if (aten_) return {x.x * factor};
   const bool bf16 = is_bf16(x.x);
   Tensor y = empty(x.x.size(0), x.x.size(1), bf16);
   kernels().scale(in(x.x), factor, y.numel(), out(y));
@@ -342,6 +386,7 @@ TorchOps::Act TorchOps::scale(const Act& x, float factor) {
 }
 
 TorchOps::Act TorchOps::add(const Act& x, const Act& y) {
+  if (aten_) return {x.x + y.x};
   const bool x_bf16 = is_bf16(x.x), y_bf16 = is_bf16(y.x);
   Tensor sum = empty(x.x.size(0), x.x.size(1), x_bf16 && y_bf16);
   kernels().add(in(x.x), in(y.x), sum.numel(), out(sum));
@@ -355,6 +400,7 @@ TorchOps::Act TorchOps::take_rows(const Act& x, std::span<const int32_t> ids) {
   const int64_t all = x.x.size(0), columns = x.x.size(1), rows = static_cast<int64_t>(ids.size());
   // Ascending and distinct: as many as there are means all of them in order.
   if (rows == all && std::is_sorted(ids.begin(), ids.end(), std::less_equal<>())) return x;
+  if (aten_) return {x.x.index_select(0, aten::ids_beside(x.x, ids))};
   Tensor y = empty(rows, columns, is_bf16(x.x));
   kernels().take_rows(in(x.x), ids.data(), rows, columns, out(y));
   if (!record_ || !learns({x.x})) return {y};
@@ -369,6 +415,7 @@ TorchOps::Act TorchOps::take_rows(const Act& x, std::span<const int32_t> ids) {
 TorchOps::Act TorchOps::take_columns(const Act& x, int64_t begin, int64_t count) {
   const int64_t rows = x.x.size(0), all = x.x.size(1);
   CHECK(begin >= 0 && begin + count <= all);
+  if (aten_) return {x.x.narrow(1, begin, count)};
   const bool bf16 = is_bf16(x.x);
   Tensor y = empty(rows, count, bf16);
   kernels().copy_columns(in(x.x), all, begin, rows, count, out(y), count, 0);
@@ -388,7 +435,7 @@ Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, Lo
   const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->shape[0];
   // Logits that nothing but their gradient comes after may be rounded, and make room for it.
   const bool rounded = kind == Logits::kForTheirLoss && bf16_ && record_ && is_plain(lm_head);
-  const int64_t number_bytes = bf16_ ? 2 : 4, chunk = rows_of_logits(rows, n_vocab, rounded);
+  const int64_t number_bytes = bf16_ ? 2 : 4, chunk = torch_ops::rows_of_logits(rows, n_vocab, rounded);
   Tensor logits = empty(chunk, n_vocab, rounded), capped, grad_logits, grad_x;
   if (lm_head.softcap > 0) capped = empty(chunk, n_vocab, false);
   const bool wants_x = x_in.x.requires_grad();
@@ -422,6 +469,7 @@ Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, Lo
 TorchOps::Loss TorchOps::head_loss(const Act& x, const LmHead<Weight>& head, std::span<const int32_t> targets,
                                    std::span<const float> weights, float scale,
                                    std::span<double> row_losses) {
+  if (aten_) return aten_head_loss(x, head, targets, weights, scale, row_losses);
   const int64_t n_vocab = (*head.weight)->shape[0];
   std::vector<double> losses(static_cast<size_t>(x.x.size(0)));
   Loss loss;
@@ -449,8 +497,9 @@ TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const LmHead<Weight>& h
                                            const Distil& how, float scale) {
   const int64_t n_vocab = (*head.weight)->shape[0], rows = x.x.size(0);
   CHECK((*teacher_head.weight)->shape[0] == n_vocab && teacher_x.x.size(0) == rows);
+  if (aten_) return aten_distil_loss(x, head, teacher_x, teacher_head, targets, weights, how, scale);
   const Tensor his_x = converted(teacher_x.x.detach(), bf16_);
-  Tensor his_logits = empty(rows_of_logits(rows, n_vocab, false), n_vocab, false);
+  Tensor his_logits = empty(torch_ops::rows_of_logits(rows, n_vocab, false), n_vocab, false);
   Tensor his_capped = teacher_head.softcap > 0 ? at::empty_like(his_logits) : Tensor();
   std::vector<double> hard(static_cast<size_t>(rows)), soft(hard.size());
   DistilLoss loss;

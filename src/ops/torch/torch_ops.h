@@ -1,8 +1,8 @@
-// TorchOps: the operations of ops/ops.h on libtorch tensors with autograd, for training on a
-// CPU. Products go through oneDNN with packed weights; the rest are our own loops. In bf16
-// the residual stream, the weights and all sums stay f32; what goes into products is rounded
-// to bf16. Gradients of weights are added up in f32 beside the weights. Exceptions of
-// libtorch and oneDNN pass through: models/instances/torch.cc is the edge that catches them.
+// TorchOps: the operations of ops/ops.h on libtorch tensors with autograd, for training. On a
+// CPU products go through oneDNN with packed weights and the rest are our own loops; on a GPU
+// all is libtorch's own (aten.h). In bf16 the residual stream, the weights and all sums stay f32; what goes
+// into products is rounded to bf16. Gradients of weights are added up in f32 beside the weights. Exceptions
+// of libtorch and oneDNN pass through: models/instances/torch.cc is the edge that catches them.
 #pragma once
 #include <functional>
 #include <memory>
@@ -11,6 +11,8 @@
 
 #include "ops/batch.h"
 #include "ops/ops.h"
+#include "ops/torch/aten.h"
+#include "ops/torch/backend.h"
 #include "ops/torch/embedding_shift.h"
 #include "ops/torch/parameter.h"
 #include "ops/torch/segments.h"
@@ -35,7 +37,8 @@ class TorchOps {
   };
 
   // `bf16`: the type of what goes into products. `record`: keep what the backward pass needs.
-  explicit TorchOps(bool bf16, bool record) : bf16_(bf16), record_(record) {}
+  explicit TorchOps(bool bf16, bool record, TorchBackend backend = torch_backend())
+      : bf16_(bf16), record_(record), aten_(backend != TorchBackend::kKernels) {}
 
   // For the passes that follow: `batch` names the tokens and the lengths that the noise goes by.
   void regularise(const Regularisers& how, const Batch& batch, uint64_t seed);
@@ -135,6 +138,21 @@ class TorchOps {
   };
   // Calls `f` chunk by chunk, never with all logits at once. What it gives is undefined when not recording.
   at::Tensor through_head(const Act& x, const LmHead<Weight>& head, Logits kind, const OnLogits& f);
+  // The same in libtorch's words: the loss of each row of a chunk from its logits [rows, V]. Gives the sum of
+  // those, times `weights`, as a node whose gradient is `scale` times it. (aten_head.cc)
+  using LossOfLogits = std::function<at::Tensor(int64_t first, const at::Tensor& logits)>;
+  at::Tensor through_aten_head(const Act& x, const LmHead<Weight>& head, std::span<const float> weights,
+                               float scale, const LossOfLogits& f);
+  Loss aten_head_loss(const Act& x, const LmHead<Weight>& head, std::span<const int32_t> targets,
+                      std::span<const float> weights, float scale, std::span<double> row_losses);
+  DistilLoss aten_distil_loss(const Act& x, const LmHead<Weight>& head, const Act& teacher_x,
+                              const LmHead<Weight>& teacher_head, std::span<const int32_t> targets,
+                              std::span<const float> weights, const Distil& how, float scale);
+  at::Tensor numbers_of(const Weight& w) const;  // f32, in the graph where it is trained
+  const torch_ops::aten::Turn& turn_of(const at::Tensor& beside, const Batch& batch, const RopeSpec& spec);
+  const torch_ops::aten::AttentionPlan& plan_of(const at::Tensor& beside, const Batch& batch, bool causal);
+  // Embeddings of `ids` with what noise and shifts add to them.
+  at::Tensor disturbed(const at::Tensor& embedded, std::span<const int32_t> ids) const;
   void add_noise(at::Tensor& embedded) const;
   void add_shift(at::Tensor& embedded) const;
   bool trains() const { return (record_ || forgets_) && seed_ != 0; }
@@ -142,7 +160,8 @@ class TorchOps {
   // The seed of the next operation that draws; 0 in passes that do not train.
   uint64_t draw() { return seed_ == 0 ? 0 : seed_ + ++n_random_ * 0x9E3779B97F4A7C15ULL; }
 
-  bool bf16_, record_, base_alone_ = false;
+  bool bf16_, record_, aten_, base_alone_ = false;
+  std::shared_ptr<torch_ops::aten::Memo> memo_ = std::make_shared<torch_ops::aten::Memo>();  // of this pass
   bool forgets_ = false;  // a pass that trains and does not record: it is made again
   const TorchSegments* segments_ = nullptr;
   int n_segments_ = 0;  // so far in this pass
