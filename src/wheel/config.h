@@ -39,6 +39,10 @@ struct TrainSection {
          grad_clip = 1.0;
   int64_t warmup_steps = 20, evaluate_every = 100, checkpoint_every = 50, patience = 0, seed = 1,
           n_threads = 0;
+  // How it is computed, which changes nothing in the model but the order of sums.
+  std::string launch;                   // empty: one process; see parse_launch() in wheel/launch.h
+  std::string shard = "none";           // what several processes divide: a word of job_words("shard")
+  bool checkpoint_activations = false;  // less memory for more arithmetic
 };
 
 struct EvaluateSection {

@@ -5,6 +5,7 @@
 #include "base/nearest.h"
 #include "compress/format.h"
 #include "data/prepare.h"
+#include "wheel/launch.h"
 #include "wheel/predict/evaluate_section.h"
 #include "wheel/predict/train_section.h"
 
@@ -41,6 +42,12 @@ std::optional<ConfigConflict> check_model(const ModelSection& model, bool quanti
   return std::nullopt;
 }
 
+std::optional<ConfigConflict> check_launch(const std::string& launch) {
+  const auto parsed = parse_launch(launch);
+  if (parsed) return std::nullopt;
+  return ConfigConflict{"train", "launch: " + parsed.error().message};
+}
+
 std::optional<ConfigConflict> check_predictions(const WorkspaceConfig& config) {
   const std::vector<std::string> known = {"f32", "f16", "bf16"};
   if (config.compress.formats.size() != 1 ||
@@ -71,6 +78,7 @@ Status check_source(const SourceSection& source) {
 
 std::optional<ConfigConflict> find_conflict(const WorkspaceConfig& config) {
   if (config.predict) return check_predictions(config);
+  if (auto conflict = check_launch(config.train.launch)) return conflict;
   if (config.prepare.min_chars > config.prepare.max_chars) {
     return ConfigConflict{"prepare", fmt::format("min_chars {} is above max_chars {}",
                                                  config.prepare.min_chars, config.prepare.max_chars)};

@@ -2,6 +2,7 @@
 // keys and the list of known names all visit these. A visitor has text(), choice(), integer(), number(),
 // flag() and texts().
 #pragma once
+#include "data/job_words.h"
 #include "wheel/config.h"
 
 namespace volant {
@@ -77,6 +78,9 @@ void visit_fields(V& v, TrainSection& s) {
   v.integer("patience", s.patience, 0, 1'000'000);
   v.integer("seed", s.seed, 0, INT64_MAX);
   v.integer("n_threads", s.n_threads, 0, 1024);
+  v.text("launch", s.launch);
+  v.choice("shard", s.shard, job_words("shard"));
+  v.flag("checkpoint_activations", s.checkpoint_activations);
 }
 
 template <class V>

@@ -59,6 +59,9 @@ max_minutes = 10               # the learning rate comes down in time on a slow 
 # checkpoint_every = 50
 # patience = 0                 # stop after this many evaluations without a better one; 0: never
 # seed = 1
+# launch = "local:2"           # several processes, as `volant train --launch`: local:N | slurm | mpi
+# shard = "none"               # what they divide: none | optimizer | gradients | parameters
+# checkpoint_activations = false   # less memory for about a third more arithmetic
 
 [evaluate]
 # max_documents = 400

@@ -5,6 +5,8 @@
 #include <fstream>
 
 #include "support/scratch_dir.h"
+#include "wheel/predict/train_section.h"
+#include "wheel/trainer.h"
 #include "wheel/workspace.h"
 
 namespace volant {
@@ -92,6 +94,37 @@ TEST(Config, WrongTypesAndRangesSayWhatWasExpected) {
   EXPECT_THAT(error_of("[prepare]\nlanguages = \"en\"\n").message, HasSubstr("expected an array of strings"));
   EXPECT_THAT(error_of("[prepare]\nlanguages = [1]\n").message, HasSubstr("expected strings in the array"));
   EXPECT_THAT(error_of("[tokenizer]\nalgorithm = \"bep\"\n").message, HasSubstr("did you mean 'bpe'?"));
+}
+
+TEST(Config, ReadsHowTrainingIsDividedAndRefusesWhatNobodyStarts) {
+  const WorkspaceConfig config =
+      parse_config(
+          std::string(kMinimal) +
+              "[train]\nlaunch = \"local:4\"\nshard = \"parameters\"\ncheckpoint_activations = true\n",
+          "volant.toml")
+          .value();
+  EXPECT_EQ(config.train.launch, "local:4");
+  EXPECT_EQ(config.train.shard, "parameters");
+  EXPECT_TRUE(config.train.checkpoint_activations);
+  const Json job = pretrain_job(config, {}, "t", "s");
+  EXPECT_EQ(json_string(job, "shard").value(), "parameters");
+  EXPECT_TRUE(json_find(job, "checkpoint_activations")->as_bool());
+  EXPECT_EQ(json_find(job, "launch"), nullptr);
+  EXPECT_THAT(error_of("[train]\nlaunch = \"local\"\n").message, HasSubstr("launch: expected \"local:N\""));
+  EXPECT_THAT(error_of("[train]\nshard = \"weights\"\n").message, HasSubstr("gradients, parameters"));
+
+  const std::string task =
+      "[workspace]\nname = \"w\"\n[task]\nkind = \"table\"\n[data]\ntrain = [\"a.csv\"]\n"
+      "label = \"y\"\n[compress]\nformats = [\"f32\"]\n[train]\nlr = 0.1\n";
+  const auto divided = parse_config(task + "launch = \"local:2\"\nshard = \"gradients\"\n", "volant.toml");
+  ASSERT_TRUE(divided) << divided.error().to_string();
+  const PredictSection& predict = *divided->predict;
+  EXPECT_EQ(predict::launch_of(predict).value().n, 2);
+  EXPECT_EQ(json_string(Json(predict::training_settings(predict).value()), "shard").value(), "gradients");
+  EXPECT_EQ(predict::settings_that_count(predict), (JsonObject{{"lr", 0.1}}));
+  const auto refused = parse_config(task + "launch = \"local\"\n", "volant.toml");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("launch: expected \"local:N\""));
 }
 
 TEST(Config, ValuesThatDoNotFitTogetherAreRefusedWithTheLineOfTheirSection) {

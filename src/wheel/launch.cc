@@ -137,8 +137,8 @@ Result<Launch> parse_launch(std::string_view text) {
   return launch;
 }
 
-Result<int> launch_trainer(const Path& job_file, const Launch& launch, bool plan_only) {
-  const ProcessOptions trainer = TRY(trainer_options(std::filesystem::absolute(job_file), plan_only));
+Result<int> launch_trainer(const Path& job_file, const Launch& launch, bool plan_only, const Path& log) {
+  const ProcessOptions trainer = TRY(trainer_options(std::filesystem::absolute(job_file), plan_only, log));
   const std::string n = std::to_string(launch.n);
   std::vector<std::string> starter;
   switch (plan_only ? Launch::Kind::kOne : launch.kind) {

@@ -19,6 +19,8 @@ Result<Launch> parse_launch(std::string_view text);
 // handed on (a checkpoint is saved), or that of the process that failed first. Of local processes the others
 // are ended when one has failed and they do not end by themselves. `plan_only`: by one process. kNotFound
 // when volant-train, srun or mpirun is not there; kUnavailable names the rank that a signal ended.
-Result<int> launch_trainer(const Path& job_file, const Launch& launch, bool plan_only = false);
+// What they write on standard error goes to `log`; empty: ours.
+Result<int> launch_trainer(const Path& job_file, const Launch& launch, bool plan_only = false,
+                           const Path& log = {});
 
 }  // namespace volant

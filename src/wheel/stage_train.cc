@@ -1,5 +1,6 @@
 // Train: a model from scratch in volant-train.
 #include "text/tokenizer.h"
+#include "wheel/launch.h"
 #include "wheel/pretrained.h"
 #include "wheel/stages.h"
 #include "wheel/trainer.h"
@@ -55,9 +56,11 @@ Result<Json> starting_model(const Workspace& workspace, const Path& tokenizer) {
 Result<Json> train_settings(Workspace& workspace, bool cheap) {
   const WorkspaceConfig& config = workspace.config();
   const std::string& init_from = config.model.init_from;
+  JsonObject train = to_json(config.train).as_object();
+  for (const char* key : {"launch", "shard", "checkpoint_activations"}) train.erase(key);
   return Json(JsonObject{{"model", init_from.empty() ? to_json(config.model)
                                                      : TRY(pretrained_settings(workspace, init_from, cheap))},
-                         {"train", to_json(config.train)}});
+                         {"train", std::move(train)}});
 }
 
 Result<StageResult> run_train(StageContext& context) {
@@ -66,7 +69,8 @@ Result<StageResult> run_train(StageContext& context) {
   const Path tokenizer_dir = TRY(context.input("tokenizer"));
   const Json model = TRY(starting_model(context.workspace, tokenizer_dir));
   const Json job = pretrain_job(config, model, tokenizer_dir, TRY(context.input("shards")));
-  const TrainedModel trained = TRY(run_trainer(run_dir(registry, context.run.id), job));
+  const TrainedModel trained =
+      TRY(run_trainer(run_dir(registry, context.run.id), job, {}, TRY(parse_launch(config.train.launch))));
   // A copy: the run's folder stays whole until the artifact is recorded.
   const Path folder = context.scratch / "model";
   TRY(copy_all(trained.folder, folder));

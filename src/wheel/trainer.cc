@@ -111,7 +111,9 @@ Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& 
                     {"evaluate_every", train.evaluate_every},
                     {"checkpoint_every", train.checkpoint_every},
                     {"patience", train.patience},
-                    {"n_threads", train.n_threads}};
+                    {"n_threads", train.n_threads},
+                    {"shard", train.shard},
+                    {"checkpoint_activations", train.checkpoint_activations}};
 }
 
 Result<ProcessOptions> trainer_options(const Path& job_file, bool plan_only, const Path& log) {
@@ -134,17 +136,27 @@ Result<ProcessOptions> trainer_options(const Path& job_file, bool plan_only, con
   return options;
 }
 
-Result<TrainedModel> run_trainer(const Path& dir, const Json& job, const Path& log) {
-  TRY(wait_for_last_trainer(dir));
-  const Path job_file = dir / "job.json";
-  TRY(write_file_atomic(job_file, dump_json_pretty(job)));
+namespace {
+// The trainer's end, and what it said last on standard output.
+Result<ProcessExit> start_and_wait(const Path& job_file, const Path& log, const Launch& launch,
+                                   std::deque<std::string>& words) {
+  if (launch.kind != Launch::Kind::kOne)
+    return ProcessExit{.status = TRY(launch_trainer(job_file, launch, false, log))};
   Process child = TRY(Process::start(TRY(trainer_options(job_file, false, log))));
-  std::deque<std::string> words;
-  const ProcessExit exit = TRY(child.wait([&](std::string_view line) {
+  return child.wait([&](std::string_view line) {
     words.emplace_back(line);
     if (words.size() > kLastWords) words.pop_front();
     return true;
-  }));
+  });
+}
+}  // namespace
+
+Result<TrainedModel> run_trainer(const Path& dir, const Json& job, const Path& log, const Launch& launch) {
+  TRY(wait_for_last_trainer(dir));
+  const Path job_file = dir / "job.json";
+  TRY(write_file_atomic(job_file, dump_json_pretty(job)));
+  std::deque<std::string> words;
+  const ProcessExit exit = TRY(start_and_wait(job_file, log, launch, words));
   if (exit.status == kStoppedStatus || (stop_requested() && exit.status != 0)) {
     return fail(ErrorCode::kCancelled, "training stopped; the same command goes on from its checkpoint");
   }

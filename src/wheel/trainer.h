@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "io/process.h"
 #include "registry/runs.h"
+#include "wheel/launch.h"
 #include "wheel/workspace.h"
 
 namespace volant {
@@ -25,7 +26,8 @@ Result<ProcessOptions> trainer_options(const Path& job_file, bool plan_only = fa
 // Runs the job in `dir` (a run's folder), or goes on from its checkpoint.
 // kCancelled after a stop request (the checkpoint is saved), kNotFound when volant-train is not built,
 // kIo or kInternal with the trainer's last words when it failed.
-Result<TrainedModel> run_trainer(const Path& dir, const Json& job, const Path& log = {});
+Result<TrainedModel> run_trainer(const Path& dir, const Json& job, const Path& log = {},
+                                 const Launch& launch = {});
 // Removes the checkpoints of a finished run; the model itself is an artifact by then.
 void drop_checkpoints(const Registry& registry, const std::string& run_id);
 

@@ -5,6 +5,7 @@
 #include "wheel/predict/job.h"
 #include "wheel/predict/report.h"
 #include "wheel/predict/stages.h"
+#include "wheel/predict/train_section.h"
 #include "wheel/trainer.h"
 
 namespace volant::predict {
@@ -15,12 +16,13 @@ Result<Json> train_settings(Workspace& workspace, bool cheap) {
                          {"problem", section.problem},
                          {"model", section.model},
                          {"init_from", TRY(init_from_settings(workspace, cheap))},
-                         {"train", section.train}});
+                         {"train", settings_that_count(section)}});
 }
 
 Result<StageResult> run_train(StageContext& context) {
   const Path rows = TRY(context.input("rows")), run = run_dir(context.workspace.registry(), context.run.id);
-  const TrainedModel trained = TRY(run_trainer(run, Json(TRY(training_job(context.workspace, rows)))));
+  const TrainedModel trained = TRY(run_trainer(run, Json(TRY(training_job(context.workspace, rows))), {},
+                                               TRY(launch_of(*context.workspace.config().predict))));
   // A copy: the run's folder stays whole until the artifact is recorded.
   const Path folder = context.scratch / "model";
   TRY(copy_all(trained.folder, folder));
