@@ -19,6 +19,8 @@ take_down() {
   for node in "${nodes[@]}"; do
     ip netns pids "$(netns "$node")" 2>/dev/null | xargs -r kill -9 2>/dev/null || true
     ip netns del "$(netns "$node")" 2>/dev/null || true
+    # Sockets that nobody has answered keep a namespace alive, and with it its link.
+    ip link del "v-$node" 2>/dev/null || true
     rm -rf "/etc/netns/$(netns "$node")"
   done
   ip link del volant-br 2>/dev/null || true
