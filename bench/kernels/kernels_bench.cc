@@ -169,7 +169,11 @@ std::function<void()> dnnl_product(dnnl::memory::data_type x_type, dnnl::memory:
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   const memory::desc x({n, n}, x_type, memory::format_tag::ab), any({n, n}, w_type, memory::format_tag::any),
       y({n, n}, y_type, memory::format_tag::ab);
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::matmul::primitive_desc pd(engine, x, any, y);
+#else
   const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, any, y), engine);
+#endif
   const memory mx(x, engine), mw(pd.weights_desc(), engine), my(y, engine);
   return [primitive = dnnl::matmul(pd), stream = dnnl::stream(engine), mx, mw, my]() mutable {
     primitive.execute(stream, {{DNNL_ARG_SRC, mx}, {DNNL_ARG_WEIGHTS, mw}, {DNNL_ARG_DST, my}});

@@ -1,4 +1,4 @@
-"""Runs bench_train and peer.py in turns and compares; called by run.sh."""
+"""Runs bench_train and peer.py in turns and compares; called by run.sh (CPU) and cuda.sh (GPU)."""
 import json
 import os
 import statistics
@@ -13,6 +13,14 @@ MODELS = {  # family layers width heads kv_heads ffn vocab sequences length
 }
 
 
+MODELS_OF_A_GPU = {
+    "GPT-2 124M": ("gpt2", 12, 768, 12, 12, 3072, 50304, 16, 1024),
+    "GPT-2 1.5B": ("gpt2", 48, 1600, 25, 25, 6400, 50304, 4, 1024),
+}
+MODELS_TO_TRY = {"GPT-2, 2 layers, 64 wide": ("gpt2", 2, 64, 4, 4, 256, 65, 4, 64)}
+NAMES = {"volant": "Volant", "pytorch": "PyTorch", "compiled": "torch.compile"}
+
+
 def flops_per_token(family, layers, width, heads, kv_heads, ffn, vocab, sequences, length):
     kv = width // heads * kv_heads
     in_mlp = 3 if family == "llama" else 2  # matrices
@@ -21,13 +29,17 @@ def flops_per_token(family, layers, width, heads, kv_heads, ffn, vocab, sequence
 
 
 def measure(ours, peer, model, dtype, rounds, threads, steps, tuned):
-    """Runs of both, in turns."""
-    arguments = [str(n) for n in model] + [dtype, threads, str(steps)]
-    runs = {"volant": [], "pytorch": []}
+    """Runs of all, in turns. DEVICE: cpu or cuda; COMPILED=1: torch.compile too; PYTHON: whose torch it is."""
+    arguments = [str(n) for n in model] + [dtype, threads, str(steps), os.environ.get("DEVICE", "cpu")]
+    python = [os.environ.get("PYTHON", "/usr/bin/python3"), peer]
+    sides = [("volant", [ours] + arguments, {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}),
+             ("pytorch", python + arguments, {"GLIBC_TUNABLES": tuned})]
+    if os.environ.get("COMPILED") == "1":
+        sides.append(("compiled", python + arguments + ["compiled"], {"GLIBC_TUNABLES": tuned}))
+    runs = {who: [] for who, _, _ in sides}
     for _ in range(rounds):
-        for who, command, extra in (("volant", [ours], {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}),
-                                    ("pytorch", ["/usr/bin/python3", peer], {"GLIBC_TUNABLES": tuned})):
-            out = subprocess.run(command + arguments, env={**os.environ, **extra}, check=True, capture_output=True)
+        for who, command, extra in sides:
+            out = subprocess.run(command, env={**os.environ, **extra}, stdout=subprocess.PIPE, check=True)
             runs[who].append(json.loads(out.stdout))
     return runs
 
@@ -49,15 +61,16 @@ def compare(name, model, dtype, runs):
 def line(row):
     sides = [f"{name} {row[who]['tokens_per_second']:,.0f} tokens/s ({row[who]['least']:,.0f} to {row[who]['most']:,.0f}; "
              f"MFU {row[who]['mfu']:.2f}, {row[who]['peak_memory_mb']:,.0f} MB)"
-             for who, name in (("volant", "Volant"), ("pytorch", "PyTorch"))]
-    return f"{row['model']}, {row['batch']}, {row['dtype']}: {sides[0]}, {sides[1]}, ratio {row['ratio']:.2f}"
+             for who, name in NAMES.items() if who in row]
+    return f"{row['model']}, {row['batch']}, {row['dtype']}: {', '.join(sides)}, ratio {row['ratio']:.2f}"
 
 
 def main():
     ours, peer, rounds, threads, steps, tuned = sys.argv[1:7]
+    models = {"": MODELS, "gpu": MODELS_OF_A_GPU, "try": MODELS_TO_TRY}[os.environ.get("SHAPES", "")]
     only, dtypes = os.environ.get("MODELS", ""), os.environ.get("DTYPES", "bf16").split()
     results = []
-    for name, model in MODELS.items():
+    for name, model in models.items():
         if only not in name:
             continue
         for dtype in dtypes:
@@ -66,9 +79,9 @@ def main():
             results.append(compare(name, model, dtype, runs) | {"threads": int(threads), "runs": runs})
             print(line(results[-1]), flush=True)
     if not results:
-        sys.exit(f"MODELS={only!r} is in no name of: {', '.join(MODELS)}")
+        sys.exit(f"MODELS={only!r} is in no name of: {', '.join(models)}")
     load = os.getloadavg()
-    path = os.path.join(os.path.dirname(os.path.abspath(peer)), "result.json")
+    path = os.environ.get("RESULT", os.path.join(os.path.dirname(os.path.abspath(peer)), "result.json"))
     with open(path, "w") as file:
         json.dump({"torch": results[0]["runs"]["pytorch"][0]["torch"], "load_average": load, "results": results}, file, indent=1)
     print(f"wrote {path}; load average {load[0]:.1f} (a quiet machine has about {threads})")

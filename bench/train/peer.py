@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""The peer of bench_train: the same Llama or GPT-2, batch and optimiser in eager PyTorch (Debian's python3-torch).
+"""The peer of bench_train: the same Llama or GPT-2, batch and optimiser in PyTorch, eager or with torch.compile.
 
-Same arguments as bench_train; prints one JSON line. bf16 is torch.autocast, as its documentation says to train.
-Threads, the AVX512 kernels and glibc's malloc are tuned by run.sh, so that the peer is at its best here.
+Same arguments as bench_train; a last one, "compiled", asks for torch.compile. Prints one JSON line. bf16 is
+torch.autocast, as its documentation says to train. Attention is PyTorch's own where it has it (2.0 on), AdamW its
+fused one on a GPU. Threads, the AVX512 kernels and glibc's malloc are tuned by run.sh, so that the peer is at its
+best on a CPU.
 """
 import json
 import math
@@ -15,6 +17,8 @@ import torch.nn.functional as F
 
 
 def attention(q, k, v, mask):
+    if hasattr(F, "scaled_dot_product_attention"):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
     scores = (q @ k.transpose(2, 3)) / math.sqrt(q.shape[-1]) + mask
     return (torch.softmax(scores, -1) @ v).transpose(1, 2).flatten(2)
 
@@ -59,8 +63,9 @@ class Llama(torch.nn.Module):
         self.norm = torch.nn.Parameter(torch.ones(width))
         dim = width // heads
         angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, dim, 2) / dim)
-        self.cos, self.sin = angles.cos(), angles.sin()
-        self.mask = torch.full((length, length), float("-inf")).triu(1)
+        self.register_buffer("cos", angles.cos())
+        self.register_buffer("sin", angles.sin())
+        self.register_buffer("mask", torch.full((length, length), float("-inf")).triu(1))
 
     def forward(self, ids):
         x = self.embed(ids)
@@ -90,7 +95,7 @@ class Gpt2(torch.nn.Module):
         self.embed, self.places = torch.nn.Embedding(vocab, width), torch.nn.Embedding(length, width)
         self.layers = torch.nn.ModuleList(Gpt2Layer(width, heads, ffn) for _ in range(layers))
         self.norm = torch.nn.LayerNorm(width)
-        self.mask = torch.full((length, length), float("-inf")).triu(1)
+        self.register_buffer("mask", torch.full((length, length), float("-inf")).triu(1))
 
     def forward(self, ids):
         x = self.embed(ids) + self.places.weight[: ids.shape[1]]
@@ -102,6 +107,8 @@ class Gpt2(torch.nn.Module):
 def main():
     layers, width, heads, kv_heads, ffn, vocab, batch, length = map(int, sys.argv[2:10])
     bf16, threads, steps = sys.argv[10] == "bf16", int(sys.argv[11]), int(sys.argv[12])
+    device, compiled = sys.argv[13] if len(sys.argv) > 13 else "cpu", sys.argv[14:] == ["compiled"]
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     if sys.argv[1] == "llama":
@@ -111,23 +118,28 @@ def main():
     for p in model.parameters():
         if p.dim() > 1:
             torch.nn.init.normal_(p, 0, 0.02)
+    model.to(device)
     decay = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() == 1]
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), foreach=True)
-    ids = torch.randint(0, vocab, (batch, length))
-    targets = torch.randint(0, vocab, (batch, length))
+    how = {"fused": True} if device == "cuda" else {"foreach": True}
+    optimiser = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), **how)
+    ids = torch.randint(0, vocab, (batch, length)).to(device)
+    targets = torch.randint(0, vocab, (batch, length)).to(device)
+    forward = torch.compile(model) if compiled else model
+    warm_up = 5 if compiled else 2  # steps
     seconds = []
-    for step in range(steps + 2):
+    for step in range(steps + warm_up):
         begin = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            logits = model(ids)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
+            logits = forward(ids)
             loss = F.cross_entropy(logits.view(-1, vocab).float(), targets.view(-1))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        if step >= 2:  # two steps to warm up
+        wait()
+        if step >= warm_up:
             seconds.append(time.perf_counter() - begin)
     seconds.sort()
     median = seconds[len(seconds) // 2]

@@ -1,6 +1,6 @@
 // One measurement of training: the core of volant-train (forward, backward, clipping, AdamW) on random
 // tokens, whole sequences of the full length. Prints one JSON line. Arguments: family(llama|gpt2) layers
-// width heads kv_heads ffn vocabulary sequences length dtype(bf16|f32) threads steps
+// width heads kv_heads ffn vocabulary sequences length dtype(bf16|f32) threads steps [device(cpu|cuda)]
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ using namespace volant;
 int usage() {
   std::fprintf(
       stderr,
-      "usage: bench_train llama|gpt2 LAYERS WIDTH HEADS KV_HEADS FFN VOCAB SEQUENCES LENGTH bf16|f32 THREADS STEPS\n");
+      "usage: bench_train llama|gpt2 LAYERS WIDTH HEADS KV_HEADS FFN VOCAB SEQUENCES LENGTH bf16|f32 THREADS STEPS [cpu|cuda]\n");
   return 2;
 }
 
@@ -56,6 +56,7 @@ ModelConfig model_config(char** argv) {
   config.intermediate_size = number(6);
   config.vocab_size = number(7);
   config.tie_word_embeddings = true;
+  config.max_position_embeddings = number(9);
   if (std::string_view(argv[1]) == "gpt2") {
     config.family = &kGpt2Family;
     config.architecture = "GPT2LMHeadModel";
@@ -73,7 +74,10 @@ double peak_memory_mb() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 13) return usage();
+  if (argc != 13 && argc != 14) return usage();
+  const auto backend = backend_of_device(argc == 14 ? argv[13] : "cpu");
+  if (!backend) return std::fprintf(stderr, "%s\n", backend.error().to_string().c_str()), 1;
+  choose_torch_backend(*backend);
   const auto number = [&](int i) { return static_cast<int64_t>(std::atoll(argv[i])); };
   const ModelConfig config = model_config(argv);
   const bool bf16 = std::string_view(argv[10]) == "bf16";
@@ -82,11 +86,14 @@ int main(int argc, char** argv) {
   if (!created) return std::fprintf(stderr, "%s\n", created.error().to_string().c_str()), 1;
   TorchModel& model = *created;
   Random random(2);
-  for (const auto& p : model.parameters())
-    for (float& x : p.values)
+  for (const auto& p : model.parameters()) {
+    std::vector<float> numbers(p.values.size());
+    for (float& x : numbers)
       x = p.spec.shape.size() > 1         ? static_cast<float>(0.02 * random.normal())
           : p.spec.name.ends_with("bias") ? 0.0F
                                           : 1.0F;
+    torch_ops::copy_numbers(numbers, torch_backend(), p.values);
+  }
   model.weights_changed();
   const Tokens t = random_tokens(number(8), number(9), config.vocab_size);
   const Batch batch{

@@ -17,6 +17,7 @@ const std::vector<Choices>& all_choices() {
   static const std::vector<Choices> kAll = {
       {"objective",
        {"pretrain", "sft", "preference", "grpo", "classify", "embed", "reward_model", "predict"}},
+      {"device", {"cpu", "cuda"}},
       {"dtype", {"auto", "bf16", "f32"}},
       {"save_dtype", {"f32", "bf16", "f16"}},
       {"finish_with", {"best", "last", "average"}},
@@ -52,6 +53,7 @@ const std::vector<std::string>& job_keys() {
                                                  "checkpoint_every",
                                                  "classify",
                                                  "data",
+                                                 "device",
                                                  "distil",
                                                  "dtype",
                                                  "ema_decay",

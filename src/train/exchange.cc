@@ -138,9 +138,9 @@ Status Exchange::keep_on_first() {
 Status Exchange::gather(std::vector<Optimizer::Slot>& slots, Moments& storage) const {
   if (shard_ == Shard::kNone) return {};
   for (Optimizer::Slot& slot : slots) {
-    std::vector<float>& whole = storage.emplace_back(slot.count);
-    std::ranges::copy(slot.values, whole.begin() + static_cast<std::ptrdiff_t>(slot.begin));
-    Ranks::Pending sum = ranks_.start_sum_to(0, whole);  // of pieces among zeros
+    const torch_ops::Numbers& whole = storage.emplace_back(slot.count);
+    std::ranges::copy(slot.values, whole.begin() + slot.begin);
+    Ranks::Pending sum = ranks_.start_sum_to(0, {whole.begin(), whole.size()});  // of pieces among zeros
     TRY(sum.wait());
     slot.values = whole;
     slot.begin = 0;

@@ -190,8 +190,8 @@ std::string TrainJob::objective_name() const {
 
 std::string TrainJob::digest() const {
   JsonObject same = source;
-  // Other machines may have more or less of these, and the weights are the same.
-  for (const char* key : {"n_threads", "shard", "checkpoint_activations"}) same.erase(key);
+  // Other machines may have more or less of these: a run may go on elsewhere.
+  for (const char* key : {"device", "n_threads", "shard", "checkpoint_activations"}) same.erase(key);
   return sha256_hex(dump_json(same));
 }
 
@@ -205,6 +205,8 @@ Result<TrainJob> parse_train_job(const Json& json, const Path& folder) {
   TRY(read_word(json, "objective", job_words("objective"), objective));
   job.objective = static_cast<TrainJob::Objective>(std::ranges::find(job_words("objective"), objective) -
                                                    job_words("objective").begin());
+  std::string device = "cpu";  // the trainer's alone: what a process computes on is one for all
+  TRY(read_word(json, "device", job_words("device"), device));
   TRY(read_word(json, "dtype", job_words("dtype"), job.dtype));
   TRY(read_word(json, "save_dtype", job_words("save_dtype"), job.save_dtype));
   TRY(read_word(json, "finish_with", job_words("finish_with"), job.finish_with));

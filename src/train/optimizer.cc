@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "ops/torch/kernels.h"
-
 namespace volant {
 namespace {
 
@@ -52,19 +50,35 @@ bool changes_numbers_apart(const std::string& optimizer) {
 }
 
 double gradient_squares(std::span<const TorchModel::Parameter> parameters) {
-  double squares = 0;
-  for (const auto& p : parameters)
-    squares +=
-        torch_ops::kernels().sum_of_squares(p.gradient.data(), static_cast<int64_t>(p.gradient.size()));
-  return squares;
+  std::vector<std::span<const float>> gradients;
+  for (const auto& p : parameters) gradients.emplace_back(p.gradient);
+  return torch_ops::steps(torch_backend()).sum_of_squares(gradients);
 }
 
 double gradient_norm(const TorchModel& model) { return std::sqrt(gradient_squares(model.parameters())); }
 
 Moments zero_moments(const Parameters& parameters) {
   Moments moments;
-  for (const auto& p : parameters) moments.emplace_back(p.values.size());
+  for (const auto& p : parameters) moments.emplace_back(p.values.size(), torch_backend());
   return moments;
+}
+
+void adamw_step(const TrainJob& job, const TorchModel::Parameter& p, const torch_ops::Numbers& m,
+                const torch_ops::Numbers& v, int64_t step, double lr, double gradient_scale, bool decoupled) {
+  torch_ops::steps(torch_backend())
+      .adamw({.n = std::ssize(p.values),
+              .w = p.values.data(),
+              .g = p.gradient.data(),
+              .m = m.data(),
+              .v = v.data(),
+              .step = step + 1,
+              .gradient_scale = gradient_scale,
+              .beta1 = job.beta1,
+              .beta2 = job.beta2,
+              .eps = job.eps,
+              .lr = lr,
+              .decay = decay_of(p, job.weight_decay),
+              .decoupled = decoupled});
 }
 
 // A moment of a piece is as large as the piece, which may be nothing; one of another size (Adafactor's rows)

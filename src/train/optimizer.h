@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "models/instances/torch.h"
+#include "ops/torch/steps.h"
 #include "train/job.h"
 
 namespace volant {
 
 class Optimizer {
  public:
-  // What it remembers of one parameter, for the checkpoint: "m.model.norm.weight".
+  // What it remembers of one parameter, for the checkpoint: "m.model.norm.weight". Where the model is too.
   struct Slot {
     std::string name;
     std::span<float> values;
@@ -38,8 +39,8 @@ class Optimizer {
 using Parameters = std::vector<TorchModel::Parameter>;
 std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const Parameters& parameters);
 std::unique_ptr<Optimizer> make_optimizer(const TrainJob& job, const TorchModel& model);
-// Whether that rule changes every number by itself, so that it may be given pieces: not those that look at
-// whole matrices.
+// Whether that rule changes every number by itself, so that it may be given pieces, and computes where the
+// numbers are: not those that look at whole matrices, which compute on the host.
 bool changes_numbers_apart(const std::string& optimizer);
 
 // Sum of the squares of all gradients, and its root. The same for any number of threads.
@@ -54,14 +55,20 @@ std::unique_ptr<Optimizer> make_adafactor(const TrainJob& job, const Parameters&
 std::unique_ptr<Optimizer> make_muon(const TrainJob& job, const Parameters& parameters);
 
 // What they share: a moment as large as each parameter, and its slots.
-using Moments = std::vector<std::vector<float>>;
+using Moments = std::vector<torch_ops::Numbers>;
 Moments zero_moments(const Parameters& parameters);
 void add_slots(const char* name, std::span<const TorchModel::Parameter> parameters, Moments& moments,
                std::vector<Optimizer::Slot>& slots);
 inline bool decays(const TorchModel::Parameter& p) { return p.spec.shape.size() > 1; }
+inline double decay_of(const TorchModel::Parameter& p, double weight_decay) {
+  return decays(p) ? weight_decay : 0;
+}
+// One step of AdamW, or of Adam when it is not `decoupled`, with the job's numbers.
+void adamw_step(const TrainJob& job, const TorchModel::Parameter& p, const torch_ops::Numbers& m,
+                const torch_ops::Numbers& v, int64_t step, double lr, double gradient_scale, bool decoupled);
 // What weight decay leaves of a parameter in one step.
 inline float kept_of(const TorchModel::Parameter& p, double lr, double weight_decay) {
-  return static_cast<float>(1 - (decays(p) ? lr * weight_decay : 0));
+  return static_cast<float>(1 - lr * decay_of(p, weight_decay));
 }
 
 // A rule that remembers one number for each: how it changes a parameter and its moment `m`.

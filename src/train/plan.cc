@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "base/progress.h"
+#include "ops/torch/backend.h"
 #include "train/train_state.h"
 
 namespace volant {
@@ -69,8 +70,11 @@ RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& obje
     plan.packed = plan.packed / memory.trained * memory.read_at_once;
   }
   plan.activations = objective.activation_bytes(config) + kReserve;
+  // What a GPU has free nobody tells us.
   plan.available = job.max_memory_gb > 0 ? static_cast<uint64_t>(job.max_memory_gb * 1e9)
-                                         : available_memory() / static_cast<uint64_t>(ranks.local_size());
+                   : torch_backend() == TorchBackend::kCuda
+                       ? 0
+                       : available_memory() / static_cast<uint64_t>(ranks.local_size());
   const double flops =
       3 * config.row_flops(true) * objective.rows_of_a_step(job) * static_cast<double>(job.steps);
   plan.seconds = flops / (kExpectedShare * peak_flops * ranks.size());

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <deque>
 
 #include "io/safetensors.h"
+#include "ops/torch/backend.h"
 
 namespace volant {
 namespace {
@@ -13,6 +15,13 @@ const std::string kSlot = "optimizer.";  // before the names of what is remember
 
 std::span<const std::byte> bytes_of(std::span<const float> numbers) { return std::as_bytes(numbers); }
 
+std::span<const float> on_host(std::span<const float> numbers, std::deque<std::vector<float>>& copies) {
+  if (torch_backend() != TorchBackend::kCuda) return numbers;
+  std::vector<float>& copy = copies.emplace_back(numbers.size());
+  torch_ops::copy_numbers(torch_backend(), numbers, copy);
+  return copy;
+}
+
 // `numbers`: those of the tensor from number `begin` on.
 Status read_numbers(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& shape,
                     size_t begin, std::span<float> numbers) {
@@ -20,7 +29,9 @@ Status read_numbers(const SafetensorsFile& file, const std::string& name, const 
   if (found == file.tensors().end()) return fail(ErrorCode::kParse, "expected a tensor '{}'", name);
   if (found->second.dtype != "F32" || found->second.shape != shape)
     return fail(ErrorCode::kParse, "tensor '{}' has another shape or type than this model", name);
-  std::memcpy(numbers.data(), found->second.bytes.data() + begin * sizeof(float), numbers.size_bytes());
+  std::vector<float> here(numbers.size());
+  std::memcpy(here.data(), found->second.bytes.data() + begin * sizeof(float), numbers.size_bytes());
+  torch_ops::copy_numbers(here, torch_backend(), numbers);
   return {};
 }
 
@@ -60,9 +71,12 @@ Result<TrainState> TrainState::from_json(const Json& json) {
 Status save_checkpoint(const Path& file, const TorchModel& model, const std::vector<Optimizer::Slot>& slots,
                        const TrainState& state, const std::string& job_digest) {
   std::map<std::string, SafetensorsEntry> tensors;
-  for (const auto& p : model.kept()) tensors[p.spec.name] = {"F32", p.spec.shape, bytes_of(p.values)};
+  std::deque<std::vector<float>> copies;  // of what is on a GPU
+  for (const auto& p : model.kept())
+    tensors[p.spec.name] = {"F32", p.spec.shape, bytes_of(on_host(p.values, copies))};
   for (const Optimizer::Slot& slot : slots)
-    tensors[kSlot + slot.name] = {"F32", {static_cast<int64_t>(slot.values.size())}, bytes_of(slot.values)};
+    tensors[kSlot + slot.name] = {
+        "F32", {static_cast<int64_t>(slot.values.size())}, bytes_of(on_host(slot.values, copies))};
   TRY(make_dirs(file.parent_path()));
   return write_safetensors(file, tensors,
                            {{"format", kFormat}, {"state", dump_json(state.to_json())}, {"job", job_digest}});

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/stop.h"
+#include "ops/torch/backend.h"
 #include "train/merge_parity.h"
 #include "train/model_folder.h"
 #include "train/schedule.h"
@@ -269,6 +270,7 @@ Result<TrainOutcome> Trainer::run() {
     return TrainOutcome::kFinished;
   }
   n_threads_ = prepare_torch(threads_of_rank(job_.n_threads, ranks_.local_size()));
+  choose_torch_backend(TRY(backend_of_device(TRY(json_string_or(Json(job_.source), "device", "cpu")))));
   TRY(make_model());
   if (plan_only_) return TrainOutcome::kFinished;
   TRY(resume());

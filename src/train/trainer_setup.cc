@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "data/job_words.h"
+#include "ops/torch/backend.h"
 #include "train/model_folder.h"
 #include "train/trainer_run.h"
 
@@ -14,6 +15,21 @@ namespace {
 
 JsonObject memory_json(const TorchMemory& memory) {
   return {{"trained", memory.trained}, {"frozen", memory.frozen}, {"gradients", memory.gradients}};
+}
+
+// What computes on the host alone.
+Status check_device(const TrainJob& job, int n_ranks) {
+  if (torch_backend() != TorchBackend::kCuda) return {};
+  const auto refuse = [](std::string_view what) {
+    return fail(ErrorCode::kUnsupported, "{} on the CPU alone: leave it out, or say 'device' \"cpu\"", what);
+  };
+  if (!changes_numbers_apart(job.optimizer)) return refuse("the optimizer '" + job.optimizer + "' computes");
+  if (job.ema_decay > 0) return refuse("'ema_decay' computes");
+  if (job.average_last > 0) return refuse("'average_last' computes");
+  if (job.size_auto) return refuse("'model.size' is chosen");
+  if (job.objective == TrainJob::Objective::kPredict) return refuse("the objective 'predict' trains");
+  if (n_ranks > 1) return refuse("several processes train");
+  return {};
 }
 
 }  // namespace
@@ -51,6 +67,7 @@ Status Trainer::make_objective_of_job(const ModelConfig& config) {
 }
 
 Status Trainer::make_model() {
+  TRY(check_device(job_, ranks_.size()));
   if (!job_.tokenizer.empty()) tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
   // The smallest, for the vocabulary and the pilot alone: choose_size_for() takes its place.
   if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);

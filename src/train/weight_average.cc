@@ -22,7 +22,8 @@ Result<std::vector<Path>> files_of(const Path& folder) {
 }  // namespace
 
 MovingAverage::MovingAverage(const TorchModel& model, double decay) : decay_(decay) {
-  for (const auto& p : model.kept()) average_.emplace_back(p.values.begin(), p.values.end());
+  for (const auto& p : model.kept())
+    std::ranges::copy(p.values, average_.emplace_back(p.values.size()).begin());
 }
 
 void MovingAverage::update(const TorchModel& model, int64_t step) {
@@ -30,7 +31,7 @@ void MovingAverage::update(const TorchModel& model, int64_t step) {
   const auto keep = static_cast<float>(std::min(decay_, (1 + n) / (10 + n)));
   for (size_t i = 0; i < average_.size(); ++i) {
     const std::span<const float> values = model.kept()[i].values;
-    std::vector<float>& average = average_[i];
+    const torch_ops::Numbers& average = average_[i];
     for (size_t j = 0; j < average.size(); ++j) average[j] = keep * average[j] + (1 - keep) * values[j];
   }
 }

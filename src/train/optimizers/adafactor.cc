@@ -44,7 +44,7 @@ class Adafactor final : public Optimizer {
   }
 
  private:
-  static void divide_vector(std::span<float> g, std::vector<float>& second, double beta2) {
+  static void divide_vector(std::span<float> g, std::span<float> second, double beta2) {
     for (size_t i = 0; i < g.size(); ++i) {
       const double square = static_cast<double>(g[i]) * static_cast<double>(g[i]) + kEps;
       second[i] = static_cast<float>(beta2 * static_cast<double>(second[i]) + (1 - beta2) * square);
@@ -52,8 +52,7 @@ class Adafactor final : public Optimizer {
     }
   }
 
-  static void divide_matrix(std::span<float> g, std::vector<float>& row, std::vector<float>& column,
-                            double beta2) {
+  static void divide_matrix(std::span<float> g, std::span<float> row, std::span<float> column, double beta2) {
     const size_t n_row = row.size(), n_column = column.size();
     std::vector<double> column_sum(n_column);
     double row_mean = 0;

@@ -1,19 +1,19 @@
-#include "ops/torch/kernels.h"
 #include "train/optimizer.h"
 
 namespace volant {
 
 std::unique_ptr<Optimizer> make_lion(const TrainJob& job, const Parameters& parameters) {
   const auto rule = [&job](const TorchModel::Parameter& p, float* m, double lr, double gradient_scale) {
-    torch_ops::kernels().lion({.n = static_cast<int64_t>(p.values.size()),
-                               .w = p.values.data(),
-                               .g = p.gradient.data(),
-                               .m = m,
-                               .gradient_scale = static_cast<float>(gradient_scale),
-                               .beta1 = static_cast<float>(job.beta1),
-                               .beta2 = static_cast<float>(job.beta2),
-                               .lr = static_cast<float>(lr),
-                               .keep = kept_of(p, lr, job.weight_decay)});
+    torch_ops::steps(torch_backend())
+        .lion({.n = static_cast<int64_t>(p.values.size()),
+               .w = p.values.data(),
+               .g = p.gradient.data(),
+               .m = m,
+               .gradient_scale = static_cast<float>(gradient_scale),
+               .beta1 = static_cast<float>(job.beta1),
+               .beta2 = static_cast<float>(job.beta2),
+               .lr = static_cast<float>(lr),
+               .keep = kept_of(p, lr, job.weight_decay)});
   };
   return one_moment_optimizer(parameters, rule);
 }

@@ -10,7 +10,6 @@
 
 #include <cmath>
 
-#include "ops/torch/kernels.h"
 #include "train/optimizer.h"
 
 namespace volant {
@@ -31,26 +30,13 @@ class Muon final : public Optimizer {
   }
 
   void step(TorchModel& model, int64_t step, double lr, double gradient_scale) override {
-    const double n = static_cast<double>(step + 1);
     for (size_t i = 0; i < first_.size(); ++i) {
       const auto& p = parameters_[i];
-      const auto keep = static_cast<float>(1 - (decays(p) ? lr * job_.weight_decay : 0));
       if (is_orthogonalised(p)) {
-        orthogonal_step(p, first_[i], lr, gradient_scale, keep);
+        orthogonal_step(p, first_[i], lr, gradient_scale, kept_of(p, lr, job_.weight_decay));
         continue;
       }
-      torch_ops::kernels().adamw({.n = static_cast<int64_t>(p.values.size()),
-                                  .w = p.values.data(),
-                                  .g = p.gradient.data(),
-                                  .m = first_[i].data(),
-                                  .v = second_[i].data(),
-                                  .gradient_scale = static_cast<float>(gradient_scale),
-                                  .beta1 = static_cast<float>(job_.beta1),
-                                  .beta2 = static_cast<float>(job_.beta2),
-                                  .eps = static_cast<float>(job_.eps),
-                                  .step_size = static_cast<float>(lr / (1 - std::pow(job_.beta1, n))),
-                                  .second_scale = static_cast<float>(1 / (1 - std::pow(job_.beta2, n))),
-                                  .keep = keep});
+      adamw_step(job_, p, first_[i], second_[i], step, lr, gradient_scale, /*decoupled=*/true);
     }
     model.weights_changed();
   }
@@ -67,7 +53,7 @@ class Muon final : public Optimizer {
     return p.spec.role == TensorRole::kMatrix && p.spec.shape.size() == 2;
   }
 
-  void orthogonal_step(const TorchModel::Parameter& p, std::vector<float>& momentum, double lr, double scale,
+  void orthogonal_step(const TorchModel::Parameter& p, std::span<float> momentum, double lr, double scale,
                        float keep) const {
     const auto mu = static_cast<float>(job_.momentum), gradient_scale = static_cast<float>(scale);
     for (size_t i = 0; i < momentum.size(); ++i) {
