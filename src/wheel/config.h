@@ -84,6 +84,8 @@ struct PredictGateSection {
       0.01;  // of classes: how far the lower 95 % bound of the difference may lie below 0
   double max_error_increase = 0.02;  // of numbers: the same of the mean squared error, relative, above 0
   int64_t min_rows = 30;             // fewer held-out rows prove nothing
+  // Further figures of the report none of which may be shown to be worse, corrected for looking at several.
+  std::vector<std::string> figures;
 };
 
 struct PredictSection {

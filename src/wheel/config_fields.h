@@ -105,6 +105,7 @@ void visit_fields(V& v, PredictGateSection& s) {
   v.number("max_accuracy_drop", s.max_accuracy_drop, 0, 1);
   v.number("max_error_increase", s.max_error_increase, 0, 10);
   v.integer("min_rows", s.min_rows, 1, 1'000'000);
+  v.texts("figures", s.figures);
 }
 
 template <class V>

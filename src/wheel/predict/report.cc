@@ -4,9 +4,11 @@
 #include <cmath>
 #include <map>
 
+#include "base/nearest.h"
 #include "compress/hf_export.h"
 #include "eval/predict/row_scores.h"
 #include "eval/report/compare.h"
+#include "eval/significance.h"
 #include "registry/artifacts.h"
 #include "wheel/predict/evaluation.h"
 #include "wheel/predict/stages.h"
@@ -17,7 +19,7 @@ namespace {
 
 constexpr double kMinAgreement = 0.99;  // of the predictions of the served folder with the trained one
 constexpr size_t kParityRows = 1000;
-constexpr double kPercent = 100;
+constexpr double kPercent = 100, kAlpha = 0.05;
 
 const Figure* find_figure(const EvalReport& report, std::string_view name) {
   const auto found = std::ranges::find(report.figures, name, &Figure::name);
@@ -92,6 +94,44 @@ void add_difference(const FigureComparison& figure, const PredictGateSection& li
   }
 }
 
+// The figures that [gate] names are those of the report.
+Status check_figures(const EvalReport& candidate, const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  for (const Figure& figure : candidate.figures) known.push_back(figure.name);
+  for (const std::string& name : names)
+    if (std::ranges::find(known, name) == known.end())
+      return fail(ErrorCode::kInvalidArgument, "[gate] figures: the report has no '{}'{}", name,
+                  did_you_mean(name, known));
+  return {};
+}
+
+// A condition on each of the named figures, with Holm's correction over all of them.
+Status add_figures(const Comparison& comparison, const std::vector<std::string>& names, GateReport& gate) {
+  std::vector<const FigureComparison*> chosen;
+  std::vector<double> p_values;
+  for (const FigureComparison& figure : comparison.figures) {
+    if (std::ranges::find(names, figure.name) == names.end()) continue;
+    chosen.push_back(&figure);
+    p_values.push_back(figure.p_value);
+  }
+  const std::vector<double> adjusted = TRY(holm(p_values));
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const FigureComparison& figure = *chosen[i];
+    const bool lower = figure.difference.value < 0, worse = lower == figure.higher_is_better;
+    gate.figures.as_object()[figure.name] = JsonObject{{"candidate", to_json(figure.second)},
+                                                       {"reference", to_json(figure.first)},
+                                                       {"difference", to_json(figure.difference)},
+                                                       {"adjusted_p", adjusted[i]}};
+    add_condition(gate, !worse || adjusted[i] > kAlpha,
+                  fmt::format("{} is {:.4g}, was {:.4g}: {:+.3g} ({:+.3g} to {:+.3g}), p = {:.3f} after "
+                              "correction for {}",
+                              figure.name, figure.second.value, figure.first.value, figure.difference.value,
+                              figure.difference.low, figure.difference.high, adjusted[i],
+                              count_of(chosen.size(), "figures")));
+  }
+  return {};
+}
+
 Result<std::vector<std::string>> answers_of(const Path& model, std::span<const Json> inputs) {
   const auto predictor = TRY(Predictor::load(model));
   std::vector<std::string> answers;
@@ -155,6 +195,7 @@ Json metrics_of(const EvalReport& report) {
 Result<GateReport> gate_of(Workspace& workspace, const EvalReport& candidate, const Path& rows) {
   const PredictGateSection& limits = workspace.config().predict->gate;
   const auto production = TRY(alias_target(workspace.registry(), "production"));
+  TRY(check_figures(candidate, limits.figures));
   GateReport gate{.passed = true, .reasons = {}, .figures = JsonObject()};
   if (!production) {
     gate = TRY(gate_of_first(candidate, rows));
@@ -164,6 +205,7 @@ Result<GateReport> gate_of(Workspace& workspace, const EvalReport& candidate, co
     const Comparison comparison =
         TRY(compare_reports(TRY(report_on_test(workspace, model, rows)), candidate));
     for (const FigureComparison& figure : comparison.figures) add_difference(figure, limits, gate);
+    TRY(add_figures(comparison, limits.figures, gate));
     gate.figures.as_object()["compared_with"] = *production;
   }
   add_condition(

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <set>
 
+#include "registry/artifacts.h"
+#include "registry/versions.h"
 #include "support/random_model.h"
 #include "support/scratch_dir.h"
 #include "wheel/predict/cross_validation.h"
@@ -307,6 +309,36 @@ TEST(Evaluation, TheChosenThresholdIsServed) {
   for (const char* key : {"cost", "slices", "fairness", "worst_slices", "importance"})
     EXPECT_THAT(keys, ::testing::Contains(key));
   EXPECT_EQ(to_json(report).at("cost").at("threshold").as_double(), threshold);
+}
+
+TEST(Gate, FurtherFiguresAreComparedWithHolmsCorrection) {
+  const testing::ScratchDir dir;
+  const auto workspace =
+      workspace_in(dir.path(), std::string(kConfig) + "[gate]\nfigures = [\"f1_macro\", \"log_loss\"]\n");
+  const Path rows = prepared_rows(*workspace).value().folder;
+  CountingTrainer trainer;
+  const Path model =
+      trainer.train(dir / "run", JsonObject{{"encoder", (rows / kEncoderFolder).string()}, {"n_threads", 1}})
+          .value();
+  EvalReport candidate = report_on_test(*workspace, model, rows).value();
+  Registry& registry = workspace->registry();
+  const Artifact artifact = put_artifact(registry, model, "model").value();
+  ModelVersion described;
+  described.run_id = "r";
+  described.hf = artifact.digest;
+  const ModelVersion version = register_version(registry, described).value();
+  ASSERT_TRUE(set_alias(registry, "production", version.version, "test", ""));
+  const GateReport same = gate_of(*workspace, candidate, rows).value();
+  EXPECT_TRUE(same.passed) << dump_json(to_json(same));
+  EXPECT_THAT(same.reasons, ::testing::Contains(HasSubstr("f1_macro is")));
+  EXPECT_THAT(same.reasons, ::testing::Contains(HasSubstr("correction for 2 figures")));
+  for (double& loss : candidate.row_scores.at("log_loss")) loss += 1;
+  const GateReport worse = gate_of(*workspace, candidate, rows).value();
+  EXPECT_FALSE(worse.passed);
+  EXPECT_LT(worse.figures.at("log_loss").at("adjusted_p").to_number<double>(), 0.01);
+  EXPECT_EQ(worse.figures.at("f1_macro").at("adjusted_p").to_number<double>(), 1);
+  std::erase_if(candidate.figures, [](const Figure& figure) { return figure.name == "f1_macro"; });
+  EXPECT_THAT(gate_of(*workspace, candidate, rows).error().message, HasSubstr("no 'f1_macro'"));
 }
 
 TEST(Evaluation, WhatDoesNotFitIsRefusedByName) {
