@@ -15,8 +15,11 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror
                     -fno-math-errno -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 reports false positives for these in optimised std::string and std::vector code.
+  # g++ reports false positives for these in optimised std::string and std::vector code.
   add_compile_options(-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-maybe-uninitialized)
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+    add_compile_options(-Wno-stringop-overread -Wno-free-nonheap-object)
+  endif()
 else()
   # TRY() in base/result.h is one; g++ -Wconversion leaves const-int-float alone too.
   add_compile_options(-Wno-gnu-statement-expression -Wno-implicit-const-int-float-conversion

@@ -2,6 +2,7 @@
 // letters, menus, minified code, endless repetition), in any language. No model, no list of words. After
 // "Scaling Language Models" (Rae et al. 2021), appendix A, with limits for short texts and for Chinese.
 #pragma once
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>

@@ -133,19 +133,15 @@ test("volant run turns the wheel once and then has nothing to do", { skip }, asy
 function kill(args, ms, whole) {
   return new Promise((done) => {
     const child = spawn(program, args, { stdio: "ignore", detached: true });
-    let ended = false;
-    child.on("exit", () => {
-      ended = true;
-    });
-    setTimeout(() => {
-      const inTime = !ended;
-      try {
-        process.kill(whole ? -child.pid : child.pid, "SIGKILL");
-      } catch {
-        // it had ended
-      }
-      done(inTime);
+    let inTime = false;
+    const timer = setTimeout(() => {
+      inTime = true;
+      process.kill(whole ? -child.pid : child.pid, "SIGKILL");
     }, ms);
+    child.on("exit", () => {
+      clearTimeout(timer);
+      done(inTime);
+    });
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <c10/core/Allocator.h>
 #include <sys/mman.h>
+#include <torch/csrc/api/include/torch/version.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,16 +30,14 @@ size_t rounded(size_t bytes) {
 
 class BlockCache final : public c10::Allocator {
  public:
+#if TORCH_VERSION_MAJOR < 2
   c10::DataPtr allocate(size_t bytes) const override {
-    void* data = nullptr;
-    if (bytes > 0) {
-      const size_t size = rounded(bytes + kHeader);
-      void* block = self().take(size);
-      std::memcpy(block, &size, sizeof size);
-      data = static_cast<char*>(block) + kHeader;
-    }
-    return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
+    return const_cast<BlockCache*>(this)->block_of(bytes);
   }
+#else
+  c10::DataPtr allocate(size_t bytes) override { return block_of(bytes); }
+  void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
+#endif
   // Of those that ask for bare memory (libtorch's convolutions): the context is the data itself.
   c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
 
@@ -48,7 +47,16 @@ class BlockCache final : public c10::Allocator {
   }
 
  private:
-  BlockCache& self() const { return const_cast<BlockCache&>(*this); }
+  c10::DataPtr block_of(size_t bytes) {
+    void* data = nullptr;
+    if (bytes > 0) {
+      const size_t size = rounded(bytes + kHeader);
+      void* block = take(size);
+      std::memcpy(block, &size, sizeof size);
+      data = static_cast<char*>(block) + kHeader;
+    }
+    return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
+  }
 
   void* take(size_t bytes) {
     {

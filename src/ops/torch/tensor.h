@@ -3,4 +3,5 @@
 #pragma push_macro("CHECK")
 #undef CHECK
 #include <ATen/core/Tensor.h>  // IWYU pragma: export
+#include <c10/util/Logging.h>
 #pragma pop_macro("CHECK")

@@ -25,12 +25,12 @@ JsonObject grpo_job(const Path& model, const Path& rows) {
       {"n_threads", 1}};
 }
 
-// Rewarded is an answer with the letter e.
+// Rewarded is an answer with the letter k: of every ten at first three.
 Path write_rows(const testing::TrainRuns& runs) {
   const Path rows = runs.folder() / "rows.jsonl";
   std::string text;
   for (const char* prompt : {"Once upon a time", "The dog", "She was", "Tom and Ann"})
-    text += dump_json(JsonObject{{"prompt", prompt}, {"answer", "e"}}) + "\n";
+    text += dump_json(JsonObject{{"prompt", prompt}, {"answer", "k"}}) + "\n";
   EXPECT_TRUE(write_file_atomic(rows, text));
   return rows;
 }
@@ -53,7 +53,7 @@ TEST(Grpo, WhatIsRewardedBecomesLikelier) {
     if (step > 25) last += reward_of(event) / 5;
     EXPECT_GE(event.at("metrics").at("kl").to_number<double>(), 0);
   }
-  EXPECT_GT(last, first + 0.1);
+  EXPECT_GT(last, first + 0.3);
 }
 
 TEST(Grpo, KilledBetweenTwoStepsOnTheSameAnswersItGoesOnBitForBit) {

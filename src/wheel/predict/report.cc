@@ -165,6 +165,7 @@ Status write_neighbours(const Workspace& workspace, const Path& folder, const Pa
       taken_evenly(train, std::min(static_cast<size_t>(evaluation.nearest),
                                    std::max<size_t>(1, Neighbours::kMaxNumbers / width)));
   std::vector<EncodedInput> inputs;
+  inputs.reserve(kept.size());
   for (const TaskRow& row : kept) inputs.push_back(TRY(predictor->encoder().encode(row.input)));
   return Neighbours::write(folder, kept, TRY(predictor->hidden(inputs)));
 }
@@ -222,6 +223,7 @@ Result<Served> make_served(Workspace& workspace, const Path& hf, const Path& row
   std::vector<TaskRow> test = TRY(read_task_rows(rows / kTestRows));
   if (test.size() > kParityRows) test.resize(kParityRows);
   std::vector<Json> inputs;
+  inputs.reserve(test.size());
   for (TaskRow& row : test) inputs.push_back(std::move(row.input));
   const std::vector<std::string> before = TRY(answers_of(hf, inputs)),
                                  after = TRY(answers_of(folder, inputs));
