@@ -1,6 +1,5 @@
 #include "wheel/launch.h"
 
-#include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -15,7 +14,6 @@
 namespace volant {
 namespace {
 
-constexpr int kMaxProcesses = 1024;
 // After one has failed the others notice within ten seconds, and say so.
 constexpr auto kPatience = std::chrono::seconds(15);
 
@@ -113,29 +111,6 @@ Result<int> launch_by(std::vector<std::string> starter, int stop_signal, const P
 }
 
 }  // namespace
-
-Result<Launch> parse_launch(std::string_view text) {
-  const size_t colon = text.find(':');
-  const std::string_view kind = text.substr(0, colon);
-  Launch launch;
-  bool good = text.empty() || kind == "local" || kind == "slurm" || kind == "mpi";
-  if (kind == "local") launch.kind = Launch::Kind::kLocal;
-  if (kind == "slurm") launch.kind = Launch::Kind::kSlurm;
-  if (kind == "mpi") launch.kind = Launch::Kind::kMpi;
-  if (colon != std::string_view::npos) {
-    const char* end = text.data() + text.size();
-    const auto [at, error] = std::from_chars(text.data() + colon + 1, end, launch.n);
-    good = good && error == std::errc() && at == end && launch.n >= 1 && launch.n <= kMaxProcesses;
-  } else {
-    good = good && kind != "local";
-  }
-  if (!good)
-    return fail(
-        ErrorCode::kInvalidArgument,
-        "expected \"local:N\", \"slurm\" or \"mpi\" (or \"slurm:N\", \"mpi:N\"), N from 1 to {}, got '{}'",
-        kMaxProcesses, text);
-  return launch;
-}
 
 Result<int> launch_trainer(const Path& job_file, const Launch& launch, bool plan_only, const Path& log) {
   const ProcessOptions trainer = TRY(trainer_options(std::filesystem::absolute(job_file), plan_only, log));
