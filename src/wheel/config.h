@@ -43,6 +43,7 @@ struct TrainSection {
   std::string launch;                   // empty: one process; see parse_launch() in wheel/launch.h
   std::string shard = "none";           // what several processes divide: a word of job_words("shard")
   bool checkpoint_activations = false;  // less memory for more arithmetic
+  std::string device = "cpu";           // a word of job_words("device")
 };
 
 struct EvaluateSection {

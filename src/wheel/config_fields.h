@@ -81,6 +81,7 @@ void visit_fields(V& v, TrainSection& s) {
   v.text("launch", s.launch);
   v.choice("shard", s.shard, job_words("shard"));
   v.flag("checkpoint_activations", s.checkpoint_activations);
+  v.choice("device", s.device, job_words("device"));
 }
 
 template <class V>

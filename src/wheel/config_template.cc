@@ -62,6 +62,7 @@ max_minutes = 10               # the learning rate comes down in time on a slow 
 # launch = "local:2"           # several processes, as `volant train --launch`: local:N | slurm | mpi
 # shard = "none"               # what they divide: none | optimizer | gradients | parameters
 # checkpoint_activations = false   # less memory for about a third more arithmetic
+# device = "cpu"               # cpu | cuda
 
 [evaluate]
 # max_documents = 400

@@ -100,7 +100,8 @@ TEST(Config, ReadsHowTrainingIsDividedAndRefusesWhatNobodyStarts) {
   const WorkspaceConfig config =
       parse_config(
           std::string(kMinimal) +
-              "[train]\nlaunch = \"local:4\"\nshard = \"parameters\"\ncheckpoint_activations = true\n",
+              "[train]\nlaunch = \"local:4\"\nshard = \"parameters\"\ncheckpoint_activations = true\n"
+              "device = \"cuda\"\n",
           "volant.toml")
           .value();
   EXPECT_EQ(config.train.launch, "local:4");
@@ -109,6 +110,7 @@ TEST(Config, ReadsHowTrainingIsDividedAndRefusesWhatNobodyStarts) {
   const Json job = pretrain_job(config, {}, "t", "s");
   EXPECT_EQ(json_string(job, "shard").value(), "parameters");
   EXPECT_TRUE(json_find(job, "checkpoint_activations")->as_bool());
+  EXPECT_EQ(json_string(job, "device").value(), "cuda");
   EXPECT_EQ(json_find(job, "launch"), nullptr);
   EXPECT_THAT(error_of("[train]\nlaunch = \"local\"\n").message, HasSubstr("launch: expected \"local:N\""));
   EXPECT_THAT(error_of("[train]\nshard = \"weights\"\n").message, HasSubstr("gradients, parameters"));

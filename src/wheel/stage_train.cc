@@ -57,7 +57,7 @@ Result<Json> train_settings(Workspace& workspace, bool cheap) {
   const WorkspaceConfig& config = workspace.config();
   const std::string& init_from = config.model.init_from;
   JsonObject train = to_json(config.train).as_object();
-  for (const char* key : {"launch", "shard", "checkpoint_activations"}) train.erase(key);
+  for (const char* key : {"launch", "shard", "checkpoint_activations", "device"}) train.erase(key);
   return Json(JsonObject{{"model", init_from.empty() ? to_json(config.model)
                                                      : TRY(pretrained_settings(workspace, init_from, cheap))},
                          {"train", std::move(train)}});

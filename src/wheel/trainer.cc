@@ -113,7 +113,8 @@ Json pretrain_job(const WorkspaceConfig& config, const Json& model, const Path& 
                     {"patience", train.patience},
                     {"n_threads", train.n_threads},
                     {"shard", train.shard},
-                    {"checkpoint_activations", train.checkpoint_activations}};
+                    {"checkpoint_activations", train.checkpoint_activations},
+                    {"device", train.device}};
 }
 
 Result<ProcessOptions> trainer_options(const Path& job_file, bool plan_only, const Path& log) {
