@@ -55,7 +55,7 @@ def run(volant, examples, work, name):
     test_file = glob.glob(workspace + "/.volant/artifacts/*/rows/test.jsonl.zst")[0]
     rows, speed = rows_per_second(volant, workspace, test_file, key == "bits_per_byte")
     return {"example": name, "figure": key, "value": figure[0], "ci95": figure[1:], "text": text.format(*figure),
-            "train_seconds": events[-1]["seconds"], "steps": events[-1]["step"], "run_seconds": whole, "test_rows": rows,
+            "train_seconds": events[-1]["seconds"], "steps": events[-1]["step"], "run_seconds": whole, "test_rows": metrics.get("documents", rows),
             "rows_per_second": speed}
 
 
