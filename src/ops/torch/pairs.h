@@ -54,18 +54,16 @@ VOLANT_INLINE void transpose(VU v[16]) {
     // Lane l of the first result: from a where l has no bit kStep, else lane l - kStep of b.
     constexpr auto lane = [](int l, bool second) {
       const int from_b = (l & kStep) != 0;
-      return static_cast<uint32_t>(second ? (from_b ? 16 + l : l + kStep) : (from_b ? 16 + l - kStep : l));
+      return second ? (from_b ? 16 + l : l + kStep) : (from_b ? 16 + l - kStep : l);
     };
-#define VOLANT_LANES(s)                                                                                      \
-  VU {                                                                                                       \
-    lane(0, s), lane(1, s), lane(2, s), lane(3, s), lane(4, s), lane(5, s), lane(6, s), lane(7, s),          \
-        lane(8, s), lane(9, s), lane(10, s), lane(11, s), lane(12, s), lane(13, s), lane(14, s), lane(15, s) \
-  }
+#define VOLANT_LANES(s)                                                                           \
+  lane(0, s), lane(1, s), lane(2, s), lane(3, s), lane(4, s), lane(5, s), lane(6, s), lane(7, s), \
+      lane(8, s), lane(9, s), lane(10, s), lane(11, s), lane(12, s), lane(13, s), lane(14, s), lane(15, s)
     for (int i = 0; i < 16; ++i) {
       if ((i & kStep) != 0) continue;
       const VU a = v[i], b = v[i + kStep];
-      v[i] = __builtin_shuffle(a, b, VOLANT_LANES(false));
-      v[i + kStep] = __builtin_shuffle(a, b, VOLANT_LANES(true));
+      v[i] = __builtin_shufflevector(a, b, VOLANT_LANES(false));
+      v[i + kStep] = __builtin_shufflevector(a, b, VOLANT_LANES(true));
     }
 #undef VOLANT_LANES
   };

@@ -226,7 +226,7 @@ TorchOps::Act TorchOps::layer_norm(const Act& x_in, const Weight& w, const Weigh
   if (!record_ || !(w->trained() || (bias && bias->trained()) || learns({x_in.x}))) return {y};
   return {with_backward(y, {x_in.x}, [x, w, bias, moments, rows, columns](const Tensor& g) {
     Tensor grad_x = at::empty_like(x);
-    Tensor scratch = at::empty({2 * torch_ops::thread_count() * columns}, at::kFloat);
+    Tensor scratch = at::empty({int64_t{2} * torch_ops::thread_count() * columns}, at::kFloat);
     kernels().layer_norm_backward(in(x), w->values(), moments.data_ptr<float>(), in(g), rows, columns,
                                   out(grad_x), w->gradient(), bias ? bias->gradient() : nullptr,
                                   scratch.data_ptr<float>());
