@@ -7,7 +7,8 @@ namespace {
 
 // About 20 microseconds of spinning, then the kernel: longer would take the core from others for nothing.
 constexpr int kSpins = 2000;
-constexpr int64_t kPiecesPerThread = 4;  // a thread that was held up leaves its rest to the others
+// A thread that was held up leaves its rest to the others; the last piece is what they may wait for.
+constexpr int64_t kPiecesPerThread = 16;
 
 void pause() {
 #if defined(__x86_64__)

@@ -201,14 +201,16 @@ void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t*
       const V value = S::min(S::max(S::round(S::mul(values[j], inverse)), S::set1(-127.0F)), S::set1(127.0F));
       S::store(rounded + j * S::kLanes, value);
     }
-    int32_t sum[2] = {};
     for (int half = 0; half < 2; ++half) {
-      for (int i = half * kSumBlock; i < (half + 1) * kSumBlock; ++i) {
-        const auto whole = static_cast<int32_t>(rounded[i]);
-        out[b * kQ8Block + i] = static_cast<int8_t>(whole);
-        sum[half] += whole;
+      const float* from = rounded + half * kSumBlock;
+      int8_t* to = out + b * kQ8Block + half * kSumBlock;
+      int32_t sum = 0;
+      for (int i = 0; i < kSumBlock; ++i) {
+        const auto whole = static_cast<int32_t>(from[i]);
+        to[i] = static_cast<int8_t>(whole);
+        sum += whole;
       }
-      sums[2 * b + half] = sum[half];
+      sums[2 * b + half] = sum;
     }
     scales[b] = largest / 127.0F;
   }

@@ -50,6 +50,7 @@ struct NativeModel::State {
   ThreadPool threads;
   KvCache cache;
   NativeOps ops{threads, &cache};
+  Shelf shelf;  // of weights
   std::unique_ptr<Model<NativeOps>> model;
   NativeAct last;  // what logits() gave out
   std::optional<ThreadPool::Busy> busy;
@@ -77,7 +78,7 @@ Status NativeModel::State::fill(const TensorSource& source) {
       }
       std::vector<std::byte> converted;
       if (dtype && view.shape.size() == 2) view = TRY(convert(view, *dtype, converted));
-      weight = TRY(NativeWeight::load(view, threads));
+      weight = TRY(NativeWeight::load(view, threads, &shelf));
       return {};
     }();
     if (!status) status = std::move(status).error().at(fmt::format("tensor '{}'", spec.name));
@@ -123,7 +124,7 @@ Result<std::unique_ptr<NativeAdapter>> NativeModel::State::load_adapter(const Ad
   for (float& x : scaled) x = static_cast<float>(static_cast<double>(x) * spec.scale());
   const auto load = [&](const std::vector<float>& numbers, int64_t rows, int64_t columns) {
     return NativeWeight::load({DType::kF32, {rows, columns}, std::as_bytes(std::span<const float>(numbers))},
-                              threads);
+                              threads, &shelf);
   };
   auto adapter = std::make_unique<NativeAdapter>();
   adapter->a = TRY(load(factors.a_rI, spec.r, n_in));
@@ -175,7 +176,10 @@ std::span<const float> NativeModel::output(const Batch& batch) {
   const ThreadPool::Busy busy(state_->threads);
   state_->last = NativeAct();
   state_->ops.set_adapters(batch);
-  state_->last = state_->model->output(state_->ops, batch);
+  {
+    const NativeOps::Pass pass(state_->ops);
+    state_->last = state_->model->output(state_->ops, batch);
+  }
   return state_->last.numbers();
 }
 
@@ -183,7 +187,10 @@ std::span<const float> NativeModel::hidden(const Batch& batch) {
   const ThreadPool::Busy busy(state_->threads);
   state_->last = NativeAct();
   state_->ops.set_adapters(batch);
-  state_->last = state_->model->hidden(state_->ops, batch);
+  {
+    const NativeOps::Pass pass(state_->ops);
+    state_->last = state_->model->hidden(state_->ops, batch);
+  }
   return state_->last.numbers();
 }
 
@@ -212,6 +219,14 @@ void NativeModel::set_busy(bool busy) {
 }
 
 uint64_t NativeModel::weight_bytes() const { return state_->weight_bytes; }
+std::vector<std::span<const std::byte>> NativeModel::weight_memory() const {
+  std::vector<std::span<const std::byte>> memory;
+  state_->model->visit([&](const TensorSpec&, NativeWeight& weight) {
+    memory.emplace_back(static_cast<const std::byte*>(weight.data()), weight.bytes());
+  });
+  return memory;
+}
+
 int NativeModel::n_threads() const { return state_->threads.size(); }
 
 }  // namespace volant

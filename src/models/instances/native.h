@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "models/adapter.h"
 #include "models/checkpoint.h"
@@ -57,6 +58,8 @@ class NativeModel {
   // While true, the threads wait for the next pass with a short spin instead of sleeping at once.
   void set_busy(bool busy);
   uint64_t weight_bytes() const;
+  // Where each weight lies, as the kernels read it.
+  std::vector<std::span<const std::byte>> weight_memory() const;
   int n_threads() const;
 
  private:

@@ -7,6 +7,7 @@ namespace volant {
 
 Routing NativeOps::route(const Act& logits, const RouteSpec& spec) {
   CHECK(logits.columns() == spec.n_expert);
+  finish();
   return make_routing(logits.numbers(), spec);
 }
 

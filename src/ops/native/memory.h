@@ -1,5 +1,6 @@
-// Memory of the native backend: big zeroed regions from the operating system, and a pool of activation
-// buffers that are used again from step to step, so that a token costs no allocation.
+// Memory of the native backend: big zeroed regions from the operating system, weights side by side in them,
+// and a pool of activation buffers that are used again from step to step, so that a token costs no
+// allocation.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -15,12 +16,17 @@ class Pages {
  public:
   Pages() = default;
   // Empty when the system has no such amount to give.
-  // `big`: in large pages, for what is read from end to end.
+  // `big`: in large pages and aligned to them, for what is read from end to end.
   explicit Pages(size_t bytes, bool big = false);
   ~Pages();
   Pages(Pages&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : mapped_(std::exchange(other.mapped_, nullptr)),
+        mapped_bytes_(std::exchange(other.mapped_bytes_, 0)),
+        data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)) {}
   Pages& operator=(Pages&& other) noexcept {
+    std::swap(mapped_, other.mapped_);
+    std::swap(mapped_bytes_, other.mapped_bytes_);
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
     return *this;
@@ -29,8 +35,39 @@ class Pages {
   size_t bytes() const { return bytes_; }
 
  private:
+  void* mapped_ = nullptr;
+  size_t mapped_bytes_ = 0;
   std::byte* data_ = nullptr;
   size_t bytes_ = 0;
+};
+
+// Weights side by side in a few regions of large pages: a matrix of its own would lie in small ones for the
+// most part, and large pages save most of the address translation. Not thread safe.
+class Shelf {
+ public:
+  // Zeroed, aligned to 64 bytes; its region goes with the last piece of it.
+  class Piece {
+   public:
+    Piece() = default;
+    Piece(std::shared_ptr<const Pages> region, std::byte* data, size_t bytes)
+        : region_(std::move(region)), data_(data), bytes_(bytes) {}
+    std::byte* data() const { return data_; }
+    size_t bytes() const { return bytes_; }
+
+   private:
+    std::shared_ptr<const Pages> region_;
+    std::byte* data_ = nullptr;
+    size_t bytes_ = 0;
+  };
+  // Empty when the system has no such amount to give.
+  Piece take(size_t bytes);
+  // On no shelf.
+  static Piece alone(size_t bytes);
+
+ private:
+  static constexpr size_t kRegion = size_t{64} << 20;  // at least, of addresses; memory when it is written
+  std::shared_ptr<const Pages> region_;                // that still has room
+  size_t used_ = 0;
 };
 
 // Buffers in sizes of powers of two. Not thread safe: one forward pass at a time. Outlives its buffers.
@@ -50,7 +87,7 @@ class BufferPool {
       return *this;
     }
     ~Buffer() {
-      if (pool_ != nullptr) pool_->free_[static_cast<size_t>(size_class_)].push_back(data_);
+      if (pool_ != nullptr) pool_->give_back(size_class_, data_);
     }
     template <class T>
     T* as() const {
@@ -65,6 +102,9 @@ class BufferPool {
 
   // At least `bytes`, contents unspecified.
   Buffer take(size_t bytes);
+  // From now on what goes is not taken again until release(): work that was put off still uses it.
+  void hold() { holds_ = true; }
+  void release();
   // Bytes that were ever taken from the system.
   size_t bytes() const { return bytes_; }
 
@@ -72,7 +112,20 @@ class BufferPool {
   struct Free {
     void operator()(std::byte* data) const;
   };
+  struct Held {
+    int size_class;
+    std::byte* data;
+  };
+  void give_back(int size_class, std::byte* data) {
+    if (holds_) {
+      held_.push_back({size_class, data});
+    } else {
+      free_[static_cast<size_t>(size_class)].push_back(data);
+    }
+  }
   std::array<std::vector<std::byte*>, 48> free_;
+  std::vector<Held> held_;
+  bool holds_ = false;
   std::vector<std::unique_ptr<std::byte, Free>> owned_;
   size_t bytes_ = 0;
 };

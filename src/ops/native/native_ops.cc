@@ -13,6 +13,16 @@ namespace {
 constexpr int64_t kPanelStep = 2;       // panels that a tile of many rows takes at once
 constexpr int64_t kAttentionRows = 16;  // rows of a sequence in one task
 
+// The product of those rows with all of a weight.
+MatmulArgs of_weight(MatmulArgs args, const NativeWeight& w) {
+  args.w = w.data();
+  args.w_scales = w.scales();
+  args.n_in = w.n_in();
+  args.n_out = w.n_out();
+  args.y_stride = w.n_out();
+  return args;
+}
+
 }  // namespace
 
 NativeOps::Act NativeOps::embed(const Weight& w, std::span<const int32_t> ids) {
@@ -23,11 +33,27 @@ NativeOps::Act NativeOps::embed(const Weight& w, std::span<const int32_t> ids) {
   return out;
 }
 
+template <class F>
+void NativeOps::convert(const Act& x, const F& f) {
+  const int64_t rows = x.rows(), n = x.columns();
+  if (waiting_.holds(x.id())) {
+    waiting_.follow({x.id()}, 0, [f, rows](int64_t begin, int64_t end) {
+      for (int64_t r = 0; r < rows; ++r) f(r, begin, end);
+    });
+    finish();
+    return;
+  }
+  threads_.parallel_for(rows, grain_for(kGrainNumbers, n), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) f(r, int64_t{0}, n);
+  });
+}
+
 void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
   const int64_t rows = x.rows(), n = x.columns();
   using Input = MatmulInput;
   const Input input = w.input();
   if (input == Input::kF32) {
+    if (waiting_.holds(x.id())) finish();
     args.x = x.row(0);
     args.x_stride = n;
     return;
@@ -37,12 +63,13 @@ void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
     p = Prepared{};
     p.id = x.id();
     p.input = input;
-    const Kernels& k = kernels();
+    const float* from = x.row(0);
     if (input == Input::kBF16) {
-      p.stride = (n + 1) / 2 * 2;
-      p.rows = pool_.take(static_cast<size_t>(rows * p.stride) * 2);
-      threads_.parallel_for(rows, grain_for(kGrainNumbers, n), [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) k.to_bf16(x.row(r), n, p.rows.as<uint16_t>() + r * p.stride);
+      const int64_t stride = p.stride = (n + 1) / 2 * 2;
+      p.rows = pool_.take(static_cast<size_t>(rows * stride) * 2);
+      auto* to = p.rows.as<uint16_t>();
+      convert(x, [=](int64_t r, int64_t begin, int64_t end) {
+        kernels().to_bf16(from + r * n + begin, end - begin, to + r * stride + begin);
       });
     } else {
       const int64_t n_block = n / kQ8Block;
@@ -50,11 +77,13 @@ void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
       p.rows = pool_.take(static_cast<size_t>(rows * n));
       p.scales = pool_.take(static_cast<size_t>(rows * n_block) * sizeof(float));
       p.sums = pool_.take(static_cast<size_t>(rows * n_block) * 2 * sizeof(int32_t));
-      threads_.parallel_for(rows, grain_for(kGrainNumbers, n), [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) {
-          k.quantize_q8(x.row(r), n, p.rows.as<int8_t>() + r * n, p.scales.as<float>() + r * n_block,
-                        p.sums.as<int32_t>() + 2 * r * n_block);
-        }
+      auto* to = p.rows.as<int8_t>();
+      auto* scales = p.scales.as<float>();
+      auto* sums = p.sums.as<int32_t>();
+      convert(x, [=](int64_t r, int64_t begin, int64_t end) {
+        const int64_t block = r * n_block + begin / kQ8Block;
+        kernels().quantize_q8(from + r * n + begin, end - begin, to + r * n + begin, scales + block,
+                              sums + 2 * block);
       });
     }
   }
@@ -67,12 +96,19 @@ void NativeOps::prepare(const Act& x, const Weight& w, MatmulArgs& args) {
 NativeOps::Act NativeOps::linear(const Act& x, const Weight& w) {
   CHECK(x.columns() == w.n_in());
   if (see_input_) see_input_(w, x);
-  Act out = make(x.rows(), w.n_out());
+  const bool waits = may_wait(x.rows());
+  if (!waits) finish();
+  Act out = make_later(x.rows(), w.n_out());
   if (x.rows() == 0) return out;
   MatmulArgs args;
   prepare(x, w, args);
   args.n_rows = x.rows();
   args.y = out.row(0);
+  if (waits) {
+    pool_.hold();
+    waiting_.add(kernels().matmul[w.dtype()], of_weight(args, w), out.id());
+    return out;
+  }
   multiply(args, w);
   for (const AdapterRows& part : adapter_rows_) {
     const NativeAdapter* adapter = w.adapter(part.number);
@@ -121,12 +157,7 @@ void NativeOps::adapt(const Act& x, const NativeAdapter& adapter, int64_t begin,
 }
 
 void NativeOps::multiply(const MatmulArgs& product, const Weight& w) {
-  MatmulArgs args = product;
-  args.w = w.data();
-  args.w_scales = w.scales();
-  args.n_in = w.n_in();
-  args.n_out = w.n_out();
-  args.y_stride = w.n_out();
+  const MatmulArgs args = of_weight(product, w);
   const auto matmul = kernels().matmul[w.dtype()];
   const int64_t n_panel = panel_count(w.n_out()), n_step = (n_panel + kPanelStep - 1) / kPanelStep;
   const int64_t products = kPanelStep * kPanel * w.n_in() * args.n_rows;
@@ -140,10 +171,20 @@ void NativeOps::multiply(const MatmulArgs& product, const Weight& w) {
 
 NativeOps::Act NativeOps::add_bias(const Act& x, const Weight& b) {
   CHECK(x.columns() == b.n_out());
-  Act out = make(x.rows(), x.columns());
-  const Kernels& k = kernels();
+  const int64_t rows = x.rows(), n = x.columns();
+  if (waiting_.holds(x.id())) {
+    Act out = make_later(rows, n);
+    const float *from = x.row(0), *bias = b.vector();
+    float* to = out.row(0);
+    waiting_.follow({x.id()}, out.id(), [=](int64_t begin, int64_t end) {
+      for (int64_t at = begin; at < rows * n; at += n)
+        kernels().add(from + at, bias + begin, end - begin, to + at);
+    });
+    return out;
+  }
+  Act out = make(rows, n);
   for_rows(x, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) k.add(x.row(r), b.vector(), x.columns(), out.row(r));
+    for (int64_t r = begin; r < end; ++r) kernels().add(x.row(r), b.vector(), n, out.row(r));
   });
   return out;
 }
@@ -230,8 +271,14 @@ KvHead NativeOps::OwnBlocks::next(int64_t n_pos) {
   return head;
 }
 
+void NativeOps::write(const AttentionTask& task, const Act& k, const Act& v, int64_t head_dim) {
+  const int64_t column = task.kv_head * head_dim;
+  for (int64_t r = task.row; r < task.row + task.n_rows; ++r)
+    task.head.write(task.first_pos + r - task.row, k.row(r) + column, v.row(r) + column);
+}
+
 BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const Batch& batch,
-                                             const AttentionSpec& spec) {
+                                             const AttentionSpec& spec, bool leave_short) {
   const bool cached = batch.cached();
   CHECK(!cached || cache_ != nullptr);
   const int64_t d = spec.head_dim;
@@ -252,11 +299,12 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
     CHECK(cached ? KvShape::pages_for(n_pos) <= std::ssize(pages) : first_pos == 0);
     for (int64_t h = 0; h < spec.n_kv_head; ++h) {
       const KvHead head = cached ? cache_->head(spec.layer, h, pages) : own.next(n_pos);
-      writes_.push_back({head, h, begin, end - begin, first_pos, n_pos});
+      const bool short_one = leave_short && end - begin <= kAttentionRows;
+      if (!short_one) writes_.push_back({head, h, begin, end - begin, first_pos, n_pos});
       // The last rows see the most: they go first, so that the threads end together.
       for (int64_t r = end; r > begin; r -= kAttentionRows) {
         const int64_t first = std::max(begin, r - kAttentionRows);
-        tasks_.push_back({head, h, first, r - first, first_pos + first - begin, n_pos});
+        tasks_.push_back({head, h, first, r - first, first_pos + first - begin, n_pos, short_one});
       }
     }
   }
@@ -264,13 +312,8 @@ BufferPool::Buffer NativeOps::plan_attention(const Act& k, const Act& v, const B
       k.rows() * d * 16 / std::max<int64_t>(1, batch.n_seq());  // strided, so they count more
   threads_.parallel_for(static_cast<int64_t>(writes_.size()), grain_for(kGrainNumbers, numbers),
                         [&](int64_t begin, int64_t end) {
-                          for (int64_t i = begin; i < end; ++i) {
-                            const AttentionTask& w = writes_[static_cast<size_t>(i)];
-                            const int64_t column = w.kv_head * d;
-                            for (int64_t r = w.row; r < w.row + w.n_rows; ++r) {
-                              w.head.write(w.first_pos + r - w.row, k.row(r) + column, v.row(r) + column);
-                            }
-                          }
+                          for (int64_t i = begin; i < end; ++i)
+                            write(writes_[static_cast<size_t>(i)], k, v, d);
                         });
   return std::move(own.buffer);
 }
@@ -279,7 +322,7 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
                                     const AttentionSpec& spec) {
   CHECK(spec.causal || spec.window == 0);
   Act out = make(q.rows(), q.columns());
-  const BufferPool::Buffer own = plan_attention(k, v, batch, spec);
+  const BufferPool::Buffer own = plan_attention(k, v, batch, spec, true);
   const int64_t group = spec.n_head / spec.n_kv_head, d = spec.head_dim;
   int64_t products = 0;
   for (const AttentionTask& task : tasks_)
@@ -287,9 +330,10 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
   const auto n_task = static_cast<int64_t>(tasks_.size());
   const auto attention = kernels().attention;
   const int64_t each = products / std::max<int64_t>(1, n_task);
-  threads_.parallel_for(n_task, grain_for(kGrainProducts, each), [&](int64_t begin, int64_t end) {
+  threads_.parallel_for(n_task, grain_for(kGrainAttention, each), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const AttentionTask& task = tasks_[static_cast<size_t>(t)];
+      if (task.writes) write(task, k, v, d);
       const int64_t column = task.kv_head * group * d;
       attention({.q = q.row(task.row) + column,
                  .q_stride = q.columns(),
@@ -311,59 +355,67 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
   return out;
 }
 
-NativeOps::Act NativeOps::silu_mul(const Act& gate, const Act& up) {
-  Act out = make(gate.rows(), gate.columns());
-  const Kernels& k = kernels();
-  for_rows(gate, 4, [&](int64_t begin, int64_t end) {
-    k.silu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), out.row(begin));
+template <class F>
+NativeOps::Act NativeOps::number_by_number(const Act& x, const Act* y, int64_t cost, const F& f) {
+  CHECK(y == nullptr || (y->rows() == x.rows() && y->columns() == x.columns()));
+  const float *from = x.row(0), *other = y == nullptr ? nullptr : y->row(0);
+  const auto second = [](const float* at, int64_t i) { return at == nullptr ? nullptr : at + i; };
+  const uint64_t y_id = y == nullptr ? x.id() : y->id();
+  const int64_t rows = x.rows(), n = x.columns();
+  if (waiting_.holds(x.id()) || waiting_.holds(y_id)) {
+    Act out = make_later(rows, n);
+    float* to = out.row(0);
+    waiting_.follow({x.id(), y_id}, out.id(), [=](int64_t begin, int64_t end) {
+      for (int64_t at = begin; at < rows * n; at += n) f(from + at, second(other, at), end - begin, to + at);
+    });
+    return out;
+  }
+  Act out = make(rows, n);
+  for_rows(x, cost, [&](int64_t begin, int64_t end) {
+    f(from + begin * n, second(other, begin * n), (end - begin) * n, out.row(begin));
   });
   return out;
+}
+
+NativeOps::Act NativeOps::silu_mul(const Act& gate, const Act& up) {
+  return number_by_number(gate, &up, 4, [](const float* x, const float* y, int64_t n, float* out) {
+    kernels().silu_mul(x, y, n, out);
+  });
 }
 
 NativeOps::Act NativeOps::gelu_mul(const Act& gate, const Act& up, Gelu kind) {
-  Act out = make(gate.rows(), gate.columns());
-  const Kernels& k = kernels();
-  for_rows(gate, 4, [&](int64_t begin, int64_t end) {
-    k.gelu_mul(gate.row(begin), up.row(begin), (end - begin) * gate.columns(), kind == Gelu::kTanh,
-               out.row(begin));
+  return number_by_number(gate, &up, 4, [kind](const float* x, const float* y, int64_t n, float* out) {
+    kernels().gelu_mul(x, y, n, kind == Gelu::kTanh, out);
   });
-  return out;
 }
 
 NativeOps::Act NativeOps::gelu(const Act& x, Gelu kind) {
-  Act out = make(x.rows(), x.columns());
-  const Kernels& k = kernels();
-  for_rows(x, 4, [&](int64_t begin, int64_t end) {
-    k.gelu_mul(x.row(begin), nullptr, (end - begin) * x.columns(), kind == Gelu::kTanh, out.row(begin));
+  return number_by_number(x, nullptr, 4, [kind](const float* from, const float*, int64_t n, float* out) {
+    kernels().gelu_mul(from, nullptr, n, kind == Gelu::kTanh, out);
   });
-  return out;
 }
 
 NativeOps::Act NativeOps::softcap(const Act& x, float cap) {
-  Act out = make(x.rows(), x.columns());
-  const Kernels& k = kernels();
-  for_rows(x, 4, [&](int64_t begin, int64_t end) {
-    k.softcap(x.row(begin), (end - begin) * x.columns(), cap, out.row(begin));
+  return number_by_number(x, nullptr, 4, [cap](const float* from, const float*, int64_t n, float* out) {
+    kernels().softcap(from, n, cap, out);
   });
-  return out;
 }
 
 NativeOps::Act NativeOps::scale(const Act& x, float factor) {
-  Act out = make(x.rows(), x.columns());
-  const Kernels& k = kernels();
-  for_rows(x, 1, [&](int64_t begin, int64_t end) {
-    k.scale(x.row(begin), (end - begin) * x.columns(), factor, out.row(begin));
+  return number_by_number(x, nullptr, 1, [factor](const float* from, const float*, int64_t n, float* out) {
+    kernels().scale(from, n, factor, out);
   });
-  return out;
 }
 
 NativeOps::Act NativeOps::add(const Act& a, const Act& b) {
-  Act out = make(a.rows(), a.columns());
-  const Kernels& k = kernels();
-  for_rows(a, 1, [&](int64_t begin, int64_t end) {
-    k.add(a.row(begin), b.row(begin), (end - begin) * a.columns(), out.row(begin));
+  return number_by_number(
+      a, &b, 1, [](const float* x, const float* y, int64_t n, float* out) { kernels().add(x, y, n, out); });
+}
+
+NativeOps::Act NativeOps::relu(const Act& x) {
+  return number_by_number(x, nullptr, 1, [](const float* from, const float*, int64_t n, float* out) {
+    for (int64_t i = 0; i < n; ++i) out[i] = from[i] > 0 ? from[i] : 0.0F;
   });
-  return out;
 }
 
 NativeOps::Act NativeOps::take_rows(const Act& x, std::span<const int32_t> rows) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "ops/native/column_loop.h"
 #include "ops/native/kv_cache.h"
 #include "ops/native/memory.h"
 #include "ops/native/weight.h"
@@ -84,6 +85,22 @@ class NativeOps {
   // Which rows of the pass that follows go through which adapter.
   void set_adapters(const Batch& batch);
 
+  // While one lives, products of few rows may wait for what follows them (column_loop.h): the numbers of an
+  // activation can be read when it is gone.
+  class Pass {
+   public:
+    explicit Pass(NativeOps& ops) : ops_(ops) { ops_.in_pass_ = true; }
+    ~Pass() {
+      ops_.finish();
+      ops_.in_pass_ = false;
+    }
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+
+   private:
+    NativeOps& ops_;
+  };
+
   ThreadPool& threads() { return threads_; }
   size_t activation_bytes() const { return pool_.bytes(); }
 
@@ -91,6 +108,9 @@ class NativeOps {
   // The least work worth a piece of its own for another thread: waking and waiting cost about a microsecond.
   static constexpr int64_t kGrainProducts = 64 * 1024;  // multiply-adds
   static constexpr int64_t kGrainNumbers = 8 * 1024;    // of cheap operations on activations
+  // Of attention, whose keys and values come from far while weights pass through the caches.
+  static constexpr int64_t kGrainAttention = 8 * 1024;  // multiply-adds
+  static constexpr int64_t kFewRows = 31;               // products of so many wait for memory
   static int64_t grain_for(int64_t least, int64_t per_item) {
     return std::max<int64_t>(1, least / std::max<int64_t>(1, per_item));
   }
@@ -113,7 +133,8 @@ class NativeOps {
   struct AttentionTask {
     KvHead head;
     int64_t kv_head, row, n_rows, first_pos;
-    int64_t n_pos;  // of the sequence with this batch
+    int64_t n_pos;        // of the sequence with this batch
+    bool writes = false;  // its keys and values first
   };
 
   // Keys and values of sequences that no cache keeps.
@@ -135,17 +156,42 @@ class NativeOps {
   // y = x w^T for `rows` rows.
   void multiply(const MatmulArgs& args, const Weight& w);
   void adapt(const Act& x, const NativeAdapter& adapter, int64_t begin, int64_t end, const Act& y);
-  Act make(int64_t rows, int64_t columns) { return Act(pool_, rows, columns, ++last_id_); }
+  // Room for what is computed at once, when all that waits is there.
+  Act make(int64_t rows, int64_t columns) {
+    finish();
+    return make_later(rows, columns);
+  }
+  Act make_later(int64_t rows, int64_t columns) { return Act(pool_, rows, columns, ++last_id_); }
+  // Computes what waits.
+  void finish() {
+    if (waiting_.empty()) return;
+    waiting_.run(threads_, kGrainProducts);
+    pool_.release();
+  }
+  // Whether a product of so many rows may wait.
+  bool may_wait(int64_t rows) const {
+    return in_pass_ && rows <= kFewRows && adapter_rows_.empty() && !see_input_;
+  }
   void prepare(const Act& x, const Weight& w, MatmulArgs& args);
+  // f(begin, end) puts columns of all rows of x in that form; rows in turns when x is there, or by the loop
+  // that makes x.
+  template <class F>
+  void convert(const Act& x, const F& f);
+  // f(x, y, n, out) makes n numbers of the result from those in the same places; y may be null. `cost`
+  // numbers' worth of work for each.
+  template <class F>
+  Act number_by_number(const Act& x, const Act* y, int64_t cost, const F& f);
   // f(begin, end) for runs of rows of x; `cost` numbers' worth of work for each number.
   template <class F>
   void for_rows(const Act& x, int64_t cost, const F& f) {
     threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, cost * x.columns()), f);
   }
   const RopeTable& rope_table(const RopeSpec& spec, int64_t n_pos);
-  // Writes the batch's keys and values to the cache, or to a buffer of its own, and lists the work.
-  BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch,
-                                    const AttentionSpec& spec);
+  // Lists the work and writes the batch's keys and values to the cache, or to a buffer of its own.
+  // `leave_short`: tasks that are all of their sequence's rows write those themselves.
+  BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec,
+                                    bool leave_short);
+  static void write(const AttentionTask& task, const Act& k, const Act& v, int64_t head_dim);
 
   // Attention of the listed work with a bias for each head and distance, in plain loops.
   void attend_rows(const Act& q, const AttentionSpec& spec, const float* bias, int64_t bias_stride, Act& out);
@@ -156,6 +202,8 @@ class NativeOps {
 
   const KvCache* cache_;
   BufferPool pool_;
+  ColumnLoop waiting_;
+  bool in_pass_ = false;
   uint64_t last_id_ = 0;
   Prepared prepared_;
   std::vector<RopeTable> rope_tables_;

@@ -279,6 +279,79 @@ TEST_F(NativeOpsTest, CacheGivesTheBitsOfOnePassWithAndWithoutAWindow) {
   }
 }
 
+// A gated block with biases and residuals, and an output that no next product takes, as a model has them.
+std::vector<float> gated_block(NativeOps& ops, const NativeAct& x, const std::vector<TestWeight>& w) {
+  const NativeAct gate = ops.add_bias(ops.linear(x, w[0].weight), w[3].weight);
+  const NativeAct up = ops.linear(x, w[1].weight), more = ops.scale(ops.linear(x, w[0].weight), 0.5F);
+  const NativeAct inner = ops.add(ops.silu_mul(gate, up), more);
+  const NativeAct y = ops.add(x, ops.linear(inner, w[2].weight));
+  return numbers_of(ops.softcap(ops.rms_norm(y, w[4].weight, 1e-5F), 2));
+}
+
+TEST_F(NativeOpsTest, ProductsThatWaitGiveTheSameBits) {
+  NativeOps at_once(pool_, nullptr), waiting(pool_, nullptr);
+  const int64_t D = 256, F = 768;
+  for (const DType dtype :
+       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
+    const std::vector<std::vector<int64_t>> shapes{{F, D}, {F, D}, {D, F}, {F}, {D}};
+    std::vector<TestWeight> w;
+    for (const auto& shape : shapes)
+      w.push_back(make_weight(pool_, random_, shape.size() == 1 ? DType::kF32 : dtype, shape));
+    for (const int64_t rows : {1, 5, 40}) {  // 40: too many to wait
+      const std::vector<float> numbers = random_floats(random_, rows * D);
+      const std::vector<float> expected = gated_block(at_once, make_act(at_once, pool_, numbers, rows), w);
+      const NativeOps::Pass pass(waiting);
+      const std::vector<float> got = gated_block(waiting, make_act(waiting, pool_, numbers, rows), w);
+      ASSERT_EQ(got, expected) << dtype_info(dtype).name << ", " << rows << " rows";
+    }
+  }
+}
+
+TEST_F(NativeOpsTest, WhatWaitsIsThereAfterThePassAlsoWithOutputsThatFillNoPanel) {
+  NativeOps ops(pool_, nullptr);
+  const std::vector<float> numbers = random_floats(random_, 2 * 32);
+  const NativeAct x = make_act(ops, pool_, numbers, 2);
+  const TestWeight odd = make_weight(pool_, random_, DType::kQ8_0, {51, 32});
+  const TestWeight bias = make_weight(pool_, random_, DType::kF32, {51});
+  const NativeAct expected = ops.add_bias(ops.linear(x, odd.weight), bias.weight);
+  NativeAct y, unused;
+  {
+    const NativeOps::Pass pass(ops);
+    unused = ops.linear(x, odd.weight);
+    y = ops.add_bias(ops.linear(x, odd.weight), bias.weight);
+  }
+  EXPECT_EQ(numbers_of(y), numbers_of(expected));
+}
+
+TEST(MemoryTest, BuffersThatAreHeldAreNotTakenAgainBeforeTheirRelease) {
+  BufferPool pool;
+  pool.hold();
+  std::byte* first = pool.take(1000).as<std::byte>();
+  const BufferPool::Buffer second = pool.take(1000);
+  EXPECT_NE(second.as<std::byte>(), first);
+  pool.release();
+  EXPECT_EQ(pool.take(1000).as<std::byte>(), first);
+}
+
+TEST(MemoryTest, PiecesOfAShelfStandApartAndOutliveIt) {
+  std::vector<Shelf::Piece> pieces;
+  {
+    Shelf shelf;
+    for (const size_t bytes : {size_t{100}, size_t{63} << 20, size_t{3} << 20, size_t{65} << 20, size_t{1}})
+      pieces.push_back(shelf.take(bytes));
+  }
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    ASSERT_NE(pieces[i].data(), nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(pieces[i].data()) % 64, 0U);
+    pieces[i].data()[0] = pieces[i].data()[pieces[i].bytes() - 1] = static_cast<std::byte>(i + 1);
+  }
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    EXPECT_EQ(pieces[i].data()[0], static_cast<std::byte>(i + 1));
+    EXPECT_EQ(pieces[i].data()[pieces[i].bytes() - 1], static_cast<std::byte>(i + 1));
+  }
+  EXPECT_EQ(Shelf().take(size_t{1} << 60).data(), nullptr);
+}
+
 TEST_F(NativeOpsTest, BuffersAreUsedAgain) {
   NativeOps ops(pool_, nullptr);
   const std::vector<float> numbers = random_floats(random_, 8 * 64);

@@ -64,7 +64,7 @@ NativeOps::Act NativeOps::relative_attention(const Act& q, const Act& k, const A
                                              const RelativeBias<Weight>& relative) {
   CHECK(spec.n_head == spec.n_kv_head && spec.window == 0 && spec.softcap == 0);
   Act out = make(q.rows(), q.columns());
-  const BufferPool::Buffer own = plan_attention(k, v, batch, spec);
+  const BufferPool::Buffer own = plan_attention(k, v, batch, spec, false);
   int64_t n_pos = 1;
   for (const AttentionTask& task : tasks_) n_pos = std::max(n_pos, task.n_pos);
   // [H, 2 n_pos - 1]: the bias of the distances -(n_pos - 1) .. n_pos - 1.
@@ -83,6 +83,7 @@ NativeOps::Act NativeOps::relative_attention(const Act& q, const Act& k, const A
 NativeOps::Act NativeOps::cross_attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
                                           const AttentionSpec& spec) {
   CHECK(spec.n_head == spec.n_kv_head && !spec.causal);
+  Act out = make(q.rows(), q.columns());
   const bool cached = batch.cached();
   CHECK(!cached || cache_ != nullptr);
   const Source& source = batch.source;
@@ -104,18 +105,7 @@ NativeOps::Act NativeOps::cross_attention(const Act& q, const Act& k, const Act&
       if (begin < end) tasks_.push_back({head, h, begin, end - begin, 0, n});
     }
   }
-  Act out = make(q.rows(), q.columns());
   attend_rows(q, spec, nullptr, 0, out);
-  return out;
-}
-
-NativeOps::Act NativeOps::relu(const Act& x) {
-  Act out = make(x.rows(), x.columns());
-  for_rows(x, 1, [&](int64_t begin, int64_t end) {
-    const float* from = x.row(begin);
-    float* to = out.row(begin);
-    for (int64_t i = 0; i < (end - begin) * x.columns(); ++i) to[i] = from[i] > 0 ? from[i] : 0.0F;
-  });
   return out;
 }
 

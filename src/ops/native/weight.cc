@@ -4,7 +4,7 @@
 
 namespace volant {
 
-Result<NativeWeight> NativeWeight::load(const TensorView& view, ThreadPool& pool) {
+Result<NativeWeight> NativeWeight::load(const TensorView& view, ThreadPool& pool, Shelf* shelf) {
   NativeWeight weight;
   weight.dtype_ = view.dtype;
   if (kernels().matmul[view.dtype] == nullptr) {
@@ -22,8 +22,8 @@ Result<NativeWeight> NativeWeight::load(const TensorView& view, ThreadPool& pool
   const size_t matrix_bytes =
       is_vector ? static_cast<size_t>(n_out) * 4 : packed_bytes(view.dtype, n_out, n_in);
   weight.scales_at_ = (matrix_bytes + 63) / 64 * 64;
-  weight.data_ = Pages(weight.scales_at_ + (is_vector ? 0 : packed_scale_bytes(view.dtype, n_out, n_in)) + 64,
-                       !is_vector);
+  const size_t bytes = weight.scales_at_ + (is_vector ? 0 : packed_scale_bytes(view.dtype, n_out, n_in)) + 64;
+  weight.data_ = shelf != nullptr ? shelf->take(bytes) : Shelf::alone(bytes);
   if (weight.data_.data() == nullptr) {
     return fail(ErrorCode::kLimit, "no memory for a weight of {} bytes", matrix_bytes);
   }

@@ -23,7 +23,8 @@ class NativeWeight {
   NativeWeight& operator=(NativeWeight&&) noexcept;
   ~NativeWeight();
   // Any type but i32, with one dimension or two. kLimit when there is no memory for it.
-  static Result<NativeWeight> load(const TensorView& view, ThreadPool& pool);
+  // `shelf`: where it stands beside others; null: alone.
+  static Result<NativeWeight> load(const TensorView& view, ThreadPool& pool, Shelf* shelf = nullptr);
 
   int64_t n_out() const { return n_out_; }
   int64_t n_in() const { return n_in_; }
@@ -45,7 +46,7 @@ class NativeWeight {
   DType dtype_ = DType::kF32;
   int64_t n_out_ = 0, n_in_ = 0;
   size_t scales_at_ = 0;
-  Pages data_;
+  Shelf::Piece data_;
   std::vector<std::unique_ptr<NativeAdapter>> adapters_;
 };
 
