@@ -18,7 +18,7 @@ NativeOps::Act NativeOps::combine(std::span<const Act> parts, const Routing& rou
   Act out = make(routing.n_rows(), columns);
   const auto top_k = static_cast<size_t>(routing.spec.top_k);
   threads_.parallel_for(
-      out.rows(), 1 + 8 * 1024 / (columns * routing.spec.top_k), [&](int64_t begin, int64_t end) {
+      out.rows(), grain_for(kGrainNumbers, columns * routing.spec.top_k), [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
           float* sum = out.row(t);
           std::fill(sum, sum + columns, 0.0F);

@@ -295,6 +295,7 @@ TEST_F(NativeOpsTest, ProductsThatWaitGiveTheSameBits) {
        {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
     const std::vector<std::vector<int64_t>> shapes{{F, D}, {F, D}, {D, F}, {F}, {D}};
     std::vector<TestWeight> w;
+    w.reserve(shapes.size());
     for (const auto& shape : shapes)
       w.push_back(make_weight(pool_, random_, shape.size() == 1 ? DType::kF32 : dtype, shape));
     for (const int64_t rows : {1, 5, 40}) {  // 40: too many to wait
@@ -309,7 +310,7 @@ TEST_F(NativeOpsTest, ProductsThatWaitGiveTheSameBits) {
 
 TEST_F(NativeOpsTest, WhatWaitsIsThereAfterThePassAlsoWithOutputsThatFillNoPanel) {
   NativeOps ops(pool_, nullptr);
-  const std::vector<float> numbers = random_floats(random_, 2 * 32);
+  const std::vector<float> numbers = random_floats(random_, int64_t{2} * 32);
   const NativeAct x = make_act(ops, pool_, numbers, 2);
   const TestWeight odd = make_weight(pool_, random_, DType::kQ8_0, {51, 32});
   const TestWeight bias = make_weight(pool_, random_, DType::kF32, {51});
