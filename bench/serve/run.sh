@@ -1,40 +1,19 @@
 #!/usr/bin/env bash
-# Volant's server, and llama.cpp's when LLAMA_SERVER names its program, with 1, 4 and 16 clients in turns.
-#   bench/serve/run.sh MODEL [options of load.mjs]
-#   LLAMA_SERVER=~/llama.cpp/build/bin/llama-server bench/serve/run.sh model-q8_0.gguf --json serve.json
-# MODEL is a .gguf file when the peer runs too. VOLANT names the program, VOLANT_FLAGS further flags of `volant serve`.
+# Volant's server beside llama.cpp's and its like, on the same GGUF files, in turns, with 1, 4 and 16 clients.
+#   bench/serve/run.sh [--peer NAME=PATH-OF-LLAMA-SERVER]... [--rounds N] [--clients 1,4,16] [--requests N] [--prompt N]
+#     [--generate N] [--beside N] [--json FILE] FILE.gguf...
+#   bench/serve/run.sh --server NAME=URL [--server NAME=URL]... [--key KEY]   servers that run already
+#   BUILD=folder of the build (default build/release), THREADS=n, VOLANT_FLAGS=further flags of `volant serve`
+# A peer is any program with llama-server's options; "NAME=PATH --more options" adds some. Each server is started for
+# each pass, with as many slots as clients. --beside N: one more client reads prompts of N tokens meanwhile, for the
+# gaps between the others' tokens. A quiet machine gives fair figures.
 set -euo pipefail
 if [ $# -lt 1 ]; then
-  sed -n '2,5s/^# //p' "$0"
+  sed -n '2,9s/^# //p' "$0"
   exit 2
 fi
-root=$(cd "$(dirname "$0")/../.." && pwd)
-model=$1
-shift
-started=()
-trap 'for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done' EXIT
-
-wait_for() {  # URL
-  for _ in $(seq 300); do
-    if curl -sf "$1" > /dev/null; then return; fi
-    sleep 0.1
-  done
-  echo "nobody answers at $1" >&2
-  exit 1
-}
-
-port=${PORT:-18431}
-# shellcheck disable=SC2086
-"${VOLANT:-$root/build/release/volant}" serve --model "$model" --port "$port" --n-slots 16 --log-level error \
-  ${VOLANT_FLAGS:-} > /dev/null &
-started+=($!)
-wait_for "http://127.0.0.1:$port/v1/models"
-servers=(--server "volant=http://127.0.0.1:$port")
-if [ -n "${LLAMA_SERVER:-}" ]; then
-  peer=$((port + 1))
-  "$LLAMA_SERVER" -m "$model" --port "$peer" -np 16 -c 4096 -t "$(nproc)" > /dev/null 2>&1 &
-  started+=($!)
-  wait_for "http://127.0.0.1:$peer/health"
-  servers+=(--server "llama-server=http://127.0.0.1:$peer")
-fi
-node "$root/bench/serve/load.mjs" "${servers[@]}" "$@"
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+volant=${BUILD:-$root/build/release}/volant
+[ -x "$volant" ] || { echo "expected $volant; build it: ninja -C $(dirname "$volant") volant" >&2; exit 1; }
+exec node "$here/compare.mjs" --ours "$volant ${VOLANT_FLAGS:-}" --threads "${THREADS:-$(nproc)}" "$@"

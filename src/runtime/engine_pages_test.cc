@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <future>
@@ -192,6 +193,64 @@ TEST(EnginePages, ALongPromptDoesNotStallTheAnswersBesideIt) {
   EXPECT_EQ(first.get_future().get().ids.size(), 200U);
   EXPECT_GE(after - before, 400 / 32);
   EXPECT_LE(after - before, 400 / 32 + 2);
+}
+
+// The steps that `prompts` take beside an answer that is being written, given all at once: of each prompt,
+// how many tokens that answer had more when the prompt's first token came.
+std::vector<int> steps_beside_an_answer(Engine& engine, const std::vector<std::vector<int32_t>>& prompts) {
+  int written = 0, before = 0;
+  std::vector<int> steps(prompts.size());
+  std::vector<std::promise<void>> done(prompts.size() + 1);
+  const auto on_event = [&](const GenerateEvent&) {
+    if (++written != 10) return true;
+    before = written;
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      EXPECT_TRUE(engine.submit(
+          request_of(prompts[i], 1),
+          [&, i](const GenerateEvent&) {
+            steps[i] = written - before;
+            return true;
+          },
+          [&, i](const GenerateResult&) { done[i].set_value(); }));
+    }
+    return true;
+  };
+  EXPECT_TRUE(engine.submit(request_of(some_ids(5, 2), 200), on_event,
+                            [&](const GenerateResult&) { done.back().set_value(); }));
+  for (auto& each : done) each.get_future().wait();
+  return steps;
+}
+
+TEST(EnginePages, ManyPromptsTogetherTakeNoMoreRowsOfAStepThanOne) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const auto engine =
+      Engine::open(model, {.n_threads = 1, .n_slots = 9, .guess_from_text = false, .max_prompt_rows = 32})
+          .value();
+  std::vector<std::vector<int32_t>> prompts;
+  for (int i = 0; i < 8; ++i) {
+    prompts.push_back(some_ids(64, 3 + i));
+    prompts.back()[0] = 3 + i;  // nothing in common
+  }
+  std::vector<int> steps = steps_beside_an_answer(*engine, prompts);
+  std::ranges::sort(steps);
+  EXPECT_GE(steps.back(), 8 * 64 / 32);
+  EXPECT_LE(steps.back(), 8 * 64 / 32 + 2);
+  EXPECT_LE(steps.front(), 64 / 16 + 2);  // one after the other: the first is answered early
+}
+
+TEST(EnginePages, AShortPromptPassesALongOneWhichStillGetsHalfOfTheRows) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const auto engine =
+      Engine::open(model, {.n_threads = 1, .n_slots = 8, .guess_from_text = false, .max_prompt_rows = 32})
+          .value();
+  std::vector<std::vector<int32_t>> prompts{some_ids(400, 1)};
+  for (int i = 0; i < 6; ++i) {
+    prompts.push_back(some_ids(80, 3 + i));
+    prompts.back()[0] = 3 + i;
+  }
+  const std::vector<int> steps = steps_beside_an_answer(*engine, prompts);
+  EXPECT_LE(*std::ranges::min_element(steps), 80 / 16 + 2);
+  EXPECT_LE(steps.front(), 400 / 16 + 2);
 }
 
 // Smaller numbers move the losses a little, and on the whole not at all.

@@ -50,6 +50,7 @@ class Scheduler {
     std::unique_ptr<Answer> answer;  // null: free
     PagePool::Sequence sequence;
     int64_t n_read = 0;          // ids of the answer whose keys and values stand in its pages
+    int64_t share = 0;           // rows of its prompt that this step reads
     std::vector<int32_t> guess;  // of the ids that follow
     bool guess_by_model = false;
 
@@ -96,8 +97,11 @@ class Scheduler {
   // scheduler_step.cc: the batch of a step
   void plan();
   void guess(std::span<Slot* const> writing);
-  void plan_answer(Slot& slot, std::span<Slot* const> older, int64_t share);
-  void plan_reading(int64_t share);
+  // How many rows each prompt reads in this step, `rows` together: half of them are the oldest's, so that it
+  // comes to an end beside any number of short ones; the rest goes to those that need the fewest.
+  void share_out(std::span<Slot* const> reading, int64_t rows) const;
+  void plan_answer(Slot& slot);
+  int64_t plan_reading(int64_t share);  // gives the rows that it planned, at most `share`
   // What others have read of the slot's prompt. False: an older answer is reading the same just now, to wait
   // for it is cheaper.
   bool find_prefix(Slot& slot, std::span<Slot* const> older);

@@ -1,6 +1,5 @@
 // The batch of a step: which rows of which sequences, with pages for them, and what becomes of their logits.
 #include <algorithm>
-#include <iterator>
 
 #include "base/check.h"
 #include "runtime/scheduler.h"
@@ -36,31 +35,49 @@ void Scheduler::plan() {
     if (slot.answer) slots.push_back(&slot);
   }
   std::ranges::sort(slots, {}, &Slot::id);
-  std::vector<Slot*> writing;
-  std::ranges::copy_if(slots, std::back_inserter(writing), &Slot::writes);
-  auto n_reading = std::ssize(slots) - std::ssize(writing);
+  std::vector<Slot*> writing, reading;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    slots[i]->share = 0;
+    if (!slots[i]->writes() && !find_prefix(*slots[i], std::span(slots).first(i))) continue;
+    (slots[i]->writes() ? writing : reading).push_back(slots[i]);
+  }
   {
     const std::lock_guard lock(mutex_);
     reading_ = readings_.empty() ? nullptr : readings_.front();
   }
-  if (reading_ != nullptr) ++n_reading;
-  const int64_t rows = prompt_rows(!writing.empty());
-  const int64_t share =
-      std::max(std::min(kLeastRows, max_prompt_rows_), rows / std::max<int64_t>(1, n_reading));
+  const int64_t rows = prompt_rows(!writing.empty()), least = std::min(kLeastRows, max_prompt_rows_);
   guess(writing);
-  if (reading_ != nullptr) plan_reading(share);
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if (slots[i]->answer) plan_answer(*slots[i], std::span(slots).first(i), share);
+  int64_t n_scored = 0;
+  if (reading_ != nullptr) n_scored = plan_reading(std::max(least, rows / (std::ssize(reading) + 1)));
+  share_out(reading, std::max(least, rows - n_scored));
+  // Whoever is put back for want of pages is younger than those planned before.
+  for (Slot* slot : slots) {
+    if (slot->answer) plan_answer(*slot);
   }
 }
 
-void Scheduler::plan_reading(int64_t share) {
+void Scheduler::share_out(std::span<Slot* const> reading, int64_t rows) const {
+  if (reading.empty()) return;
+  Slot& oldest = *reading.front();
+  oldest.share = std::min(oldest.n_left(), rows / 2);
+  rows -= oldest.share;
+  std::vector<Slot*> others(reading.begin() + 1, reading.end());
+  std::ranges::stable_sort(others, {}, &Slot::n_left);
+  for (Slot* slot : others) {
+    slot->share = std::min(slot->n_left(), rows);
+    rows -= slot->share;
+  }
+  oldest.share = std::min(oldest.n_left(), oldest.share + rows);
+}
+
+int64_t Scheduler::plan_reading(int64_t share) {
   const int64_t left = std::ssize(reading_->ids) - reading_->n_read;
   const int64_t n = std::min(left, std::clamp<int64_t>(kReadLogits / n_vocab_, 1, share));
   make_room(reading_->sequence, reading_->n_read + n, nullptr);
   plan_rows(nullptr, reading_->sequence,
             reading_->ids.subspan(static_cast<size_t>(reading_->n_read), static_cast<size_t>(n)),
             reading_->n_read, n);
+  return n;
 }
 
 void Scheduler::guess(std::span<Slot* const> writing) {
@@ -91,7 +108,7 @@ void Scheduler::guess(std::span<Slot* const> writing) {
   }
 }
 
-void Scheduler::plan_answer(Slot& slot, std::span<Slot* const> older, int64_t share) {
+void Scheduler::plan_answer(Slot& slot) {
   if (slot.writes()) {
     // Guesses are worth no other answer's pages.
     const auto n_guess = std::ssize(slot.guess);
@@ -101,9 +118,8 @@ void Scheduler::plan_answer(Slot& slot, std::span<Slot* const> older, int64_t sh
     rows.insert(rows.end(), slot.guess.begin(), slot.guess.end());
     return plan_rows(&slot, slot.sequence, rows, slot.n_read, std::ssize(rows));
   }
-  if (!find_prefix(slot, older)) return;
-  const int64_t n = std::min(slot.n_left(), share);
-  if (!make_room(slot.sequence, slot.n_read + n, &slot)) return;
+  const int64_t n = slot.share;
+  if (n == 0 || !make_room(slot.sequence, slot.n_read + n, &slot)) return;
   plan_rows(&slot, slot.sequence,
             std::span(slot.answer->ids()).subspan(static_cast<size_t>(slot.n_read), static_cast<size_t>(n)),
             slot.n_read, n == slot.n_left() ? 1 : 0);
