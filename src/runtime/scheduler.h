@@ -108,7 +108,7 @@ class Scheduler {
   // Pages for n_pos positions of `sequence`, taken from the youngest answers when none are left. False:
   // `own`, whose sequence it is, was the youngest and was put back; null: nobody's.
   bool make_room(PagePool::Sequence& sequence, int64_t n_pos, const Slot* own);
-  int64_t prompt_rows(bool beside_answers) const;  // of all prompts in a step
+  int64_t prompt_rows(int64_t n_prompt, bool beside_answers) const;  // of all prompts in a step
   // `n_out`: of the last rows, which are read out.
   void plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::span<const int32_t> ids,
                  int64_t first_pos, int64_t n_out);

@@ -8,20 +8,24 @@ namespace volant {
 namespace {
 
 // Rows of prompts that a step reads. Alone, as many as allowed; beside live answers, what takes about
-// kPieceSeconds, so that they hardly wait.
+// kPieceSeconds for one prompt, so that they hardly wait; for each further one as long again, up to
+// kMostPieces, since rows are read faster together and more requests wait for them.
 constexpr int64_t kLeastRows = 32, kUnknownSpeedRows = 64;
 constexpr double kPieceSeconds = 0.04;
+constexpr int64_t kMostPieces = 4;
 constexpr int64_t kReadLogits = 4 << 20;  // numbers that a piece of a scored text may give
+constexpr int64_t kGuessRows = 32;        // guessed tokens that are checked in a step, of all answers
 // Common ids from which on it pays to wait until somebody else has read them.
-constexpr int64_t kGuessRows = 32;  // guessed tokens that are checked in a step, of all answers
 constexpr int64_t kWorthWaiting = PagePool::kPage / 2;
 
 }  // namespace
 
-int64_t Scheduler::prompt_rows(bool beside_answers) const {
+int64_t Scheduler::prompt_rows(int64_t n_prompt, bool beside_answers) const {
   if (!beside_answers) return max_prompt_rows_;
-  if (seconds_per_row_ <= 0) return std::min(kUnknownSpeedRows, max_prompt_rows_);
-  return std::clamp(static_cast<int64_t>(std::min(kPieceSeconds / seconds_per_row_, 1e6)),
+  const int64_t one = seconds_per_row_ > 0
+                          ? static_cast<int64_t>(std::min(kPieceSeconds / seconds_per_row_, 1e6))
+                          : kUnknownSpeedRows;
+  return std::clamp(one * std::clamp<int64_t>(n_prompt, 1, kMostPieces),
                     std::min(kLeastRows, max_prompt_rows_), max_prompt_rows_);
 }
 
@@ -45,10 +49,12 @@ void Scheduler::plan() {
     const std::lock_guard lock(mutex_);
     reading_ = readings_.empty() ? nullptr : readings_.front();
   }
-  const int64_t rows = prompt_rows(!writing.empty()), least = std::min(kLeastRows, max_prompt_rows_);
+  const int64_t n_prompt = std::ssize(reading) + (reading_ != nullptr ? 1 : 0);
+  const int64_t rows = prompt_rows(n_prompt, !writing.empty());
+  const int64_t least = std::min(kLeastRows, max_prompt_rows_);
   guess(writing);
   int64_t n_scored = 0;
-  if (reading_ != nullptr) n_scored = plan_reading(std::max(least, rows / (std::ssize(reading) + 1)));
+  if (reading_ != nullptr) n_scored = plan_reading(std::max(least, rows / n_prompt));
   share_out(reading, std::max(least, rows - n_scored));
   // Whoever is put back for want of pages is younger than those planned before.
   for (Slot* slot : slots) {
