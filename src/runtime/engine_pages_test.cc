@@ -18,7 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr uint64_t kPageOf260K = 5 * 4 * (64 * 8 + 64 * 16) * 4;  // layers, heads, keys and values
+constexpr uint64_t kPageOf260K = uint64_t{5} * 4 * (64 * 8 + 64 * 16) * 4;  // layers, heads, keys and values
 
 std::vector<int32_t> some_ids(int n, int seed) {
   std::vector<int32_t> ids{1};
@@ -40,6 +40,7 @@ std::vector<std::vector<int32_t>> answers_alone(const Path& model,
                                                 const std::vector<GenerateRequest>& requests,
                                                 const EngineOptions& options) {
   std::vector<std::vector<int32_t>> answers;
+  answers.reserve(requests.size());
   for (const GenerateRequest& request : requests) {
     const EngineOptions alone{.n_threads = 1, .n_slots = 1, .kv_dtype = options.kv_dtype};
     answers.push_back(Engine::open(model, alone).value()->generate(request).value().ids);
@@ -69,6 +70,7 @@ std::vector<std::vector<int32_t>> answers_together(Engine& engine,
   go_on.set_value();
   first_done.get_future().wait();
   std::vector<std::vector<int32_t>> answers;
+  answers.reserve(done.size());
   for (auto& each : done) answers.push_back(each.get_future().get());
   return answers;
 }
@@ -110,6 +112,7 @@ TEST(EnginePages, WhenPagesRunOutTheYoungestWaitsAndAnswersTheSame) {
   VOLANT_DATA_OR_SKIP(model, "models/stories260K");
   const EngineOptions options{.n_threads = 1, .n_slots = 4, .kv_bytes = 8 * kPageOf260K};
   std::vector<GenerateRequest> requests;
+  requests.reserve(5);
   for (int i = 0; i < 5; ++i) requests.push_back(request_of(some_ids(50 + 17 * i, i), 150));
   requests[1].sampling = requests[3].sampling = {.temperature = 1, .top_p = 0.95, .seed = 3};
   const auto expected = answers_alone(model, requests, options);
@@ -156,7 +159,7 @@ uint64_t resident_bytes() {
 
 TEST(EnginePages, KeptTextsTakeNoMoreMemoryThanIsGiven) {
   VOLANT_DATA_OR_SKIP(model, "models/stories15M");
-  constexpr uint64_t kPageBytes = 6 * 6 * 64 * 48 * 2 * 4;  // 885 KB
+  constexpr uint64_t kPageBytes = uint64_t{6} * 6 * 64 * 48 * 2 * 4;  // 885 KB
   const auto engine = Engine::open(model, {.n_threads = 1, .n_slots = 1, .kv_bytes = 8 * kPageBytes}).value();
   ASSERT_TRUE(engine->generate(request_of(some_ids(250, 0), 1)));
   const uint64_t before = resident_bytes();

@@ -55,6 +55,7 @@ void Scheduler::plan() {
   guess(writing);
   int64_t n_scored = 0;
   if (reading_ != nullptr) n_scored = plan_reading(std::max(least, rows / n_prompt));
+  std::erase_if(reading, [](const Slot* slot) { return !slot->answer; });  // put back for the scored text
   share_out(reading, std::max(least, rows - n_scored));
   // Whoever is put back for want of pages is younger than those planned before.
   for (Slot* slot : slots) {
