@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -26,7 +27,7 @@ void print_notice(std::string_view text) { std::fwrite(text.data(), 1, text.size
 bool notices_have_colour() { return isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
 
 std::string format_duration(double seconds) {
-  const auto total = static_cast<int64_t>(std::max(0.0, seconds) + 0.5);
+  const int64_t total = std::lround(std::max(0.0, seconds));
   if (total < 60) return fmt::format("{}s", total);
   if (total < 3600) return fmt::format("{}m {:02}s", total / 60, total % 60);
   return fmt::format("{}h {:02}m", total / 3600, total / 60 % 60);

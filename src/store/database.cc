@@ -278,6 +278,7 @@ Result<Transaction> Transaction::begin(Database& database, Durability durability
   return Transaction(database, std::move(lock));
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape): only for want of memory, where ending is right
 Transaction::~Transaction() {
   if (database_ == nullptr) return;
   database_->doomed_ = true;  // an inner transaction that fails takes the outer one with it

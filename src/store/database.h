@@ -88,7 +88,7 @@ class Transaction {
   static Result<Transaction> begin(Database& database, Durability durability = Durability::kFull);
   Transaction(Transaction&& other) noexcept;
   Transaction& operator=(Transaction&&) = delete;
-  ~Transaction();
+  ~Transaction();  // NOLINT(bugprone-exception-escape): only for want of memory, where ending is right
   Status commit();
 
  private:
