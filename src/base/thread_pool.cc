@@ -18,6 +18,20 @@ void pause() {
 #endif
 }
 
+// Asks for the next few lines of the first that is left; false when there is none.
+bool ask_for_next(std::span<ThreadPool::Ahead> ahead) {
+  constexpr int64_t kLine = 64, kStep = 16 * kLine;  // between two looks whether the wait is over
+  for (ThreadPool::Ahead& each : ahead) {
+    if (each.bytes <= 0) continue;
+    for (int64_t at = 0; at < std::min(kStep, each.bytes); at += kLine)
+      __builtin_prefetch(each.data + at, 0, 2);  // the second level cache
+    each.data += kStep;
+    each.bytes -= kStep;
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int n_threads) {
@@ -40,12 +54,14 @@ int64_t ThreadPool::piece_count(int64_t n, int64_t grain) const {
   return std::min(worthwhile, static_cast<int64_t>(size()) * kPiecesPerThread);
 }
 
-void ThreadPool::run(const Loop& loop) {
+void ThreadPool::run(const Loop& loop, std::span<const Ahead> ahead) {
   loop_ = loop;
   for (int64_t t = 0; t < size(); ++t) {
     Share& share = shares_[static_cast<size_t>(t)];
     share.end = loop.pieces * (t + 1) / size();
     share.next.store(loop.pieces * t / size(), std::memory_order_relaxed);
+    if (loop.says_ahead)
+      std::ranges::copy(ahead.subspan(static_cast<size_t>(t) * kAheads, kAheads), share.ahead.begin());
   }
   uint32_t number = loop_number_.load(std::memory_order_relaxed) + 1;
   if (number == 0) number = 1;
@@ -55,12 +71,20 @@ void ThreadPool::run(const Loop& loop) {
   take_pieces(loop, 0);
   open_.store(0, std::memory_order_seq_cst);
   for (int spins = 0; inside_.load(std::memory_order_seq_cst) != 0; ++spins) {
+    if (ask_for_next(shares_[0].ahead)) continue;
     if (spins < kSpins) {
       pause();
     } else {
       std::this_thread::yield();
     }
   }
+  look_ahead();
+}
+
+void ThreadPool::look_ahead() {
+  constexpr int kSteps = 4;  // more would be waited for
+  for (int i = 0; i < kSteps; ++i)
+    if (!ask_for_next(shares_[0].ahead)) return;
 }
 
 void ThreadPool::take_pieces(const Loop& loop, size_t thread) {
@@ -74,10 +98,11 @@ void ThreadPool::take_pieces(const Loop& loop, size_t thread) {
   }
 }
 
-uint32_t ThreadPool::wait_for_loop(uint32_t seen) {
+uint32_t ThreadPool::wait_for_loop(uint32_t seen, Aheads& ahead) {
   for (int spins = 0;;) {
     const uint32_t now = loop_number_.load(std::memory_order_acquire);
     if (now != seen) return now;
+    if (ask_for_next(ahead)) continue;
     if (busy_.load(std::memory_order_relaxed) > 0 && ++spins < kSpins) {
       pause();
     } else {
@@ -88,11 +113,15 @@ uint32_t ThreadPool::wait_for_loop(uint32_t seen) {
 
 void ThreadPool::work(size_t thread) {
   uint32_t seen = 0;
+  Aheads ahead;
   for (;;) {
-    seen = wait_for_loop(seen);
+    seen = wait_for_loop(seen, ahead);
     if (stop_.load(std::memory_order_relaxed)) return;
     inside_.fetch_add(1, std::memory_order_seq_cst);
-    if (open_.load(std::memory_order_seq_cst) == seen) take_pieces(loop_, thread);
+    if (open_.load(std::memory_order_seq_cst) == seen) {
+      take_pieces(loop_, thread);
+      if (loop_.says_ahead) ahead = shares_[thread].ahead;
+    }
     inside_.fetch_sub(1, std::memory_order_release);
   }
 }

@@ -4,8 +4,11 @@
 // who is done takes what others have left, and a worker that is late is not waited for. One caller at a time;
 // bodies must not throw and must not call the pool.
 #pragma once
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -21,20 +24,37 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
+  // Memory that a thread will read in the loop that follows.
+  struct Ahead {
+    const std::byte* data = nullptr;
+    int64_t bytes = 0;
+  };
+  static constexpr int kAheads = 8;
+
   // Calls body(begin, end) on pieces that cover [0, n) once each. Where the pieces
   // begin depends on n, grain and the pool's size alone; which thread takes a
   // piece does not matter to the result. `grain`: the least worth a piece.
+  // `ahead`: kAheads for each thread, read in a later loop; who has nothing left to do brings them near while
+  // it waits, until another loop says others. They may be gone by then.
   template <class Body>
-  void parallel_for(int64_t n, int64_t grain, const Body& body) {
+  void parallel_for(int64_t n, int64_t grain, const Body& body, std::span<const Ahead> ahead = {}) {
     if (n <= 0) return;
     const int64_t pieces = piece_count(n, grain);
     if (pieces == 1 || workers_.empty()) {
       body(int64_t{0}, n);
       return;
     }
-    const Loop loop{&call<Body>, &body, n, pieces};
-    run(loop);
+    const Loop loop{&call<Body>, &body, n, pieces, !ahead.empty()};
+    run(loop, ahead);
   }
+
+  // The caller, between two loops, asks for a few lines of what is ahead: they come while it does other
+  // things.
+  void look_ahead();
+
+  // Into how many pieces parallel_for cuts: n * i / count to n * (i + 1) / count, and thread t begins with
+  // piece count * t / size().
+  int64_t piece_count(int64_t n, int64_t grain) const;
 
   // While one lives, workers wait for the next loop with a short spin.
   class Busy {
@@ -53,22 +73,24 @@ class ThreadPool {
     void (*call)(const void* body, int64_t begin, int64_t end);
     const void* body;
     int64_t n, pieces;
+    bool says_ahead;
   };
   template <class Body>
   static void call(const void* body, int64_t begin, int64_t end) {
     (*static_cast<const Body*>(body))(begin, end);
   }
-  // A thread's run of pieces.
+  using Aheads = std::array<Ahead, kAheads>;
+  // A thread's run of pieces, and what it reads after it.
   struct alignas(64) Share {
     std::atomic<int64_t> next{0};
     int64_t end = 0;
+    alignas(64) Aheads ahead;
   };
-  int64_t piece_count(int64_t n, int64_t grain) const;
-  void run(const Loop& loop);
+  void run(const Loop& loop, std::span<const Ahead> ahead);
   void take_pieces(const Loop& loop, size_t thread);  // thread 0 is the caller
   void work(size_t thread);
-  // Waits until the loop number is another than `seen`; gives the new one.
-  uint32_t wait_for_loop(uint32_t seen);
+  // Waits until the loop number is another than `seen`; gives the new one. Brings `ahead` near meanwhile.
+  uint32_t wait_for_loop(uint32_t seen, Aheads& ahead);
 
   Loop loop_{};
   alignas(64) std::atomic<uint32_t> loop_number_{0};

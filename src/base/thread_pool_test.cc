@@ -5,6 +5,7 @@
 #include <atomic>
 #include <ctime>
 #include <numeric>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -61,6 +62,23 @@ TEST(ThreadPool, SleepingWorkersUseNoProcessorTime) {
   nanosleep(&nap, nullptr);
   const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
   EXPECT_LT(used, 0.02);
+}
+
+TEST(ThreadPool, WhatIsAheadMayBeGoneAndChangesNothing) {
+  ThreadPool pool(3);
+  const ThreadPool::Busy busy(pool);
+  std::vector<ThreadPool::Ahead> ahead(static_cast<size_t>(3 * ThreadPool::kAheads));
+  for (size_t i = 0; i < ahead.size(); ++i)
+    ahead[i] = {reinterpret_cast<const std::byte*>(i << 40), static_cast<int64_t>(1000 * i)};
+  for (int repeat = 0; repeat < 100; ++repeat) {
+    std::vector<std::atomic<int>> seen(1000);
+    const auto count = [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) ++seen[static_cast<size_t>(i)];
+    };
+    pool.parallel_for(1000, 1, count, repeat % 3 == 0 ? std::span<const ThreadPool::Ahead>() : ahead);
+    pool.look_ahead();
+    for (const auto& each : seen) ASSERT_EQ(each, 1);
+  }
 }
 
 }  // namespace

@@ -6,6 +6,10 @@
 #include "kernels/pack.h"
 
 namespace volant {
+namespace {
+// Of the next loop for each thread: it fits the second level cache beside what is in use.
+constexpr int64_t kAheadBytes = 128 * 1024;
+}  // namespace
 
 int ColumnLoop::group_of(uint64_t act) const {
   for (const Step& step : steps_)
@@ -15,9 +19,14 @@ int ColumnLoop::group_of(uint64_t act) const {
   return -1;
 }
 
-void ColumnLoop::add(MatmulTable::Matmul matmul, const MatmulArgs& args, uint64_t act) {
+void ColumnLoop::add(DType dtype, const MatmulArgs& args, uint64_t act) {
   const int64_t n_piece = (args.n_out + kColumns - 1) / kColumns;
-  products_.push_back({static_cast<int>(groups_.size()), act, matmul, args});
+  products_.push_back({.group = static_cast<int>(groups_.size()),
+                       .act = act,
+                       .matmul = kernels().matmul[dtype],
+                       .args = args,
+                       .panel_bytes = static_cast<int64_t>(packed_bytes(dtype, kPanel, args.n_in)),
+                       .scale_bytes = static_cast<int64_t>(packed_scale_bytes(dtype, kPanel, args.n_in))});
   groups_.push_back({.n_column = args.n_out, .n_piece = n_piece});
 }
 
@@ -41,21 +50,74 @@ int ColumnLoop::joined(std::initializer_list<uint64_t> acts) {
   return first;
 }
 
-void ColumnLoop::run_pieces(int64_t begin, int64_t end) const {
+void ColumnLoop::note(const void* data, size_t bytes) {
+  constexpr size_t kMost = 64, kMostBytes = 4096;
+  if (next_loop_ == pass_.size()) pass_.emplace_back();
+  std::vector<ThreadPool::Ahead>& small = pass_[next_loop_].small;
+  if (small.size() < kMost)
+    small.push_back({static_cast<const std::byte*>(data), static_cast<int64_t>(std::min(bytes, kMostBytes))});
+}
+
+template <class F>
+void ColumnLoop::for_products(int64_t begin, int64_t end, const F& f) const {
   for (int g = 0; g < static_cast<int>(groups_.size()); ++g) {
     const Group& group = groups_[static_cast<size_t>(g)];
     const int64_t from = std::max<int64_t>(begin - group.first, 0),
                   to = std::min(end - group.first, group.n_piece);
     if (from >= to) continue;
-    for (const Product& product : products_) {
-      if (product.group != g) continue;
-      MatmulArgs part = product.args;
-      part.panel_begin = from * (kColumns / kPanel);
-      part.panel_end = std::min(to * (kColumns / kPanel), panel_count(group.n_column));
-      product.matmul(part);
+    for (const Product& product : products_)
+      if (product.group == g)
+        f(product, from * (kColumns / kPanel),
+          std::min(to * (kColumns / kPanel), panel_count(group.n_column)));
+  }
+}
+
+void ColumnLoop::run_pieces(int64_t begin, int64_t end) const {
+  for_products(begin, end, [](const Product& product, int64_t first, int64_t last) {
+    MatmulArgs part = product.args;
+    part.panel_begin = first;
+    part.panel_end = last;
+    product.matmul(part);
+  });
+  for (const Step& step : steps_) {
+    const Group& group = groups_[static_cast<size_t>(step.group)];
+    const int64_t from = std::max<int64_t>(begin - group.first, 0) * kColumns,
+                  to = std::min((end - group.first) * kColumns, group.n_column);
+    if (from < to) step.call(step.held, from, to);
+  }
+}
+
+void ColumnLoop::note_reading(const ThreadPool& threads, int64_t n_piece, int64_t grain,
+                              Reading& reading) const {
+  reading.first = products_[0].args.w;
+  reading.n_piece = n_piece;
+  reading.n_product = products_.size();
+  reading.ahead.assign(static_cast<size_t>(threads.size()) * ThreadPool::kAheads, {});
+  const int64_t n = threads.piece_count(n_piece, grain);
+  for (int64_t t = 0; t < threads.size(); ++t) {
+    const std::span<ThreadPool::Ahead> own =
+        std::span(reading.ahead).subspan(static_cast<size_t>(t) * ThreadPool::kAheads, ThreadPool::kAheads);
+    size_t used = 0;
+    int64_t left = kAheadBytes;
+    const auto add = [&](const void* data, int64_t at, int64_t bytes) {
+      bytes = std::min(bytes, left);
+      if (bytes <= 0) return;
+      const std::byte* from = static_cast<const std::byte*>(data) + at;
+      left -= bytes;
+      for (size_t i = 0; i < used; ++i) {
+        if (own[i].data + own[i].bytes != from) continue;
+        own[i].bytes += bytes;
+        return;
+      }
+      if (used < own.size()) own[used++] = {from, bytes};
+    };
+    for (int64_t i = n * t / threads.size(); i < n * (t + 1) / threads.size() && left > 0; ++i) {
+      for_products(
+          n_piece * i / n, n_piece * (i + 1) / n, [&](const Product& product, int64_t first, int64_t last) {
+            add(product.args.w_scales, first * product.scale_bytes, (last - first) * product.scale_bytes);
+            add(product.args.w, first * product.panel_bytes, (last - first) * product.panel_bytes);
+          });
     }
-    for (const Step& step : steps_)
-      if (step.group == g) step.call(step.held, from * kColumns, std::min(to * kColumns, group.n_column));
   }
 }
 
@@ -68,8 +130,17 @@ void ColumnLoop::run(ThreadPool& threads, int64_t grain) {
   for (const Product& product : products_)
     work += product.args.n_rows * product.args.n_in * product.args.n_out;
   const int64_t each = std::max<int64_t>(1, work / std::max<int64_t>(1, n_piece));
-  threads.parallel_for(n_piece, std::max<int64_t>(1, grain / each),
-                       [this](int64_t begin, int64_t end) { run_pieces(begin, end); });
+  const int64_t least = std::max<int64_t>(1, grain / each);  // pieces of columns
+  if (next_loop_ == pass_.size()) pass_.emplace_back();
+  Reading& own = pass_[next_loop_];
+  if (own.first != products_[0].args.w || own.n_piece != n_piece || own.n_product != products_.size())
+    note_reading(threads, n_piece, least, own);
+  Reading& next = pass_[++next_loop_ < pass_.size() ? next_loop_ : 0];
+  for (const ThreadPool::Ahead& part : next.small)
+    for (int64_t at = 0; at < part.bytes; at += 64) __builtin_prefetch(part.data + at, 0, 2);
+  next.small.clear();
+  threads.parallel_for(
+      n_piece, least, [this](int64_t begin, int64_t end) { run_pieces(begin, end); }, next.ahead);
   groups_.clear();
   products_.clear();
   steps_.clear();

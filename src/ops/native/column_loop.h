@@ -21,8 +21,8 @@ class ColumnLoop {
   bool empty() const { return products_.empty(); }
   // Whether the activation of that number waits to be computed.
   bool holds(uint64_t act) const { return group_of(act) >= 0; }
-  // A product of all panels whose input is there; its output is `act`.
-  void add(MatmulTable::Matmul matmul, const MatmulArgs& args, uint64_t act);
+  // A product with all of a weight of type `dtype` whose input is there; its output is `act`.
+  void add(DType dtype, const MatmulArgs& args, uint64_t act);
   // f(begin, end) makes those columns of `act` from those of `inputs`, as many columns; begin is a multiple
   // of kColumns. At least one of the inputs must wait, the others are there.
   template <class F>
@@ -36,6 +36,12 @@ class ColumnLoop {
   }
   // Computes all of it; then nothing waits. `grain`: multiply-adds worth a piece.
   void run(ThreadPool& threads, int64_t grain);
+  // The loops that follow are those of a pass from its begin: most likely the same as those of the pass
+  // before, so that a thread that waits can bring its next weights near.
+  void begin_pass() { next_loop_ = 0; }
+  // The caller reads this now, between two loops. In the next pass it is asked for while the loop before
+  // runs: such small things leave the caches while weights pass through.
+  void note(const void* data, size_t bytes);
 
  private:
   // Products with as many outputs, cut into the same pieces.
@@ -47,6 +53,15 @@ class ColumnLoop {
     uint64_t act;
     MatmulTable::Matmul matmul;
     MatmulArgs args;
+    int64_t panel_bytes, scale_bytes;  // of a panel
+  };
+  // What the threads read first in a loop of the pass before.
+  struct Reading {
+    std::vector<ThreadPool::Ahead> small;  // the caller before it
+    const void* first = nullptr;           // weight
+    int64_t n_piece = 0;                   // of columns
+    size_t n_product = 0;
+    std::vector<ThreadPool::Ahead> ahead;  // ThreadPool::kAheads for each thread
   };
   struct Step {
     int group;
@@ -58,10 +73,16 @@ class ColumnLoop {
   // The group that these wait in; several become one.
   int joined(std::initializer_list<uint64_t> acts);
   void run_pieces(int64_t begin, int64_t end) const;
+  // f(product, first panel, end) for the products of those pieces, in the order that they are computed in.
+  template <class F>
+  void for_products(int64_t begin, int64_t end, const F& f) const;
+  void note_reading(const ThreadPool& threads, int64_t n_piece, int64_t grain, Reading& reading) const;
 
   std::vector<Group> groups_;
   std::vector<Product> products_;
   std::vector<Step> steps_;
+  std::vector<Reading> pass_;
+  size_t next_loop_ = 0;
 };
 
 }  // namespace volant

@@ -105,8 +105,9 @@ NativeOps::Act NativeOps::linear(const Act& x, const Weight& w) {
   args.n_rows = x.rows();
   args.y = out.row(0);
   if (waits) {
+    note(w, false);
     pool_.hold();
-    waiting_.add(kernels().matmul[w.dtype()], of_weight(args, w), out.id());
+    waiting_.add(w.dtype(), of_weight(args, w), out.id());
     return out;
   }
   multiply(args, w);
@@ -171,6 +172,7 @@ void NativeOps::multiply(const MatmulArgs& product, const Weight& w) {
 
 NativeOps::Act NativeOps::add_bias(const Act& x, const Weight& b) {
   CHECK(x.columns() == b.n_out());
+  note(b, true);
   const int64_t rows = x.rows(), n = x.columns();
   if (waiting_.holds(x.id())) {
     Act out = make_later(rows, n);
@@ -193,6 +195,7 @@ NativeOps::Act NativeOps::rms_norm(const Act& x, const Weight& w, float eps, flo
   const int64_t n = w.n_out();
   CHECK(x.columns() % n == 0);
   Act out = make(x.rows(), x.columns());
+  note(w, true);
   const Kernels& k = kernels();
   for_rows(x, 1, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin * x.columns(); at < end * x.columns(); at += n)
@@ -244,6 +247,10 @@ NativeOps::Act NativeOps::rope(const Act& x, const Batch& batch, const RopeSpec&
   Act out = make(x.rows(), x.columns());
   if (x.rows() == 0) return out;
   const RopeTable& table = rope_table(spec, 1 + *std::max_element(batch.pos.begin(), batch.pos.end()));
+  if (in_pass_) {
+    waiting_.note(&spec, sizeof spec);
+    waiting_.note(spec.inv_freq.data(), spec.inv_freq.size() * sizeof(float));
+  }
   const auto half = static_cast<int64_t>(spec.inv_freq.size());
   const Kernels& k = kernels();
   threads_.parallel_for(x.rows(), grain_for(kGrainNumbers, x.columns()), [&](int64_t begin, int64_t end) {
@@ -269,6 +276,16 @@ KvHead NativeOps::OwnBlocks::next(int64_t n_pos) {
   const KvHead head{layout, free, layout.bytes, nullptr};
   free += KvShape::pages_for(n_pos) * layout.bytes;
   return head;
+}
+
+void NativeOps::ask_for_begin(const AttentionTask& task) {
+  constexpr int64_t kLine = 64, kMost = 4096;  // the processor sees by then that it goes on
+  const KvLayout& layout = task.head.layout;
+  const std::byte* keys = task.head.block(0);
+  const int64_t n = std::min(task.n_pos, kKvBlock), each = layout.key_scales_at / kKvBlock;
+  for (int64_t at = 0; at < std::min(kMost, n * each); at += kLine) __builtin_prefetch(keys + at);
+  for (int64_t at = 0; at < std::min(kMost, n * each); at += kLine)
+    __builtin_prefetch(keys + layout.values_at + at);
 }
 
 void NativeOps::write(const AttentionTask& task, const Act& k, const Act& v, int64_t head_dim) {
@@ -333,6 +350,7 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
   threads_.parallel_for(n_task, grain_for(kGrainAttention, each), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const AttentionTask& task = tasks_[static_cast<size_t>(t)];
+      if (task.n_rows == 1) ask_for_begin(task);
       if (task.writes) write(task, k, v, d);
       const int64_t column = task.kv_head * group * d;
       attention({.q = q.row(task.row) + column,

@@ -89,7 +89,10 @@ class NativeOps {
   // activation can be read when it is gone.
   class Pass {
    public:
-    explicit Pass(NativeOps& ops) : ops_(ops) { ops_.in_pass_ = true; }
+    explicit Pass(NativeOps& ops) : ops_(ops) {
+      ops_.in_pass_ = true;
+      ops_.waiting_.begin_pass();
+    }
     ~Pass() {
       ops_.finish();
       ops_.in_pass_ = false;
@@ -159,6 +162,7 @@ class NativeOps {
   // Room for what is computed at once, when all that waits is there.
   Act make(int64_t rows, int64_t columns) {
     finish();
+    if (in_pass_) threads_.look_ahead();
     return make_later(rows, columns);
   }
   Act make_later(int64_t rows, int64_t columns) { return Act(pool_, rows, columns, ++last_id_); }
@@ -167,6 +171,12 @@ class NativeOps {
     if (waiting_.empty()) return;
     waiting_.run(threads_, kGrainProducts);
     pool_.release();
+  }
+  // A weight that is used now, and its numbers where they are few.
+  void note(const Weight& w, bool vector) {
+    if (!in_pass_) return;
+    waiting_.note(&w, sizeof w);
+    if (vector) waiting_.note(w.vector(), static_cast<size_t>(w.n_out()) * sizeof(float));
   }
   // Whether a product of so many rows may wait.
   bool may_wait(int64_t rows) const {
@@ -191,6 +201,8 @@ class NativeOps {
   // `leave_short`: tasks that are all of their sequence's rows write those themselves.
   BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec,
                                     bool leave_short);
+  // Asks for the first keys and values at once: they come from far, since weights passed through the caches.
+  static void ask_for_begin(const AttentionTask& task);
   static void write(const AttentionTask& task, const Act& k, const Act& v, int64_t head_dim);
 
   // Attention of the listed work with a bias for each head and distance, in plain loops.

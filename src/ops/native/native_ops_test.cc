@@ -308,6 +308,30 @@ TEST_F(NativeOpsTest, ProductsThatWaitGiveTheSameBits) {
   }
 }
 
+TEST_F(NativeOpsTest, PassesThatDifferFromTheOneBeforeGiveTheSameBits) {
+  NativeOps at_once(pool_, nullptr), waiting(pool_, nullptr);
+  const int64_t D = 256;
+  std::vector<TestWeight> w;
+  for (const int64_t n : {256, 512, 1024}) w.push_back(make_weight(pool_, random_, DType::kQ8_0, {n, D}));
+  const NativeAct x = make_act(at_once, pool_, random_floats(random_, D), 1);
+  const auto products = [&](NativeOps& ops, const std::vector<size_t>& order) {
+    std::vector<float> sums;
+    for (const size_t i : order) {
+      const NativeAct y = ops.softcap(ops.linear(x, w[i].weight), 3), taken = ops.take_columns(y, 0, 256);
+      sums.push_back(taken.row(0)[255]);
+    }
+    return sums;
+  };
+  for (const std::vector<size_t>& order :
+       std::vector<std::vector<size_t>>{{0, 1, 2}, {0, 1, 2}, {2, 1}, {1}, {2, 2, 0, 1, 0}, {}, {0, 1, 2}}) {
+    const std::vector<float> expected = products(at_once, order);
+    const NativeOps::Pass pass(waiting);
+    ASSERT_EQ(products(waiting, order), expected);
+    if (order.size() == 2)
+      w[0] = make_weight(pool_, random_, DType::kQ8_0, {256, D});  // the one noted is gone
+  }
+}
+
 TEST_F(NativeOpsTest, WhatWaitsIsThereAfterThePassAlsoWithOutputsThatFillNoPanel) {
   NativeOps ops(pool_, nullptr);
   const std::vector<float> numbers = random_floats(random_, int64_t{2} * 32);
