@@ -68,8 +68,10 @@ TEST(ThreadPool, WhatIsAheadMayBeGoneAndChangesNothing) {
   ThreadPool pool(3);
   const ThreadPool::Busy busy(pool);
   std::vector<ThreadPool::Ahead> ahead(static_cast<size_t>(3 * ThreadPool::kAheads));
-  for (size_t i = 0; i < ahead.size(); ++i)
-    ahead[i] = {reinterpret_cast<const std::byte*>(i << 40), static_cast<int64_t>(1000 * i)};
+  for (size_t i = 0; i < ahead.size(); ++i) {
+    const std::vector<std::byte> gone(size_t{1} << 20);  // no longer mapped when it is asked for
+    ahead[i] = {gone.data(), static_cast<int64_t>(1000 * i)};
+  }
   for (int repeat = 0; repeat < 100; ++repeat) {
     std::vector<std::atomic<int>> seen(1000);
     const auto count = [&](int64_t begin, int64_t end) {
