@@ -1,7 +1,7 @@
 #include "train/objectives/grpo.h"
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -9,9 +9,11 @@
 #include "base/digest.h"
 #include "train/interval.h"
 #include "train/model_folder.h"
+#include "train/objectives/grpo_sample.h"
 #include "train/objectives/language.h"
 #include "train/objectives/policy_loss.h"
 #include "train/objectives/reward.h"
+#include "train/objectives/shares.h"
 #include "train/prompt_rows.h"
 #include "train/rollouts.h"
 #include "train/row_order.h"
@@ -26,69 +28,17 @@ struct Prompt {
   std::string text, answer;
 };
 
-// One answer to learn from.
-struct Sample {
-  std::vector<int32_t> ids;  // prompt and answer
-  int64_t n_prompt = 0;
-  double reward = 0, advantage = 0;
-  bool ended = false;
-  std::vector<double> old, reference;  // log-probabilities of the answer's ids; empty: not known, not wanted
-  size_t n_answer() const { return ids.size() - static_cast<size_t>(n_prompt); }
-};
-
-// Samples packed into one batch, samples[begin .. end - 1].
+// GrpoSamples packed into one batch, by number.
 struct Part {
   TrainBatch batch;
-  size_t begin = 0, end = 0;
+  std::vector<uint32_t> samples;
 };
 
-// As the bits of the numbers: decimals that are read back may differ in the last one.
-int64_t bits_of(double x) { return std::bit_cast<int64_t>(x); }
-Json to_json(const std::vector<double>& numbers) {
-  JsonArray all;
-  for (const double x : numbers) all.emplace_back(bits_of(x));
+// The numbers 0 .. n - 1.
+std::vector<uint32_t> numbers_to(size_t n) {
+  std::vector<uint32_t> all(n);
+  std::iota(all.begin(), all.end(), 0U);
   return all;
-}
-
-Json to_json(const Sample& s) {
-  return JsonObject{{"ids", JsonArray(s.ids.begin(), s.ids.end())},
-                    {"n_prompt", s.n_prompt},
-                    {"reward", bits_of(s.reward)},
-                    {"advantage", bits_of(s.advantage)},
-                    {"ended", s.ended},
-                    {"old", to_json(s.old)},
-                    {"reference", to_json(s.reference)}};
-}
-
-Result<std::vector<double>> numbers_of(const Json& json, std::string_view key, size_t n) {
-  const Json* list = json_find(json, key);
-  if (list == nullptr || !list->is_array() || (!list->as_array().empty() && list->as_array().size() != n))
-    return fail(ErrorCode::kParse, "'{}': expected {} numbers", key, n);
-  std::vector<double> numbers;
-  for (const Json& x : list->as_array()) {
-    if (!x.is_int64()) return fail(ErrorCode::kParse, "'{}': expected the bits of numbers", key);
-    numbers.push_back(std::bit_cast<double>(x.as_int64()));
-  }
-  return numbers;
-}
-
-Result<Sample> sample_of(const Json& json, int64_t n_vocab) {
-  Sample s;
-  const Json* ids = json_find(json, "ids");
-  if (ids == nullptr || !ids->is_array()) return fail(ErrorCode::kParse, "expected 'ids'");
-  for (const Json& id : ids->as_array()) {
-    if (!id.is_int64() || id.as_int64() < 0 || id.as_int64() >= n_vocab)
-      return fail(ErrorCode::kParse, "'ids': expected ids below {}", n_vocab);
-    s.ids.push_back(static_cast<int32_t>(id.as_int64()));
-  }
-  s.n_prompt = TRY(json_int(json, "n_prompt"));
-  if (s.n_prompt < 1 || s.n_prompt >= std::ssize(s.ids)) return fail(ErrorCode::kParse, "bad 'n_prompt'");
-  s.reward = std::bit_cast<double>(TRY(json_int(json, "reward")));
-  s.advantage = std::bit_cast<double>(TRY(json_int(json, "advantage")));
-  s.ended = TRY(json_bool(json, "ended"));
-  s.old = TRY(numbers_of(json, "old", s.n_answer()));
-  s.reference = TRY(numbers_of(json, "reference", s.n_answer()));
-  return s;
 }
 
 class GrpoObjective final : public Objective {
@@ -99,6 +49,7 @@ class GrpoObjective final : public Objective {
   uint64_t n_targets() const override {
     return train_.size() * static_cast<uint64_t>(how_.group_size * how_.max_new_tokens);
   }
+  bool can_share() const override { return true; }
   int64_t steps_of_an_epoch() override {
     return ((std::ssize(train_) - 1) / how_.prompts_per_step + 1) * how_.inner_epochs;
   }
@@ -116,26 +67,46 @@ class GrpoObjective final : public Objective {
   }
 
  private:
-  GrpoObjective(const TrainJob& job, Reward reward, Rollouts rollouts)
-      : job_(job), how_(job.grpo), reward_(std::move(reward)), rollouts_(std::move(rollouts)) {}
+  GrpoObjective(const ObjectiveContext& context, Reward reward, Rollouts rollouts)
+      : job_(context.job),
+        how_(context.job.grpo),
+        ranks_(context.ranks),
+        reward_(std::move(reward)),
+        rollouts_(std::move(rollouts)) {}
   Result<std::vector<Prompt>> read_prompts(const Path& file) const;
   Result<Prompt> read_prompt(const PromptRow& row) const;
-  // New answers to the next prompts, with their rewards and advantages.
+  // New answers to the next prompts, with their rewards and advantages: those of all processes, each of which
+  // has sampled its share.
   Status sample(TorchModel& model);
+  Status exchange_answers(const std::vector<uint32_t>& own);
   // What the model of the start says: with adapters, the frozen base.
   Status ask_reference(const TorchModel& model);
-  std::vector<Part> parts() const;
+  // Of `n` requests those that this process answers.
+  std::vector<uint32_t> own_of(size_t n) const {
+    return share_of(
+        numbers_to(n), [](uint32_t) { return 1; }, ranks_.rank(), ranks_.size());
+  }
+  // Of samples_ those that this process learns from.
+  std::vector<uint32_t> own_samples() const {
+    return share_of(numbers_to(samples_.size()), size_, ranks_.rank(), ranks_.size());
+  }
+  // Numbers of the answers' ids that each process has of its own samples are known to all.
+  Status exchange(std::vector<double> GrpoSample::*numbers);
+  std::vector<Part> parts_of(const std::vector<uint32_t>& samples) const;
   Status learn(TorchModel& model, Part& part, StepLoss& result, PolicyFigures& sums);
+  // Of this process's samples, as their share of those of all.
   JsonObject metrics(const PolicyFigures& sums) const;
 
   const TrainJob& job_;
   const GrpoJob& how_;
+  const Ranks& ranks_;
   Reward reward_;
   Rollouts rollouts_;
   std::vector<Prompt> train_, validation_;
   std::optional<RowOrder> order_;
   std::optional<TorchModel> reference_;  // where the whole model is trained
-  std::vector<Sample> samples_;
+  std::vector<GrpoSample> samples_;
+  const RowOrder::RowSize size_ = [this](uint32_t i) { return std::ssize(samples_[i].ids) - 1; };
   int64_t inner_ = 0;  // steps done on samples_; 0: new ones are wanted
 };
 
@@ -147,9 +118,10 @@ Result<std::unique_ptr<Objective>> GrpoObjective::make(const ObjectiveContext& c
   if (job.init_from.empty())
     return fail(ErrorCode::kInvalidArgument,
                 "'model': expected 'init_from' with grpo: a model that answers right now and then");
-  Rollouts rollouts = TRY(Rollouts::open(job.init_from, job.n_threads, job.max_seq_len));
+  const int n_threads = threads_of_rank(job.n_threads, context.ranks.local_size());
+  Rollouts rollouts = TRY(Rollouts::open(job.init_from, n_threads, job.max_seq_len));
   std::unique_ptr<GrpoObjective> objective(
-      new GrpoObjective(job, TRY(Reward::make(job.grpo.reward, job.grpo.pattern)), std::move(rollouts)));
+      new GrpoObjective(context, TRY(Reward::make(job.grpo.reward, job.grpo.pattern)), std::move(rollouts)));
   objective->train_ = TRY(objective->read_prompts(job.train_rows));
   if (!job.validation_rows.empty())
     objective->validation_ = TRY(objective->read_prompts(job.validation_rows));
@@ -189,59 +161,99 @@ Result<std::vector<Prompt>> GrpoObjective::read_prompts(const Path& file) const 
 Status GrpoObjective::sample(TorchModel& model) {
   TRY(rollouts_.follow(model));
   const auto n_group = static_cast<size_t>(how_.group_size);
-  std::vector<RolloutRequest> requests;
-  std::vector<const Prompt*> prompts;
+  std::vector<const Prompt*> prompts;  // of each sample
+  std::vector<uint64_t> seeds;
   for (int64_t p = 0; p < how_.prompts_per_step; ++p) {
     const uint64_t turn = order_->taken();
-    prompts.push_back(&train_[order_->next()]);
-    for (size_t i = 0; i < n_group; ++i)
-      requests.push_back({prompts.back()->ids, hash64(fmt::format("{} {} {}", job_.seed, turn, i))});
-  }
-  const std::vector<Rollout> answers = TRY(rollouts_.answers(requests, how_.max_new_tokens, 1));
-  samples_.clear();
-  for (size_t p = 0; p < prompts.size(); ++p) {
-    std::vector<double> rewards;
-    for (size_t i = 0; i < n_group; ++i)
-      rewards.push_back(reward_.of(rollouts_.text(answers[p * n_group + i]), prompts[p]->answer));
-    const std::vector<double> advantages = group_advantages(rewards);
+    const Prompt* prompt = &train_[order_->next()];
     for (size_t i = 0; i < n_group; ++i) {
-      const Rollout& answer = answers[p * n_group + i];
-      Sample s;
-      s.ids = prompts[p]->ids;
-      s.n_prompt = std::ssize(s.ids);
-      s.ids.insert(s.ids.end(), answer.ids.begin(), answer.ids.end());
-      s.reward = rewards[i];
-      s.advantage = advantages[i];
-      s.ended = answer.ended;
-      samples_.push_back(std::move(s));
+      prompts.push_back(prompt);
+      seeds.push_back(hash64(fmt::format("{} {} {}", job_.seed, turn, i)));
     }
+  }
+  samples_.assign(prompts.size(), {});
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    samples_[i].ids = prompts[i]->ids;
+    samples_[i].n_prompt = std::ssize(prompts[i]->ids);
+  }
+  const std::vector<uint32_t> own = own_of(samples_.size());
+  std::vector<RolloutRequest> requests;
+  for (const uint32_t i : own) requests.push_back({prompts[i]->ids, seeds[i]});
+  const std::vector<Rollout> answers = TRY(rollouts_.answers(requests, how_.max_new_tokens, 1));
+  for (size_t k = 0; k < own.size(); ++k) {
+    GrpoSample& s = samples_[own[k]];
+    s.ids.insert(s.ids.end(), answers[k].ids.begin(), answers[k].ids.end());
+    s.ended = answers[k].ended;
+    s.reward = reward_.of(rollouts_.text(answers[k]), prompts[own[k]]->answer);
+  }
+  TRY(exchange_answers(own));
+  for (size_t first = 0; first < samples_.size(); first += n_group) {
+    std::vector<double> rewards;
+    for (size_t i = first; i < first + n_group; ++i) rewards.push_back(samples_[i].reward);
+    const std::vector<double> advantages = group_advantages(rewards);
+    for (size_t i = 0; i < n_group; ++i) samples_[first + i].advantage = advantages[i];
   }
   return how_.beta > 0 ? ask_reference(model) : Status();
 }
 
+// As sums over the processes of what one of them has and the others have as zeros.
+Status GrpoObjective::exchange_answers(const std::vector<uint32_t>& own) {
+  if (ranks_.size() == 1) return {};
+  std::vector<double> figures(3 * samples_.size());  // of each: length, whether it ended, reward
+  for (const uint32_t i : own) {
+    const GrpoSample& s = samples_[i];
+    std::ranges::copy(std::array{static_cast<double>(s.n_answer()), s.ended ? 1.0 : 0, s.reward},
+                      figures.begin() + 3 * static_cast<std::ptrdiff_t>(i));
+  }
+  TRY(ranks_.sum(figures));
+  std::vector<std::vector<double>> ids(samples_.size());
+  for (size_t i = 0; i < samples_.size(); ++i) ids[i].resize(static_cast<size_t>(figures[3 * i]));
+  for (const uint32_t i : own)
+    std::copy(samples_[i].ids.begin() + samples_[i].n_prompt, samples_[i].ids.end(), ids[i].begin());
+  std::vector<std::vector<double>*> lists;
+  for (auto& list : ids) lists.push_back(&list);
+  TRY(sum_lists(ranks_, lists));
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    GrpoSample& s = samples_[i];
+    s.ids.resize(static_cast<size_t>(s.n_prompt));
+    for (const double id : ids[i]) s.ids.push_back(static_cast<int32_t>(id));
+    s.ended = figures[3 * i + 1] > 0;
+    s.reward = figures[3 * i + 2];
+  }
+  return {};
+}
+
+Status GrpoObjective::exchange(std::vector<double> GrpoSample::*numbers) {
+  if (ranks_.size() == 1) return {};
+  std::vector<std::vector<double>*> lists;
+  for (GrpoSample& s : samples_) {
+    (s.*numbers).resize(s.n_answer());
+    lists.push_back(&(s.*numbers));
+  }
+  return sum_lists(ranks_, lists);
+}
+
 Status GrpoObjective::ask_reference(const TorchModel& model) {
-  for (const Part& part : parts()) {
+  for (const Part& part : parts_of(own_samples())) {
     const Batch batch = part.batch.view();
     const std::vector<double> log_p = TRY(reference_ ? reference_->log_probs(batch, part.batch.targets)
                                                      : model.base_log_probs(batch, part.batch.targets));
     auto at = log_p.begin();
-    for (size_t i = part.begin; i < part.end; ++i) {
+    for (const uint32_t i : part.samples) {
       const auto end = at + static_cast<std::ptrdiff_t>(samples_[i].n_answer());
       samples_[i].reference.assign(at, end);
       at = end;
     }
   }
-  return {};
+  return how_.inner_epochs > 1 ? exchange(&GrpoSample::reference) : Status();
 }
 
-std::vector<Part> GrpoObjective::parts() const {
+std::vector<Part> GrpoObjective::parts_of(const std::vector<uint32_t>& samples) const {
   std::vector<Part> parts;
-  for (size_t i = 0; i < samples_.size(); ++i) {
-    const int64_t rows = std::ssize(samples_[i].ids) - 1;
-    if (parts.empty() || parts.back().batch.n_real + rows > job_.micro_batch_tokens)
-      parts.push_back({.batch = {}, .begin = i, .end = i});
+  for (const uint32_t i : samples) {
+    if (parts.empty() || parts.back().batch.n_real + size_(i) > job_.micro_batch_tokens) parts.emplace_back();
     parts.back().batch.add(samples_[i].ids, static_cast<size_t>(samples_[i].n_prompt));
-    parts.back().end = i + 1;
+    parts.back().samples.push_back(i);
   }
   for (Part& part : parts) part.batch.pad();
   return parts;
@@ -251,8 +263,8 @@ Status GrpoObjective::learn(TorchModel& model, Part& part, StepLoss& result, Pol
   const auto loss = [&](std::span<const double> log_p, std::span<double> gradient) {
     double sum = 0;
     size_t at = 0;
-    for (size_t i = part.begin; i < part.end; ++i) {
-      Sample& s = samples_[i];
+    for (const uint32_t i : part.samples) {
+      GrpoSample& s = samples_[i];
       const size_t n = s.n_answer();
       const auto own = log_p.subspan(at, n);
       // The first step is taken by the policy that answered.
@@ -276,7 +288,8 @@ Status GrpoObjective::learn(TorchModel& model, Part& part, StepLoss& result, Pol
 JsonObject GrpoObjective::metrics(const PolicyFigures& sums) const {
   const auto n = static_cast<double>(samples_.size());
   double reward = 0, length = 0, ended = 0;
-  for (const Sample& s : samples_) {
+  for (const uint32_t i : own_samples()) {
+    const GrpoSample& s = samples_[i];
     reward += s.reward;
     length += static_cast<double>(s.n_answer());
     ended += s.ended ? 1 : 0;
@@ -293,7 +306,11 @@ Result<StepLoss> GrpoObjective::step(TorchModel& model) {
   if (inner_ == 0) TRY(sample(model));
   StepLoss result;
   PolicyFigures sums;
-  for (Part& part : parts()) TRY(learn(model, part, result, sums));
+  const auto make = [this](const std::vector<uint32_t>& share) { return parts_of(share); };
+  for (Part& part : own_passes(numbers_to(samples_.size()), size_, ranks_, model, make))
+    TRY(learn(model, part, result, sums));
+  // Every process may be asked for a checkpoint of what the next steps on these answers need.
+  if (inner_ == 0 && how_.inner_epochs > 1) TRY(exchange(&GrpoSample::old));
   result.loss /= static_cast<double>(samples_.size());
   result.metrics = metrics(sums);
   inner_ = (inner_ + 1) % how_.inner_epochs;
@@ -307,13 +324,17 @@ Result<Evaluation> GrpoObjective::evaluate(TorchModel& model) {
   const auto n = std::min(validation_.size(), static_cast<size_t>(how_.evaluate_prompts));
   const auto rewards = [&](size_t n_each, double temperature) -> Result<std::vector<double>> {
     std::vector<RolloutRequest> requests;
-    for (size_t i = 0; i < n * n_each; ++i)
+    const std::vector<uint32_t> own = own_of(n * n_each);
+    for (const uint32_t i : own)
       requests.push_back({validation_[i / n_each].ids, hash64(fmt::format("evaluate {} {}", job_.seed, i))});
     const std::vector<Rollout> answers = TRY(rollouts_.answers(requests, how_.max_new_tokens, temperature));
     std::vector<double> means(n);
-    for (size_t i = 0; i < answers.size(); ++i)
-      means[i / n_each] += reward_.of(rollouts_.text(answers[i]), validation_[i / n_each].answer) /
-                           static_cast<double>(n_each);
+    for (size_t k = 0; k < own.size(); ++k) {
+      const size_t prompt = own[k] / n_each;
+      means[prompt] +=
+          reward_.of(rollouts_.text(answers[k]), validation_[prompt].answer) / static_cast<double>(n_each);
+    }
+    TRY(ranks_.sum(means));
     return means;
   };
   const std::vector<double> sampled = TRY(rewards(kEvaluateSamples, 1)), greedy = TRY(rewards(1, 0));
@@ -330,7 +351,7 @@ Json GrpoObjective::state() const {
   state["inner"] = inner_;
   if (inner_ == 0) return state;
   JsonArray samples;
-  for (const Sample& s : samples_) samples.push_back(to_json(s));
+  for (const GrpoSample& s : samples_) samples.push_back(to_json(s));
   state["samples"] = std::move(samples);
   return state;
 }
@@ -346,7 +367,7 @@ Status GrpoObjective::restore(const Json& state) {
   if (samples == nullptr || !samples->is_array() || samples->as_array().empty())
     return fail(ErrorCode::kParse, "expected 'samples', those of the step");
   for (const Json& s : samples->as_array())
-    samples_.push_back(TRY(sample_of(s, rollouts_.engine().config().vocab_size)));
+    samples_.push_back(TRY(grpo_sample(s, rollouts_.engine().config().vocab_size)));
   return {};
 }
 

@@ -163,6 +163,41 @@ TEST_F(ObjectivesInRanks, TargetsOfSources) {
   EXPECT_THAT(refusal(all), ::testing::HasSubstr("the objective 'sft' needs whole weights"));
 }
 
+class RewardsInRanks : public ObjectivesInRanks {
+ protected:
+  // Six answers to each of three prompts: three processes have whole groups, two and four share some.
+  JsonObject grpo_job() const {
+    const Path prompts = write("prompts.jsonl", 7, [](int i) {
+      return JsonObject{{"prompt", "Once there were " + std::to_string(i) + " cats"}, {"answer", "k"}};
+    });
+    JsonObject all = job("grpo", prompts);
+    all.erase("tokens_per_step");
+    all["grpo"] = JsonObject{{"prompts_per_step", 3}, {"group_size", 6},   {"max_new_tokens", 8},
+                             {"reward", "regex"},     {"inner_epochs", 2}, {"beta", 0.05}};
+    return all;
+  }
+};
+
+TEST_F(RewardsInRanks, OwnAnswers) {
+  expect_shared(grpo_job(), {{2, "none"}, {3, "gradients"}, {4, "optimizer"}});
+}
+
+TEST_F(RewardsInRanks, AStopBetweenTwoStepsOnTheSameAnswersGoesOnWithAnotherNumber) {
+  const Path one = runs_.make("one", grpo_job()), run = runs_.make("run", grpo_job());
+  ASSERT_EQ(runs_.finish(one).status, 0) << runs_.errors(one);
+  std::vector<Process> ranks = TrainRuns::start_ranks(run, 2);
+  TrainRuns::signal_after(ranks[0], run, 4, SIGTERM);  // start, evaluation, checkpoint, the first step
+  EXPECT_THAT(TrainRuns::finish(std::move(ranks)), ::testing::Each(130)) << runs_.errors(run);
+  expect_finished(run, TrainRuns::start_ranks(run, 3));
+  expect_same_curve(run, one);
+}
+
+TEST_F(RewardsInRanks, WholeWeightsAreNeededToAnswer) {
+  JsonObject parts = grpo_job();
+  parts["shard"] = "parameters";
+  EXPECT_THAT(refusal(parts), ::testing::HasSubstr("the objective 'grpo' needs whole weights"));
+}
+
 class PredictionsInRanks : public ObjectivesInRanks {
  protected:
   JsonObject table_job(const char* layers) {

@@ -1,5 +1,7 @@
 #include "train/objectives/shares.h"
 
+#include <algorithm>
+
 namespace volant {
 
 Result<std::vector<std::vector<double>>> in_turn(
@@ -16,8 +18,22 @@ Result<std::vector<std::vector<double>>> in_turn(
   }
   // The last round may leave some without a pass.
   if (model.weights_are_shared() && n % size != 0 && rank >= n % size) TRY(model.idle_pass(/*trains=*/false));
-  for (std::vector<double>& numbers : all) TRY(ranks.sum(numbers));
+  std::vector<std::vector<double>*> lists;
+  for (std::vector<double>& numbers : all) lists.push_back(&numbers);
+  TRY(sum_lists(ranks, lists));
   return all;
+}
+
+Status sum_lists(const Ranks& ranks, const std::vector<std::vector<double>*>& lists) {
+  std::vector<double> flat;
+  for (const auto* list : lists) flat.insert(flat.end(), list->begin(), list->end());
+  TRY(ranks.sum(flat));
+  auto at = flat.begin();
+  for (auto* list : lists) {
+    std::copy_n(at, list->size(), list->begin());
+    at += std::ssize(*list);
+  }
+  return {};
 }
 
 }  // namespace volant

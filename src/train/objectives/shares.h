@@ -32,4 +32,7 @@ Result<std::vector<std::vector<double>>> in_turn(
     const Ranks& ranks, TorchModel& model, size_t n, const std::function<size_t(size_t i)>& n_numbers,
     const std::function<Result<std::vector<double>>(size_t i)>& compute);
 
+// Each list of numbers becomes its sum over the processes; all have lists of the same lengths.
+Status sum_lists(const Ranks& ranks, const std::vector<std::vector<double>*>& lists);
+
 }  // namespace volant
