@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 const kTicksPerSecond = 100;  // of /proc/PID/stat, on every Linux
+let nStarted = 0;
 
 async function modelNameOf(server) {
   const response = await fetch(`${server.url}/v1/models`, { headers: { Authorization: `Bearer ${server.key}` } });
@@ -23,7 +24,7 @@ function argumentsOf(kind, file, nClients, port, options) {
 // Gives { name, url, model, key, started, process }; `started` is the moment of performance.now() when it began.
 export async function start(kind, name, command, file, nClients, options) {
   const words = command.split(/\s+/).filter(Boolean);
-  const port = options.port + (kind === "ours" ? 0 : 1);
+  const port = options.port + nStarted++ % 100;  // a port just left is not always free at once
   const started = performance.now();
   const process = spawn(words[0], [...argumentsOf(kind, file, nClients, port, options).map(String),
                                    ...words.slice(1)], { stdio: ["ignore", "ignore", "ignore"] });
