@@ -156,6 +156,7 @@ def main():
 
     batch = job["predict"]["batch_size"]
     steps = math.ceil(len(train) / batch) * int(job["epochs"])
+    job["warmup_steps"] = min(job["warmup_steps"], steps // 10)  # as volant-train, where epochs say how long
     begun, step = time.perf_counter(), 0
     for _ in range(int(job["epochs"])):
         for rows in torch.randperm(len(train)).split(batch):
