@@ -142,6 +142,8 @@ test("a correction must be a label; improve learns it and production changes", {
   assert.equal(report.corrections.train.exact_after, 1);
   const line = JSON.parse(await volant("predict", "-w", folder, "--input", JSON.stringify(odd)));
   assert.equal(line.label, right);
+  const { versions } = await call(server.url, "/api/versions");
+  for (const version of versions) assert.ok(version.parity.training.relative < 1e-3, JSON.stringify(version.parity)); // trainer and server
   const trace = JSON.stringify(await call(server.url, `/api/trace/${said.id}`));
   assert.match(trace, /fruit\.csv/);
 });

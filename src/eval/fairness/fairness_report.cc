@@ -124,6 +124,7 @@ Result<ReportSection> worst_section(const GroupedRows& rows, const FairnessOptio
                             format_interval(slice.score, style), format_number(slice.rest, style),
                             fmt::format("{:.3f}", slice.adjusted_p)});
   }
+  section.json["of"] = rows.score;
   section.json["slices"] = std::move(list);
   return section;
 }

@@ -17,7 +17,7 @@ export function launch() {
 export async function openPage(browser, { width = 1280, height = 860, locale = "en-US", colours = "light", allowed = /^$/ } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, locale, colorScheme: colours });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const errors = [];
   page.on("pageerror", (error) => errors.push(`exception: ${error.message}`));
   page.on("console", (message) => {

@@ -66,6 +66,11 @@ export function PredictView({ task }: { task: Task }): JSX.Element {
   );
 }
 
+/** Of a board that is read at every question: the first call decides where the browser keeps it. */
+function penOf(board: HTMLCanvasElement | null): CanvasRenderingContext2D | null {
+  return board?.getContext("2d", { willReadFrequently: true }) ?? null;
+}
+
 /** A board to draw on, or a file; what is asked is a PNG of the model's own size. */
 function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (input: Input) => Promise<void> }): JSX.Element {
   const board = useRef<HTMLCanvasElement>(null);
@@ -74,7 +79,7 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
   const width = task.schema.width ?? 28;
   const height = task.schema.height ?? 28;
   const clear = (): void => {
-    const pen = board.current?.getContext("2d");
+    const pen = penOf(board.current);
     if (!pen) return;
     uploaded.current = null;
     pen.fillStyle = "#000";
@@ -86,7 +91,7 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
     return [((event.clientX - box.left) / box.width) * kPad, ((event.clientY - box.top) / box.height) * kPad];
   };
   const start = (event: PointerEvent): void => {
-    const pen = board.current?.getContext("2d");
+    const pen = penOf(board.current);
     if (!pen) return;
     if (uploaded.current !== null) clear();
     board.current!.setPointerCapture(event.pointerId);
@@ -99,14 +104,14 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
     move(event);
   };
   const move = (event: PointerEvent): void => {
-    const pen = board.current?.getContext("2d");
+    const pen = penOf(board.current);
     if (!drawing.current || !pen) return;
     pen.lineTo(...at(event));
     pen.stroke();
   };
   const askDrawn = (): void => {
     if (uploaded.current !== null) return void onAsk({ image: uploaded.current });
-    const pen = board.current?.getContext("2d", { willReadFrequently: true });
+    const pen = penOf(board.current);
     if (!pen) return;
     const pixels = pen.getImageData(0, 0, kPad, kPad).data;
     const ink = new Float32Array(kPad * kPad).map((_, i) => (pixels[4 * i] ?? 0) / 255);
@@ -125,7 +130,7 @@ function Picture({ task, busy, onAsk }: { task: Task; busy: boolean; onAsk: (inp
   const show = (image: string): void => {
     const picture = new Image();
     picture.onload = () => {
-      const pen = board.current?.getContext("2d");
+      const pen = penOf(board.current);
       if (!pen) return;
       clear();
       uploaded.current = image;
