@@ -27,6 +27,9 @@ void add_training_options(CLI::App& command, TrainingFlags& flags) {
       .add_option("--cv-kind", flags.kind,
                   "--cv: stratified, random, group or time; default: as [data] split says, or by problem")
       ->check(CLI::IsMember({"stratified", "random", "group", "time"}));
+  command.add_flag("--separate-inputs", flags.separate_inputs,
+                   "--cv by group or time: learn from no row whose input the fold tests (folds of the other "
+                   "kinds never do)");
   command
       .add_option(
           "--seeds", flags.seeds,
@@ -46,7 +49,7 @@ void add_training_options(CLI::App& command, TrainingFlags& flags) {
 }
 
 Status refuse_training_options(const CLI::App& command) {
-  for (const char* name : {"--repeats", "--cv-kind", "--parallel"})
+  for (const char* name : {"--repeats", "--cv-kind", "--separate-inputs", "--parallel"})
     if (command.count(name) > 0)
       return fail(ErrorCode::kInvalidArgument, "{} needs --cv{}", name,
                   std::string_view(name) == "--parallel" ? ", --learning-curve or --seeds" : "");
@@ -58,7 +61,7 @@ Result<int> eval_trainings(const CLI::App& command, const TrainingFlags& flags, 
   const bool folds = flags.folds > 0, seeds = !folds && flags.seeds > 0;
   const char* asked = folds ? "--cv" : seeds ? "--seeds" : "--learning-curve";
   std::vector<std::string> used{"--workspace", "--parallel", "--seed", "--threads", "--html", "--json"};
-  if (folds) used.insert(used.end(), {"--repeats", "--cv-kind"});
+  if (folds) used.insert(used.end(), {"--repeats", "--cv-kind", "--separate-inputs"});
   used.emplace_back(asked);
   TRY(refuse_flags_but(command, used, asked));
   const auto workspace = TRY(Workspace::open(folder));
@@ -79,6 +82,7 @@ Result<int> eval_trainings(const CLI::App& command, const TrainingFlags& flags, 
                                                          .repeats = flags.repeats,
                                                          .kind = flags.kind,
                                                          .seed = seed,
+                                                         .separate_inputs = flags.separate_inputs,
                                                          .trials = trials})
           : seeds ? predict::repeat_seeds(*workspace, {.n = flags.seeds, .seed = seed, .trials = trials})
                   : predict::learning_curve(*workspace,

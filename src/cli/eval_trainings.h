@@ -7,6 +7,7 @@ namespace volant::cli {
 struct TrainingFlags {
   int folds = 0, repeats = 1, seeds = 0, parallel = 1;
   std::string kind;
+  bool separate_inputs = false;
   std::vector<double> shares;
   bool asked() const { return folds > 0 || seeds > 0 || !shares.empty(); }
 };

@@ -118,11 +118,13 @@ class Improvement {
     return keep_model(model, file);
   }
 
-  // Model and rows become artifacts;
-  // copies, so that the run's folder stays whole until everything is recorded.
+  // Model, what its trainer found of its parity, and rows become artifacts; copies, so that the run's folder
+  // stays whole until everything is recorded.
   Status keep_model(const Path& model, const Path& file) {
     const Path copy = scratch_ / "model";
     TRY(copy_all(model, copy));
+    if (const Path parity = model.parent_path() / "parity.json"; std::filesystem::exists(parity))
+      TRY(copy_all(parity, copy / "parity.json"));
     candidate_.hf = TRY(put_artifact(registry_, copy, "hf_model")).digest;
     const Path rows_copy = scratch_ / "corrections.jsonl";
     TRY(copy_all(file, rows_copy));

@@ -49,17 +49,34 @@ Status check_names(std::span<const TaskRow> rows, const std::string& kind) {
   return {};
 }
 
+uint64_t input_digest(const TaskRow& row) { return hash64(dump_json(row.input), 0); }
+
 // The rows of each different input, which stay on one side as in every split; of equal inputs with several
 // labels the first label counts.
 std::vector<std::vector<size_t>> units_of(std::span<const TaskRow> rows) {
   std::vector<std::vector<size_t>> units;
   std::unordered_map<uint64_t, size_t> known;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const auto [found, is_new] = known.try_emplace(hash64(dump_json(rows[i].input), 0), units.size());
+    const auto [found, is_new] = known.try_emplace(input_digest(rows[i]), units.size());
     if (is_new) units.emplace_back();
     units[found->second].push_back(i);
   }
   return units;
+}
+
+// Leaves out of each fold's training part the rows whose input its test part has.
+Status separate_inputs(std::span<const TaskRow> rows, std::vector<Fold>& folds) {
+  std::vector<uint64_t> digests;
+  for (const TaskRow& row : rows) digests.push_back(input_digest(row));
+  for (size_t i = 0; i < folds.size(); ++i) {
+    std::unordered_set<uint64_t> tested;
+    for (const size_t row : folds[i].test) tested.insert(digests[row]);
+    std::erase_if(folds[i].train, [&](size_t row) { return tested.contains(digests[row]); });
+    if (folds[i].train.empty())
+      return fail(ErrorCode::kInvalidArgument,
+                  "fold {} has nothing to learn from: every row has an input that it tests", i + 1);
+  }
+  return {};
 }
 
 std::vector<size_t> rows_of(const std::vector<std::vector<size_t>>& units,
@@ -109,9 +126,9 @@ int64_t count_seen(std::span<const TaskRow> rows, std::span<const Trial> trials)
   for (const Trial& trial : trials) {
     std::unordered_set<uint64_t> learned;
     for (const auto* part : {&trial.train, &trial.validation})
-      for (const size_t row : *part) learned.insert(hash64(dump_json(rows[row].input), 0));
-    n += std::ranges::count_if(
-        trial.test, [&](size_t row) { return learned.contains(hash64(dump_json(rows[row].input), 0)); });
+      for (const size_t row : *part) learned.insert(input_digest(rows[row]));
+    n += std::ranges::count_if(trial.test,
+                               [&](size_t row) { return learned.contains(input_digest(rows[row])); });
   }
   return n;
 }
@@ -133,7 +150,8 @@ Result<std::vector<Trial>> fold_trials(std::span<const TaskRow> rows, const Json
   SplitOptions split = TRY(take_split_options(of_split));
   split.test_share = 0;
   split.by = TRY(fold_kind(rows, data, options.kind));
-  const std::vector<Fold> folds = TRY(folds_of(rows, split.by, options));
+  std::vector<Fold> folds = TRY(folds_of(rows, split.by, options));
+  if (options.separate_inputs) TRY(separate_inputs(rows, folds));
   std::vector<Trial> trials;
   for (const Fold& fold : folds) {
     Trial trial{.name = fmt::format("fold-{:03}", trials.size() + 1),
@@ -177,10 +195,11 @@ Result<EvalReport> cross_validate(Workspace& workspace, const CrossValidationOpt
   std::ranges::move(validation, std::back_inserter(rows));
   const JsonObject& data = workspace.config().predict->data;
   const std::vector<Trial> trials = TRY(fold_trials(rows, data, options));
-  const JsonObject settings{{"k", options.k},
-                            {"repeats", options.repeats},
-                            {"kind", TRY(fold_kind(rows, data, options.kind))},
-                            {"seed", options.seed}};
+  JsonObject settings{{"k", options.k},
+                      {"repeats", options.repeats},
+                      {"kind", TRY(fold_kind(rows, data, options.kind))},
+                      {"seed", options.seed}};
+  if (options.separate_inputs) settings["separate_inputs"] = true;
   const Path folder = trials_folder(workspace, prepared, settings);
   EvalReport report = TRY(report_folds(TRY(run_trials(workspace, folder, rows, trials, options.trials))));
   report.title = fmt::format("{}: {}-fold cross-validation", workspace.config().name, options.k);
@@ -188,10 +207,11 @@ Result<EvalReport> cross_validate(Workspace& workspace, const CrossValidationOpt
   report.rows = std::ssize(rows);
   report.settings = settings;
   if (const int64_t seen = count_seen(rows, trials); seen > 0)
-    report.notes.push_back(
-        fmt::format("{} of {} test rows have an input that their fold learns from too (another group or an "
-                    "earlier time has the same): the figures may flatter",
-                    seen, n_tested(trials)));
+    report.notes.push_back(fmt::format(
+        "{} of {} test rows have an input that their fold learns from too (another group or an "
+        "earlier time has the same): the figures may flatter; --separate-inputs leaves such rows out "
+        "of the training parts",
+        seen, n_tested(trials)));
   return report;
 }
 

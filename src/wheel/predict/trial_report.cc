@@ -13,12 +13,20 @@ namespace {
 
 constexpr size_t kShownFigures = 3;
 
-std::vector<double> values_of(std::span<const TrialResult> trials, const std::string& figure) {
-  std::vector<double> values;
+std::vector<Estimate> estimates_of(std::span<const TrialResult> trials, const std::string& figure) {
+  std::vector<Estimate> estimates;
   for (const TrialResult& trial : trials)
     for (const Figure& each : trial.report.figures)
-      if (each.name == figure) values.push_back(each.estimate.value);
-  return values;
+      if (each.name == figure) estimates.push_back(each.estimate);
+  return estimates;
+}
+
+// Student's interval, or where all trainings came to the same figure, that of the mean of their own.
+Result<Estimate> mean_of(std::span<const Estimate> estimates, std::span<const double> values,
+                         double test_per_train) {
+  const Estimate mean = TRY(mean_estimate(values, test_per_train));
+  if (mean.low < mean.high) return mean;
+  return mean_of_estimates(estimates, std::vector<double>(estimates.size(), 1));
 }
 
 // Student's interval knows of no bounds, but most figures have them.
@@ -81,10 +89,12 @@ Result<EvalReport> report_trials(std::span<const TrialResult> trials, const Tria
   if (corrects) spread.heading.emplace_back("95 %, corrected");
   spread.heading.insert(spread.heading.end(), {"95 %, Student's", "deviation"});
   for (const Figure& figure : trials[0].report.figures) {
-    const std::vector<double> values = values_of(trials, figure.name);
-    if (values.size() != trials.size()) continue;  // not defined in every one
-    const Estimate mean = within_bounds(figure.name, TRY(mean_estimate(values, kind.test_per_train))),
-                   student = within_bounds(figure.name, TRY(mean_estimate(values)));
+    const std::vector<Estimate> estimates = estimates_of(trials, figure.name);
+    if (estimates.size() != trials.size()) continue;  // not defined in every one
+    std::vector<double> values;
+    for (const Estimate& each : estimates) values.push_back(each.value);
+    const Estimate mean = within_bounds(figure.name, TRY(mean_of(estimates, values, kind.test_per_train))),
+                   student = within_bounds(figure.name, TRY(mean_of(estimates, values, 0)));
     double squares = 0;
     for (const double value : values) squares += (value - mean.value) * (value - mean.value);
     const double deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));

@@ -152,6 +152,34 @@ TEST(FoldTrials, EqualInputsAreOnOneSide) {
   }
 }
 
+TEST(FoldTrials, ByGroupAndTimeEqualInputsAreSeparatedWhenAsked) {
+  std::vector<TaskRow> rows = labelled(120);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].input = JsonObject{{"x", i * 7 % 50}};
+  for (const char* kind : {"group", "time"}) {
+    for (const bool separate : {false, true}) {
+      const auto trials =
+          fold_trials(rows, {}, {.k = 3, .kind = kind, .separate_inputs = separate, .trials = {}}).value();
+      size_t n_seen = 0, n_learned = 0;
+      for (const Trial& trial : trials) {
+        std::set<std::string> tested;
+        for (const size_t row : trial.test) tested.insert(dump_json(rows[row].input));
+        for (const auto* part : {&trial.train, &trial.validation})
+          for (const size_t row : *part) {
+            n_seen += tested.contains(dump_json(rows[row].input)) ? 1 : 0;
+            ++n_learned;
+          }
+      }
+      EXPECT_EQ(n_seen == 0, separate) << kind;
+      EXPECT_GT(n_learned, 40U) << kind;
+    }
+  }
+  for (TaskRow& row : rows) row.input = JsonObject{{"x", 1}};
+  EXPECT_THAT(fold_trials(rows, {}, {.k = 3, .kind = "group", .separate_inputs = true, .trials = {}})
+                  .error()
+                  .to_string(),
+              HasSubstr("fold 1 has nothing to learn from"));
+}
+
 TEST(FoldTrials, ByTimeThePastTrains) {
   const std::vector<TaskRow> rows = labelled(60);
   const auto trials = fold_trials(rows, {}, {.k = 3, .kind = "time", .trials = {}}).value();
