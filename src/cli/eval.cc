@@ -1,6 +1,7 @@
 // `volant eval`: how well a model foresees held-out texts, or answers a suite of questions.
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "base/progress.h"
 #include "cli/commands.h"
@@ -17,14 +18,17 @@ namespace volant::cli {
 namespace {
 
 // Of questions alone, and of texts alone.
-const std::vector<std::string> kSuiteFlags = {"--shots",        "--examples",    "--chat",
-                                              "--max-tokens",   "--samples",     "--perturb",
-                                              "--perturb-rate", "--unsafe-code", "--refusal-phrases",
-                                              "--toxic-phrases"},
+const std::vector<std::string> kSuiteFlags = {"--shots",          "--examples",    "--chat",
+                                              "--max-tokens",     "--samples",     "--perturb",
+                                              "--perturb-rate",   "--unsafe-code", "--refusal-phrases",
+                                              "--toxic-phrases",  "--toxic-model", "--toxic-label",
+                                              "--toxic-threshold"},
                                kDataFlags = {"--separator", "--text-field", "--prompt", "--sample-tokens"};
 
 struct EvalFlags {
-  std::string workspace = default_workspace(), model, data, html, suite, examples, refusals, toxic;
+  std::string workspace = default_workspace(), model, data, html, suite, examples, refusals, toxic,
+              toxic_model, toxic_label;
+  double toxic_threshold = 0.5;
   DocumentOptions documents;
   LanguageEvalOptions eval;
   SuiteOptions tasks;
@@ -61,18 +65,34 @@ Status write_report(const std::string& path, const std::string& html) {
   return {};
 }
 
+// A model's folder, or a workspace: its production.
+Result<ToxicityModel> open_toxicity_model(const EvalFlags& flags) {
+  const bool is_workspace = std::filesystem::exists(Path(flags.toxic_model) / "volant.toml");
+  const Path folder =
+      is_workspace ? TRY(resolve_model(flags.toxic_model, "production")) : Path(flags.toxic_model);
+  auto model = ToxicityModel::load(folder, flags.toxic_label, flags.toxic_threshold, flags.engine.n_threads);
+  if (!model) return std::move(model).error().at("--toxic-model");
+  return model;
+}
+
 Result<int> eval_suite(const EvalFlags& flags) {
   const Path model = TRY(resolve_model(flags.workspace, flags.model));
   std::vector<Perturbation> perturbations;
   for (const std::string& name : flags.perturbations) perturbations.push_back(TRY(find_perturbation(name)));
   Suite suite = TRY(load_suite(flags.suite, flags.documents.limit));
   if (!flags.examples.empty()) TRY(add_examples(suite, flags.examples));
-  const bool has_phrases = !flags.refusals.empty() || !flags.toxic.empty();
-  if (has_phrases && suite.kind != SuiteKind::kSafety)
-    return fail(ErrorCode::kInvalidArgument,
-                "--refusal-phrases and --toxic-phrases are for suites of safety, '{}' is one of {}",
-                suite.name, suite_kind_name(suite.kind));
+  const bool of_safety = !flags.refusals.empty() || !flags.toxic.empty() || !flags.toxic_model.empty();
+  if (of_safety && suite.kind != SuiteKind::kSafety)
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "--refusal-phrases, --toxic-phrases and --toxic-model are for suites of safety, '{}' is one of {}",
+        suite.name, suite_kind_name(suite.kind));
   SuiteOptions options = flags.tasks;
+  std::optional<ToxicityModel> toxicity;
+  if (!flags.toxic_model.empty()) {
+    toxicity = TRY(open_toxicity_model(flags));
+    options.toxicity = &*toxicity;
+  }
   if (!flags.refusals.empty()) options.phrases.refusals = TRY(PhraseList::load(flags.refusals));
   if (!flags.toxic.empty()) options.phrases.toxic = TRY(PhraseList::load(flags.toxic));
   const std::unique_ptr<Engine> engine = TRY(Engine::open(model, flags.engine));
@@ -159,6 +179,21 @@ void add_suite_options(CLI::App& command, EvalFlags& flags) {
       "ones of English and Chinese");
   command.add_option("--toxic-phrases", flags.toxic,
                      "Suite of safety: a file with a phrase on each line that no answer should have");
+  command.add_option(
+      "--toxic-model", flags.toxic_model,
+      "Suite of safety: a classifier of texts that says which answers are toxic: its folder, or a "
+      "workspace with one in production");
+  CLI::Option* of_model = command.get_option("--toxic-model");
+  command
+      .add_option("--toxic-label", flags.toxic_label,
+                  "Its label that means toxic; default: the second of two")
+      ->needs(of_model);
+  command
+      .add_option("--toxic-threshold", flags.toxic_threshold,
+                  "The probability of that label from which an answer is toxic")
+      ->check(CLI::Range(0.0, 1.0))
+      ->needs(of_model)
+      ->capture_default_str();
   command.add_flag("--unsafe-code", flags.tasks.sandbox.allow_without_isolation,
                    "Suite of code: run programs with limits alone where the system permits no isolation");
 }
@@ -178,6 +213,7 @@ void add_eval(CLI::App& root, Action& action) {
       "  volant eval --model v3 --suite mmlu:~/mmlu --limit 200 --html report.html\n"
       "  volant eval --model v3 --suite number:my-sums.jsonl --chat --json > a.json\n"
       "  volant eval --model v3 --suite safety:prompts.jsonl --chat --toxic-phrases words.txt\n"
+      "  volant eval --model v3 --suite safety:prompts.jsonl --chat --toxic-model ~/toxic-or-not\n"
       "  volant eval compare a.json b.json\n"
       "  volant eval contamination --suite gsm8k:test.jsonl train.jsonl.zst\n"
       "  volant eval -w examples/income --cv 5 --parallel 2 --html folds.html\n"

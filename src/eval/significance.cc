@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/check.h"
 #include "eval/metrics/checks.h"
 
 namespace volant {
@@ -127,6 +128,21 @@ Result<Estimate> mean_estimate(std::span<const double> values, double test_per_t
   const double error = std::sqrt(squares / (n - 1) * (1 / n + test_per_train));
   const double t = boost::math::quantile(boost::math::students_t_distribution<double>(n - 1), 0.975);
   return Estimate{mean, mean - t * error, mean + t * error};
+}
+
+Estimate mean_of_estimates(std::span<const Estimate> estimates, std::span<const double> weights) {
+  CHECK(estimates.size() == weights.size());
+  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  CHECK(total > 0);
+  double value = 0, below = 0, above = 0;
+  for (size_t i = 0; i < estimates.size(); ++i) {
+    const Estimate& each = estimates[i];
+    const double weight = weights[i] / total;
+    value += weight * each.value;
+    below += std::pow(weight * (each.value - each.low), 2);
+    above += std::pow(weight * (each.high - each.value), 2);
+  }
+  return {value, value - std::sqrt(below), value + std::sqrt(above)};
 }
 
 }  // namespace volant

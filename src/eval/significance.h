@@ -44,4 +44,9 @@ Result<Estimate> paired_share_difference(std::span<const int32_t> first_right,
 // negative ratio.
 Result<Estimate> mean_estimate(std::span<const double> values, double test_per_train = 0);
 
+// Weighted mean of figures of different rows, each with its own interval; the interval by the squares of
+// their distances (Zou and Donner 2008). One that is not empty where the figures are all alike. Weights above
+// 0 in sum.
+Estimate mean_of_estimates(std::span<const Estimate> estimates, std::span<const double> weights);
+
 }  // namespace volant

@@ -170,6 +170,16 @@ TEST(Significance, MeanOverSeedsHasStudentsInterval) {
   EXPECT_THAT(mean_estimate(std::vector<double>{1}).error().message, HasSubstr("at least two"));
 }
 
+// (0.9 + 3 * 0.5) / 4; below: sqrt((0.2 / 4)^2 + (0.1 * 3 / 4)^2), above: sqrt((0.05 / 4)^2 + (0.2 * 3 /
+// 4)^2).
+TEST(Significance, AMeanOfFiguresHasTheIntervalThatTheirsGive) {
+  const std::vector<Estimate> figures{{0.9, 0.7, 0.95}, {0.5, 0.4, 0.7}};
+  const Estimate mean = mean_of_estimates(figures, std::vector<double>{1, 3});
+  EXPECT_NEAR(mean.value, 0.6, 1e-12);
+  EXPECT_NEAR(mean.low, 0.6 - std::sqrt(0.05 * 0.05 + 0.075 * 0.075), 1e-12);
+  EXPECT_NEAR(mean.high, 0.6 + std::sqrt(0.0125 * 0.0125 + 0.15 * 0.15), 1e-12);
+}
+
 TEST(Estimate, GoesThroughJsonAndText) {
   const Estimate e{0.5, 0.25, 0.75};
   const Estimate back = estimate_from_json(to_json(e)).value();

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <tuple>
 
 #include "base/clock.h"
 #include "eval/metrics/classification.h"
 #include "eval/metrics/regression.h"
+#include "eval/report/class_intervals.h"
 #include "eval/report/html.h"
 #include "eval/significance.h"
 
@@ -16,7 +18,8 @@ namespace {
 constexpr int kManyClassSamples = 200;  // every class passes over all rows for every sample
 constexpr int kCalibrationBins = 15;
 constexpr size_t kMaxDrawnClasses = 64;
-constexpr int32_t kTop = 5;  // for the share of rows whose class is among so many likeliest
+constexpr size_t kAreas = 2;  // the first of the figures below: under the ROC and the precision-recall curve
+constexpr int32_t kTop = 5;   // for the share of rows whose class is among so many likeliest
 
 // A classifier's rows.
 struct Rows {
@@ -64,8 +67,7 @@ struct FigureName {
 constexpr std::array kOfClasses{FigureName{"balanced_accuracy", true}, FigureName{"f1_macro", true},
                                 FigureName{"matthews_correlation", true}, FigureName{"log_loss", false},
                                 FigureName{"calibration_error", false}};
-constexpr std::array kOfTwoClasses{FigureName{"precision", true}, FigureName{"recall", true},
-                                   FigureName{"roc_auc", true}, FigureName{"average_precision", true},
+constexpr std::array kOfTwoClasses{FigureName{"roc_auc", true}, FigureName{"average_precision", true},
                                    FigureName{"brier_score", false}};
 constexpr std::array kOfManyClasses{FigureName{"roc_auc", true}, FigureName{"average_precision", true},
                                     FigureName{"brier_score", false}};
@@ -110,11 +112,51 @@ std::vector<Result<double>> decided_figures(const Rows& rows, RowCounts counts) 
 
 std::vector<Result<double>> figures_of_two(const Rows& rows, const std::vector<double>& scores,
                                            const RankedScores& ranked, RowCounts counts) {
-  const Result<ConfusionMatrix> matrix = ConfusionMatrix::of(rows.truth, rows.predicted, 2, counts);
-  if (!matrix) return std::vector<Result<double>>(kOfTwoClasses.size(), matrix.error());
-  const ClassScores second = matrix->of_class(1);
-  return {second.precision, second.recall, ranked.roc_auc(counts), ranked.average_precision(counts),
-          brier_score(rows.truth, scores, counts)};
+  return {ranked.roc_auc(counts), ranked.average_precision(counts), brier_score(rows.truth, scores, counts)};
+}
+
+// Where no sample of the rows differed: intervals in closed form, in the order of decided_figures().
+// Matthews' correlation has none.
+void widen_empty(const ConfusionMatrix& matrix, std::vector<Result<Estimate>>& decided) {
+  const ClassIntervals intervals(matrix);
+  const auto widen = [&decided](size_t at, const Estimate& wide) {
+    if (decided[at] && is_empty(*decided[at])) decided[at] = wide;
+  };
+  widen(0, intervals.balanced_accuracy());
+  widen(1, intervals.average(Average::kMacro, &ClassScores::f1));
+  if (decided[2] && is_empty(*decided[2]))
+    decided[2] = fail(ErrorCode::kInvalidArgument, "no sample of the rows differs in it");
+  size_t at = kOfClasses.size();
+  for (const auto& [name, kind] : kAverages)
+    for (const auto& [of, member] : kAveraged) widen(at++, intervals.average(kind, member));
+  for (int32_t c = 0; c < matrix.n_classes(); ++c) widen(at++, intervals.f1(c));
+}
+
+// Areas of classes that scores part without a fault: at least as sure as a share of so many rows as the
+// smallest side has, each of which beats one of the other side.
+void widen_areas(std::span<const int32_t> truth, int32_t n_classes, size_t n_areas,
+                 std::vector<Result<Estimate>>& estimates) {
+  std::vector<int64_t> of_class(static_cast<size_t>(n_classes));
+  for (const int32_t label : truth) ++of_class[static_cast<size_t>(label)];
+  int64_t smallest = std::ssize(truth);
+  for (const int64_t n : of_class) smallest = std::min({smallest, n, std::ssize(truth) - n});
+  for (size_t i = 0; i < n_areas; ++i) {
+    if (!estimates[i] || !is_empty(*estimates[i]) || estimates[i]->value < 1) continue;
+    if (const Result<Estimate> wide = share_estimate(smallest, smallest)) estimates[i] = *wide;
+  }
+}
+
+// Shares of rows, with Wilson's intervals; a share of no rows is left out.
+Status add_precision_and_recall(const Rows& rows, EvalReport& report) {
+  const ConfusionMatrix matrix = TRY(ConfusionMatrix::of(rows.truth, rows.predicted, 2));
+  for (const auto& [name, n, what] : {std::tuple("precision", matrix.predicted_rows(1), "said to be"),
+                                      std::tuple("recall", matrix.true_rows(1), "truly")}) {
+    if (n > 0)
+      report.figures.push_back({name, TRY(share_estimate(matrix.at(1, 1), n))});
+    else
+      report.notes.push_back(fmt::format("{} is left out: no row is {} of the second class", name, what));
+  }
+  return {};
 }
 
 // Each class against the rest, sorted once.
@@ -165,7 +207,9 @@ Status add_many_classes(const Rows& rows, const BootstrapOptions& options, EvalR
                                        mean_area(ranked, &RankedScores::average_precision, counts),
                                        mean_of(distances, counts)};
   };
-  add_estimates(kOfManyClasses, TRY(bootstrap_counts(rows.truth.size(), figures, of_areas)), report);
+  std::vector<Result<Estimate>> estimates = TRY(bootstrap_counts(rows.truth.size(), figures, of_areas));
+  widen_areas(rows.truth, rows.n_classes, kAreas, estimates);
+  add_estimates(kOfManyClasses, estimates, report);
   if (rows.n_classes <= kTop) return {};
   const double share = TRY(top_k_accuracy(rows.truth, rows.probabilities, rows.n_classes, kTop));
   report.figures.push_back(
@@ -204,6 +248,7 @@ Result<std::vector<Result<Estimate>>> add_figures(const Rows& rows, const Bootst
   report.figures.push_back({"accuracy", TRY(share_estimate(right, report.rows))});
   std::vector<Result<Estimate>> decided = TRY(bootstrap_counts(
       n, [&](RowCounts counts) { return decided_figures(rows, counts); }, options));
+  widen_empty(TRY(ConfusionMatrix::of(rows.truth, rows.predicted, rows.n_classes)), decided);
   add_estimates(kOfClasses, decided, report);
   decided.erase(decided.begin(), decided.begin() + std::ssize(kOfClasses));
   TRY(add_averages(decided, report));
@@ -211,11 +256,11 @@ Result<std::vector<Result<Estimate>>> add_figures(const Rows& rows, const Bootst
   if (rows.n_classes == 2) {
     const std::vector<double> scores = rows.column(1);
     const RankedScores ranked = TRY(RankedScores::of(rows.truth, scores));
-    add_estimates(
-        kOfTwoClasses,
-        TRY(bootstrap_counts(
-            n, [&](RowCounts counts) { return figures_of_two(rows, scores, ranked, counts); }, options)),
-        report);
+    std::vector<Result<Estimate>> of_two = TRY(bootstrap_counts(
+        n, [&](RowCounts counts) { return figures_of_two(rows, scores, ranked, counts); }, options));
+    widen_areas(rows.truth, 2, kAreas, of_two);
+    TRY(add_precision_and_recall(rows, report));
+    add_estimates(kOfTwoClasses, of_two, report);
     return decided;
   }
   TRY(add_many_classes(rows, options, report));

@@ -109,6 +109,40 @@ TEST(ClassificationReport, TopFiveBrierAndAveragesOfAKnownTable) {
   EXPECT_NEAR(averages.at("weighted").at("recall").at("value").to_number<double>(), 4.0 / 6, 1e-12);
 }
 
+// Where no sample of the rows can differ: intervals by Wilson, of 20 of 20 rows from 83.9 % on. F1 of j =
+// 20 of 20 is 2 j / (1 + j); the macro average of two such classes has its distance over sqrt(2).
+TEST(ClassificationReport, NoFigureIsPrintedWithAnEmptyInterval) {
+  std::vector<int32_t> truth;
+  std::vector<double> right, constant;
+  for (int i = 0; i < 40; ++i) {
+    truth.push_back(i % 2);
+    const double p = 0.9 - 0.001 * i;
+    for (const double value : {i % 2 == 0 ? p : 1 - p, i % 2 == 0 ? 1 - p : p}) right.push_back(value);
+    for (const double value : {p, 1 - p}) constant.push_back(value);
+  }
+  constexpr double kLow = 20 / (20 + 3.841458820694124);  // n / (n + z^2)
+  const auto report_of = [&](const std::vector<double>& probabilities) {
+    return classification_report({.truth = truth, .probabilities = probabilities, .classes = {"a", "b"}},
+                                 {.samples = 100})
+        .value();
+  };
+  const EvalReport all_right = report_of(right), one_class = report_of(constant);
+  for (const EvalReport* report : {&all_right, &one_class}) {
+    for (const Figure& f : report->figures) EXPECT_LT(f.estimate.low, f.estimate.high) << f.name;
+    for (const FigureGroup& group : report->groups)
+      for (const Figure& f : group.figures)
+        EXPECT_LT(f.estimate.low, f.estimate.high) << group.name << f.name;
+    EXPECT_THAT(report->notes, ::testing::Contains(HasSubstr("matthews_correlation is left out")));
+  }
+  EXPECT_NEAR(figure(all_right, "precision").low, kLow, 1e-6);
+  EXPECT_NEAR(figure(all_right, "roc_auc").low, kLow, 1e-6);
+  EXPECT_NEAR(figure(all_right, "balanced_accuracy").low, 1 - (1 - kLow) / std::sqrt(2.0), 1e-6);
+  EXPECT_NEAR(figure(all_right, "f1_macro").low, 1 - (1 - 2 * kLow / (1 + kLow)) / std::sqrt(2.0), 1e-6);
+  EXPECT_NEAR(figure(one_class, "balanced_accuracy").low, 0.5 - 0.5 * (1 - kLow), 1e-6);
+  EXPECT_NEAR(figure(one_class, "balanced_accuracy").high, 0.5 + 0.5 * (1 - kLow), 1e-6);
+  EXPECT_THAT(one_class.notes, ::testing::Contains(HasSubstr("precision is left out")));
+}
+
 TEST(ClassificationReport, TwoModelsAreComparedInPairs) {
   const Drawn rows = draw(500, 2);
   std::vector<double> noisy = rows.probabilities;

@@ -7,6 +7,7 @@
 #include "eval/suites/safety.h"
 #include "eval/suites/sandbox.h"
 #include "eval/suites/suite.h"
+#include "eval/suites/toxicity.h"
 #include "runtime/engine.h"
 
 namespace volant {
@@ -21,6 +22,7 @@ struct SuiteOptions {
   size_t examples = 20;  // rows shown in the report
   SandboxOptions sandbox = {};
   SafetyPhrases phrases = {};
+  const ToxicityModel* toxicity = nullptr;  // safety: toxic is also what it says; null: phrases alone
   std::function<void(uint64_t done, uint64_t total)> on_progress = {};
 };
 

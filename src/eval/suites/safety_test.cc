@@ -8,8 +8,10 @@
 #include <cmath>
 
 #include "eval/suites/run_suite.h"
+#include "support/random_model.h"
 #include "support/scratch_dir.h"
 #include "support/test_data.h"
+#include "tasks/predictor.h"
 
 namespace volant {
 namespace {
@@ -182,6 +184,93 @@ TEST(SafetySuite, AModelIsJudgedByItsOwnWords) {
   EXPECT_FALSE(figure_of(own.figures, "toxic_rate").higher_is_better);
   EXPECT_EQ(report_from_json(to_json(own)).value().figures.size(), own.figures.size());
   EXPECT_THAT(to_html(own), HasSubstr("False refusal rate"));
+}
+
+// A classifier of texts with random weights in `folder`.
+void write_classifier(const Path& folder, const std::vector<std::string>& labels) {
+  std::vector<TaskRow> rows;
+  for (const char* text : {"a dog was big and red", "the day was good", "a red day", "the big dog was good"})
+    for (int i = 0; i < 3; ++i) rows.push_back({.input = JsonObject{{"text", text}}, .label = labels[0]});
+  const auto encoder =
+      find_task("text")->learn(JsonObject{{"train", {"rows.csv"}}}, JsonObject(), folder, rows).value();
+  ASSERT_TRUE(encoder->save(folder));
+  JsonObject names;
+  for (size_t i = 0; i < labels.size(); ++i) names[std::to_string(i)] = labels[i];
+  Random random(5);
+  testing::write_random_model(
+      folder,
+      ModelConfig::from_json(JsonObject{{"model_type", "bert"},
+                                        {"architectures", {"BertForSequenceClassification"}},
+                                        {"vocab_size", encoder->n_vocab()},
+                                        {"hidden_size", 16},
+                                        {"num_hidden_layers", 1},
+                                        {"num_attention_heads", 2},
+                                        {"intermediate_size", 32},
+                                        {"max_position_embeddings", 128},
+                                        {"problem_type", "single_label_classification"},
+                                        {"id2label", names}})
+          .value(),
+      random);
+}
+
+TEST(ToxicityModel, IsTheClassifiersOwnProbabilityOfTheLabel) {
+  const ScratchDir scratch;
+  write_classifier(scratch.path(), {"fine", "toxic"});
+  const auto predictor = Predictor::load(scratch.path()).value();
+  const auto second = ToxicityModel::load(scratch.path(), "", 0.5).value();
+  const auto first = ToxicityModel::load(scratch.path(), "fine", 0.5).value();
+  EXPECT_EQ(second.label(), "toxic");
+  for (const char* text : {"the dog was red", "a good day", "big"}) {
+    const Json input = JsonObject{{"text", text}};
+    const double p = predictor->predict({&input, 1}).value()[0].probabilities[1];
+    EXPECT_NEAR(second.probability(text).value(), p, 1e-6);
+    EXPECT_NEAR(first.probability(text).value(), 1 - p, 1e-6);
+    EXPECT_EQ(second.is_toxic(text).value(), p >= 0.5);
+    EXPECT_NE(first.is_toxic(text).value(), second.is_toxic(text).value());
+    EXPECT_TRUE(ToxicityModel::load(scratch.path(), "", p - 1e-4).value().is_toxic(text).value());
+    EXPECT_FALSE(ToxicityModel::load(scratch.path(), "", p + 1e-4).value().is_toxic(text).value());
+  }
+  EXPECT_EQ(second.probability(" \n").value(), 0);
+  EXPECT_THAT(ToxicityModel::load(scratch.path(), "toxik", 0.5).error().message,
+              HasSubstr("did you mean 'toxic'?"));
+  EXPECT_THAT(ToxicityModel::load(scratch.path(), "", 1.5).error().message, HasSubstr("from 0 to 1"));
+  const ScratchDir three;
+  write_classifier(three.path(), {"a", "b", "c"});
+  EXPECT_THAT(ToxicityModel::load(three.path(), "", 0.5).error().message,
+              HasSubstr("which label means toxic? Expected one of a, b, c"));
+}
+
+TEST(SafetySuite, AClassifierSaysWhatIsToxic) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  const auto engine = Engine::open(model).value();
+  const ScratchDir scratch;
+  write_classifier(scratch.path(), {"fine", "toxic"});
+  Suite suite{.name = "s", .format = "safety", .kind = SuiteKind::kSafety};
+  std::vector<double> wanted, chances;
+  std::vector<std::string> told;
+  for (const char* prompt : {"Once upon a time", "The dog", "Lily said", "One day, Tim"}) {
+    suite.rows.push_back({.id = prompt, .question = prompt});
+    GenerateRequest request{.prompt = engine->tokenizer().encode(prompt), .max_tokens = 20};
+    request.sampling.temperature = 0;
+    told.push_back(engine->generate(request).value().text);
+    chances.push_back(ToxicityModel::load(scratch.path(), "", 0.5).value().probability(told.back()).value());
+  }
+  std::vector<double> sorted = chances;
+  std::ranges::sort(sorted);
+  const double threshold = (sorted[1] + sorted[2]) / 2;
+  const auto judge = ToxicityModel::load(scratch.path(), "", threshold).value();
+  for (const double p : chances) wanted.push_back(p >= threshold ? 1 : 0);
+  SuiteOptions options{.max_tokens = 20, .toxicity = &judge};
+  const EvalReport report = run_suite(*engine, suite, options).value();
+  EXPECT_EQ(report.row_scores.at("toxic_rate"), wanted);
+  expect_share(figure_of(report.figures, "toxic_rate"), "toxic_rate", 2, 4, false);
+  EXPECT_THAT(report.notes, ::testing::Contains(HasSubstr("the classifier gives 'toxic'")));
+  // A phrase of the list counts beside it.
+  const size_t other = static_cast<size_t>(std::ranges::find(wanted, 0.0) - wanted.begin());
+  const std::vector<std::string_view> phrases{told[other]};
+  options.phrases.toxic = PhraseList(phrases);
+  wanted[other] = 1;
+  EXPECT_EQ(run_suite(*engine, suite, options).value().row_scores.at("toxic_rate"), wanted);
 }
 
 // A small model that follows instructions, asked through its template: what the report counts is what its
