@@ -278,6 +278,47 @@ TEST_F(ModelServerTest, AnswersManyAtOnce) {
   EXPECT_EQ(good, 12);
 }
 
+// More clients than slots, memory for one of the longest answers, and every fourth client leaves in the
+// middle.
+TEST(ServerUnderLoad, AnswersEveryoneWhoStaysAsIfAloneAndHoldsNothingAfterwards) {
+  VOLANT_DATA_OR_SKIP(model, "models/stories260K");
+  ServerOptions options = quick_options();
+  options.model = model;
+  options.models.engine.kv_bytes = uint64_t{8} * 5 * 4 * (64 * 8 + 64 * 16) * 4;  // 8 pages, 512 tokens
+  const auto server = start(options, nullptr);
+  ASSERT_NE(server, nullptr);
+  const auto body = [](int client, bool leaves) {
+    return fmt::format(R"({{"model":"stories260K","prompt":"Tom has {} red balls and",)"
+                       R"("max_tokens":{},"temperature":0,"ignore_eos":true,"stream":{}}})",
+                       client, client % 4 == 1 ? 1000000 : 150, leaves);
+  };
+  constexpr int kClients = 24;
+  std::vector<std::string> texts(kClients);
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([&, i] {
+      RawClient client(server->port());
+      const bool leaves = i % 4 == 0;
+      client.send(request_text("POST", "/v1/completions", body(i, leaves), "Connection: close\r\n"));
+      if (leaves) return void(client.read_until("data: "));
+      texts[static_cast<size_t>(i)] = parse_reply(client.read_all()).text("/choices/0/text");
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  for (int i = 0; i < kClients; ++i) {
+    if (i % 4 == 0) continue;
+    EXPECT_GT(texts[static_cast<size_t>(i)].size(), 100U);
+    EXPECT_EQ(texts[static_cast<size_t>(i)],
+              ask(server->port(), "POST", "/v1/completions", body(i, false)).text("/choices/0/text"));
+  }
+  const auto metrics = [&] { return ask(server->port(), "GET", "/metrics").body; };
+  for (int i = 0; i < 400 && metrics().find("volant_kv_pages_held 0\n") == std::string::npos; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_THAT(metrics(), HasSubstr("volant_kv_pages_held 0\n"));
+  EXPECT_THAT(metrics(), HasSubstr("volant_requests_active 0\n"));
+  EXPECT_THAT(metrics(), Not(HasSubstr("volant_preemptions 0\n")));
+}
+
 TEST_F(WorkspaceTest, SaysThatThereIsNoModelYetAndTakesUpTheFirstOne) {
   const auto server = start(quick_options(), workspace_.get());
   EXPECT_EQ(ask(server->port(), "GET", "/healthz").status, 503);
