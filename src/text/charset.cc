@@ -76,7 +76,7 @@ double plausibility(std::string_view utf8) {
     const char32_t c = next_code_point(utf8, pos);
     const bool ascii_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
     double score = 0;
-    if (c == 0xFFFD) {
+    if (c == 0xFFFD || (c >= 0xE000 && c <= 0xF8FF)) {  // broken, or of private use
       score = -2;
     } else if (c < 0x80) {
       score = c >= 0x20 || c == '\n' || c == '\r' || c == '\t' ? 0.9 : -2;
@@ -89,8 +89,6 @@ double plausibility(std::string_view utf8) {
       score = c < 0x10000 && common_han()[c] ? 1.0 : -0.3;
     } else if ((c >= 0x3000 && c <= 0x30FF) || (c >= 0xFF00 && c <= 0xFF65) || (c >= 0x2010 && c <= 0x2030)) {
       score = 0.9;  // East Asian punctuation, kana, full-width forms, quotation marks
-    } else if (c >= 0xE000 && c <= 0xF8FF) {
-      score = -2;
     } else {
       score = is_letter(c) ? 0.0 : -0.2;
     }

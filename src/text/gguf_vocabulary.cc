@@ -351,7 +351,10 @@ std::vector<GgufField> PipelineTokenizer::vocabulary_fields() const {
       types[id] = static_cast<int64_t>(PieceType::kUnused);
     } else if (parts_.wordpiece && types[id] == static_cast<int64_t>(PieceType::kNormal) &&
                !is_bracketed(token)) {
-      token = token.starts_with("##") ? token.substr(2) : std::string(kBlankMark) + token;
+      if (token.starts_with("##"))
+        token.erase(0, 2);
+      else
+        token.insert(0, kBlankMark);
     }
   }
   push_tokens(fields, std::move(tokens), std::move(types));

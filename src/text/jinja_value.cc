@@ -105,7 +105,7 @@ Status append_json(std::string& out, const Value& value, const JsonStyle& style,
   const auto line = [&](int level) {
     if (style.indent < 0) return;
     out += '\n';
-    out.append(static_cast<size_t>(style.indent * level), ' ');
+    out.append(static_cast<size_t>(style.indent) * static_cast<size_t>(level), ' ');
   };
   const std::string comma = !style.item_separator.empty() ? style.item_separator
                             : style.indent < 0            ? ", "
