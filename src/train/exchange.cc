@@ -4,9 +4,12 @@
 #include <cmath>
 
 #include "ops/torch/memory.h"
+#include "ops/torch/tensor_at.h"
 
 namespace volant {
 namespace {
+
+using torch_ops::tensor_at;
 
 constexpr size_t kInFlight = 2;  // layers whose sums are formed while the next gradients are computed
 
@@ -138,9 +141,12 @@ Status Exchange::keep_on_first() {
 Status Exchange::gather(std::vector<Optimizer::Slot>& slots, Moments& storage) const {
   if (shard_ == Shard::kNone) return {};
   for (Optimizer::Slot& slot : slots) {
-    const torch_ops::Numbers& whole = storage.emplace_back(slot.count);
-    std::ranges::copy(slot.values, whole.begin() + slot.begin);
-    Ranks::Pending sum = ranks_.start_sum_to(0, {whole.begin(), whole.size()});  // of pieces among zeros
+    const torch_ops::Numbers& moments = storage.emplace_back(slot.count, torch_backend());
+    const std::span<float> whole{moments.data(), moments.size()};
+    if (!slot.values.empty())
+      tensor_at(torch_backend(), whole.subspan(slot.begin, slot.values.size()))
+          .copy_(tensor_at(torch_backend(), slot.values));
+    Ranks::Pending sum = ranks_.start_sum_to(0, whole);  // of pieces among zeros
     TRY(sum.wait());
     slot.values = whole;
     slot.begin = 0;

@@ -1,12 +1,13 @@
 #include "train/ranks.h"
 
 // clang-format off: before the other headers of libtorch, which define a CHECK of their own
-#include "ops/torch/tensor.h"
+#include "ops/torch/tensor_at.h"
 // clang-format on
 #pragma push_macro("CHECK")
 #undef CHECK
 #define USE_C10D_GLOO
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -31,6 +32,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "train/nccl_group.h"
 
 namespace volant {
 namespace {
@@ -43,7 +45,7 @@ constexpr milliseconds kBeat{500};
 constexpr double kSilence = 7;       // seconds without a beat after which a rank is gone
 constexpr double kStoreSilence = 9;  // and rank 0's store
 constexpr double kLeaveSeconds = 10;
-// Of an operation of Gloo: how long evaluations and checkpoints may take. Dead ranks are the heart's affair.
+// Of an operation of c10d: how long evaluations and checkpoints may take. Dead ranks are the heart's affair.
 constexpr milliseconds kOperation = std::chrono::hours(24);
 
 const std::string kLost = "lost";
@@ -173,7 +175,13 @@ class Heart {
       stopped_ = true;
     }
     changed_.notify_all();
+    // A beat on its way to a machine that has fallen silent comes back only where somebody watches.
     if (beats_.joinable()) beats_.join();
+    {
+      const std::lock_guard lock(mutex_);
+      beats_ended_ = true;
+    }
+    changed_.notify_all();
     if (watch_.joinable()) watch_.join();
   }
 
@@ -183,10 +191,10 @@ class Heart {
     double at = steady_seconds();
   };
 
-  // False when it is to stop.
-  bool sleep(milliseconds time) {
+  // Until the next beat; false when `ended` is true before.
+  bool sleep(const bool& ended) {
     std::unique_lock lock(mutex_);
-    return !changed_.wait_for(lock, time, [this] { return stopped_; });
+    return !changed_.wait_for(lock, kBeat, [&] { return ended; });
   }
   void lost(const std::string& why) {
     if (told_.exchange(true)) return;
@@ -206,7 +214,7 @@ class Heart {
       } catch (const std::exception&) {
         return lost(fmt::format("rank 0 on {} is gone", info_.host));
       }
-    } while (sleep(kBeat));
+    } while (sleep(stopped_));
   }
 
   void listen() {
@@ -226,7 +234,7 @@ class Heart {
 
   // A store whose machine has fallen silent answers with nothing at all, not with an error.
   void watch_until_stopped() {
-    while (sleep(kBeat))
+    while (sleep(beats_ended_))
       if (steady_seconds() - heard_ > kStoreSilence)
         lost(fmt::format("rank 0 on {} is gone: not heard of for {:.0f} s", info_.host,
                          steady_seconds() - heard_));
@@ -238,7 +246,7 @@ class Heart {
   std::vector<Seen> seen_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool stopped_ = false;
+  bool stopped_ = false, beats_ended_ = false;
   std::atomic<bool> told_ = false;
   std::atomic<double> heard_ = steady_seconds();
   std::thread beats_, watch_;  // last: they use the others
@@ -262,7 +270,8 @@ void wait_for_all(c10d::TCPStore& store, const RankInfo& info) {
 
 struct Ranks::State {
   Store store;
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+  c10::intrusive_ptr<SumGroup> group;    // of numbers on the host
+  c10::intrusive_ptr<SumGroup> on_gpus;  // null until numbers there are summed
   std::unique_ptr<Heart> heart;
 };
 
@@ -273,17 +282,43 @@ struct Ranks::Pending::Work {
 };
 
 namespace {
-// `start` gives the work of c10d on the numbers as tensors.
-template <class Work, class T, class F>
-std::unique_ptr<Work> started(std::span<T> numbers, at::ScalarType type, F&& start) {
+template <class State>
+SumGroup& group_of(State& state, const RankInfo& /*info*/, std::span<double> /*on the host*/) {
+  return *state.group;
+}
+// Where the backend has its numbers. All ranks come here for the first time with the same sum.
+template <class State>
+SumGroup& group_of(State& state, const RankInfo& info, std::span<float> /*numbers*/) {
+  if (torch_backend() != TorchBackend::kCuda) return *state.group;
+  if (!state.on_gpus)
+    state.on_gpus = make_nccl_group(c10::make_intrusive<c10d::PrefixStore>("nccl", state.store), info.rank,
+                                    info.size, kOperation);
+  return *state.on_gpus;
+}
+
+at::Tensor tensor_of(std::span<float> numbers) { return torch_ops::tensor_at(torch_backend(), numbers); }
+at::Tensor tensor_of(std::span<double> numbers) {
+  return at::from_blob(numbers.data(), {static_cast<int64_t>(numbers.size())}, at::kDouble);
+}
+
+// `start` gives the work of c10d on the numbers as tensors, in the group of where they lie.
+template <class Work, class State, class T, class F>
+std::unique_ptr<Work> started(State& state, const RankInfo& info, std::span<T> numbers, F&& start) {
   auto work = std::make_unique<Work>();
   const auto made = guarded("a sum over processes", [&] {
-    work->tensors = {at::from_blob(numbers.data(), {static_cast<int64_t>(numbers.size())}, type)};
-    work->work = start(work->tensors);
+    work->tensors = {tensor_of(numbers)};
+    work->work = start(group_of(state, info, numbers), work->tensors);
     return true;
   });
   if (!made) work->failed = made.error();
   return work;
+}
+
+// On GPUs sums go on after wait(), in the order of what was asked for: until the last one has come.
+void finish_on_gpu(SumGroup& group) {
+  std::vector<at::Tensor> one{at::zeros({1}, at::kCUDA)};
+  group.allreduce(one)->wait();
+  (void)one[0].item<float>();
 }
 }  // namespace
 
@@ -337,18 +372,18 @@ Result<Ranks> Ranks::meet(const RankInfo& given, OnLost on_lost) {
 Ranks::Pending Ranks::start_sum(std::span<float> numbers) const {
   Pending pending;
   if (state_ && !numbers.empty())
-    pending.work_ = started<Pending::Work>(numbers, at::kFloat,
-                                           [&](auto& tensors) { return state_->group->allreduce(tensors); });
+    pending.work_ = started<Pending::Work>(
+        *state_, info_, numbers, [](SumGroup& group, auto& tensors) { return group.allreduce(tensors); });
   return pending;
 }
 
 Ranks::Pending Ranks::start_sum_to(int to, std::span<float> numbers) const {
   Pending pending;
   if (state_ && !numbers.empty())
-    pending.work_ = started<Pending::Work>(numbers, at::kFloat, [&](auto& tensors) {
+    pending.work_ = started<Pending::Work>(*state_, info_, numbers, [to](SumGroup& group, auto& tensors) {
       c10d::ReduceOptions options;
       options.rootRank = to;
-      return state_->group->reduce(tensors, options);
+      return group.reduce(tensors, options);
     });
   return pending;
 }
@@ -356,10 +391,10 @@ Ranks::Pending Ranks::start_sum_to(int to, std::span<float> numbers) const {
 Ranks::Pending Ranks::start_copy_from(int from, std::span<float> numbers) const {
   Pending pending;
   if (state_ && !numbers.empty())
-    pending.work_ = started<Pending::Work>(numbers, at::kFloat, [&](auto& tensors) {
+    pending.work_ = started<Pending::Work>(*state_, info_, numbers, [from](SumGroup& group, auto& tensors) {
       c10d::BroadcastOptions options;
       options.rootRank = from;
-      return state_->group->broadcast(tensors, options);
+      return group.broadcast(tensors, options);
     });
   return pending;
 }
@@ -367,16 +402,16 @@ Ranks::Pending Ranks::start_copy_from(int from, std::span<float> numbers) const 
 Status Ranks::sum(std::span<double> numbers) const {
   Pending pending;
   if (state_ && !numbers.empty())
-    pending.work_ = started<Pending::Work>(numbers, at::kDouble,
-                                           [&](auto& tensors) { return state_->group->allreduce(tensors); });
+    pending.work_ = started<Pending::Work>(
+        *state_, info_, numbers, [](SumGroup& group, auto& tensors) { return group.allreduce(tensors); });
   return pending.wait();
 }
 
 Status Ranks::copy_from_first(std::span<double> numbers) const {
   Pending pending;
   if (state_ && !numbers.empty())
-    pending.work_ = started<Pending::Work>(numbers, at::kDouble,
-                                           [&](auto& tensors) { return state_->group->broadcast(tensors); });
+    pending.work_ = started<Pending::Work>(
+        *state_, info_, numbers, [](SumGroup& group, auto& tensors) { return group.broadcast(tensors); });
   return pending.wait();
 }
 
@@ -407,6 +442,8 @@ void Ranks::when_lost(OnLost f) const {
 void Ranks::leave(const Status& outcome) {
   if (!state_) return;
   if (!outcome) {
+    // What waits there for the others may never come back, and would be waited for.
+    (void)state_->on_gpus.release();
     const std::string why = fmt::format("rank {} on {}: {}", rank(), host_name(), outcome.error().message);
     (void)guarded("leave", [&] {
       state_->heart->stop();
@@ -416,6 +453,11 @@ void Ranks::leave(const Status& outcome) {
     });
     return;
   }
+  if (state_->on_gpus)
+    (void)guarded("leave", [&] {
+      finish_on_gpu(*state_->on_gpus);
+      return true;
+    });
   if (!first()) state_->heart->stop();  // rank 0 may be gone as soon as it knows
   (void)guarded("leave", [&] {
     state_->store->set(left_key(rank()), bytes_of("1"));

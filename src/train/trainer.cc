@@ -270,7 +270,7 @@ Result<TrainOutcome> Trainer::run() {
     return TrainOutcome::kFinished;
   }
   n_threads_ = prepare_torch(threads_of_rank(job_.n_threads, ranks_.local_size()));
-  choose_torch_backend(TRY(backend_of_device(TRY(json_string_or(Json(job_.source), "device", "cpu")))));
+  TRY(choose_device());
   TRY(make_model());
   if (plan_only_) return TrainOutcome::kFinished;
   TRY(resume());

@@ -32,6 +32,8 @@ class Trainer {
   Result<TrainOutcome> run();
 
  private:
+  // Where it computes, and where sums over processes are formed.
+  Status choose_device();
   Status make_model();
   Status make_objective_of_job(const ModelConfig& config);
   Status check_ranks() const;

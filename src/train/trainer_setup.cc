@@ -8,6 +8,7 @@
 #include "data/job_words.h"
 #include "ops/torch/backend.h"
 #include "train/model_folder.h"
+#include "train/rank_gpu.h"
 #include "train/trainer_run.h"
 
 namespace volant {
@@ -28,11 +29,39 @@ Status check_device(const TrainJob& job, int n_ranks) {
   if (job.average_last > 0) return refuse("'average_last' computes");
   if (job.size_auto) return refuse("'model.size' is chosen");
   if (job.objective == TrainJob::Objective::kPredict) return refuse("the objective 'predict' trains");
-  if (n_ranks > 1) return refuse("several processes train");
+  if (n_ranks > 1 && (job.shard == "gradients" || job.shard == "parameters"))
+    return fail(ErrorCode::kUnsupported,
+                "'shard' is \"{}\", whose memory is given back on the CPU alone: expected \"none\" or "
+                "\"optimizer\" on GPUs",
+                job.shard);
   return {};
 }
 
 }  // namespace
+
+// Of several processes on a machine each sees one GPU alone, its own: the first one for all that follows.
+Status Trainer::choose_device() {
+  const std::string device = TRY(json_string_or(Json(job_.source), "device", "cpu"));
+  if (device != "cuda" || ranks_.size() == 1) {
+    choose_torch_backend(TRY(backend_of_device(device)));
+    return {};
+  }
+  if (!has_nccl())
+    return fail(ErrorCode::kUnsupported,
+                "'device' is \"cuda\" in {} processes, which need NCCL, and volant-train was built without: "
+                "build it with a libtorch for CUDA that has it and the headers of both "
+                "(-DVOLANT_LIBTORCH=FOLDER, CUDA_HOME, NCCL_HOME), train in one process, or say \"cpu\"",
+                ranks_.size());
+  const RankInfo info = TRY(rank_info());
+  const std::string gpu = TRY(use_gpu_of_rank(info));
+  auto backend = backend_of_device(device);
+  if (!backend)
+    return std::move(backend).error().at(
+        fmt::format("process {} of {} on this machine, for which GPU '{}' is meant", info.local_rank,
+                    info.local_size, gpu));
+  choose_torch_backend(*backend);
+  return {};
+}
 
 Status Trainer::check_ranks() const {
   const auto refuse = [&](const std::string& what) {

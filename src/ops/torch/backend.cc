@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "ops/torch/kernels.h"
+#include "ops/torch/tensor_at.h"
 
 namespace volant {
 namespace {
@@ -62,14 +63,11 @@ std::string name_of(TorchBackend backend) {
 }
 
 namespace torch_ops {
-namespace {
 
 at::Tensor tensor_at(TorchBackend where, std::span<const float> numbers) {
   return at::from_blob(const_cast<float*>(numbers.data()), {static_cast<int64_t>(numbers.size())},
                        aten::options_of(where));
 }
-
-}  // namespace
 
 Numbers::Numbers(size_t n, TorchBackend where) : size_(n) {
   if (n == 0) return;
