@@ -2,7 +2,10 @@
 // killed, a stop, and going on with another number of ranks.
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "base/clock.h"
+#include "train/rank_gpu.h"
 #include "train/test_ranks.h"
 #include "train/test_stories.h"
 
@@ -53,6 +56,34 @@ TEST_F(TrainInRanks, WhateverIsSharedOutTheLossesAreTheSame) {
     expect_finished(run, start(run, 3));
     expect_same_curve(run, one);
   }
+}
+
+// In libtorch's words, as on GPUs: sums are those of tensors where the backend has its numbers.
+TEST_F(TrainInRanks, InLibtorchsWordsTheLossesAreThoseOfOneProcessToo) {
+  JsonObject job = f32_job();
+  job["micro_batch_tokens"] = 64;
+  job["steps"] = 12;
+  ::setenv("VOLANT_TRAIN_ISA", "aten", 1);
+  const Path one = alone(job);
+  for (const auto& [n, shard] :
+       {std::pair{2, "none"}, {2, "optimizer"}, {3, "gradients"}, {2, "parameters"}}) {
+    job["shard"] = shard;
+    const Path run = make_run(fmt::format("{}{}", shard, n), job);
+    expect_finished(run, start(run, n));
+    EXPECT_EQ(json_string(events(run).front(), "instructions").value(), "aten");
+    expect_same_curve(run, one);
+  }
+  ::unsetenv("VOLANT_TRAIN_ISA");
+}
+
+TEST_F(TrainInRanks, GpusWithoutNcclAreRefusedWithWhatToBuild) {
+  if (has_nccl()) GTEST_SKIP() << "built with it";
+  JsonObject job = f32_job();
+  job["device"] = "cuda";
+  const Path run = make_run("gpu", job);
+  EXPECT_THAT(TrainRuns::finish(start(run, 2)), Each(::testing::Ne(0)));
+  EXPECT_THAT(TrainRuns::errors(run), HasSubstr("NCCL"));
+  EXPECT_THAT(TrainRuns::errors(run), HasSubstr("VOLANT_LIBTORCH"));
 }
 
 // Parameters alone take 4 bytes a number; a rank holds its part, what is in no layer, and two layers.
