@@ -5,35 +5,14 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <utility>
-#include <vector>
 
 #include "ops/torch/kernels.h"
-#include "ops/torch/vec.h"
+#include "ops/torch/thread_memory.h"
 
 namespace volant::torch_ops::VOLANT_ISA {
 
 inline constexpr int64_t kBlock = 32;  // queries at a time
 inline constexpr int64_t kPanel = 64;  // keys side by side in a packed panel
-
-inline int64_t round_up(int64_t n, int64_t to = kLanes) { return (n + to - 1) / to * to; }
-
-// Numbers of one thread, handed out in parts that begin on a line of the cache; they grow and stay.
-class ThreadMemory {
- public:
-  explicit ThreadMemory(int64_t total) {
-    thread_local std::vector<float> memory;
-    const auto wanted = static_cast<size_t>(total + kLanes);
-    if (memory.size() < wanted) memory.resize(wanted);
-    next_ = memory.data();
-    next_ += (64 - reinterpret_cast<uintptr_t>(next_) % 64) / sizeof(float) % static_cast<uintptr_t>(kLanes);
-  }
-  float* take(int64_t count) { return std::exchange(next_, next_ + count); }
-  uint16_t* take_pairs(int64_t count) { return reinterpret_cast<uint16_t*>(take(count)); }
-
- private:
-  float* next_;
-};
 
 // One sequence, one key/value head.
 struct Task {

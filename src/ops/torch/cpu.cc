@@ -47,5 +47,6 @@ void set_thread_count(int threads) {
 int thread_count() { return omp_get_max_threads(); }
 
 bool has_bf16() { return has_avx512_bf16(); }
+bool multiplies_pairs() { return kernels().pair_product != nullptr && !__builtin_cpu_supports("amx-bf16"); }
 
 }  // namespace volant::torch_ops

@@ -51,6 +51,12 @@ bool in_pairs(const AttentionShape& shape, In q);
 void pair_attention(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum);
 void pair_attention_backward(const AttentionShape& shape, In q, In k, In v, In out, const float* log_sum,
                              In grad_out, Out grad_q, Out grad_k, Out grad_v);
+// pair_products.cc
+void pair_product(const PairProduct& product);
+void pair_gradient(const PairGradient& gradient);
+#else
+inline constexpr void (*pair_product)(const PairProduct&) = nullptr;
+inline constexpr void (*pair_gradient)(const PairGradient&) = nullptr;
 #endif
 // step_kernels.cc
 void adamw(const AdamWStep& s);

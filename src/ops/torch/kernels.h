@@ -68,6 +68,28 @@ struct DistilRows {
   int64_t top_k = 0;  // the teacher's distribution is that of its best k words alone; 0: of all
 };
 
+// C[m, n] = A[m, k] B, or += with `add`. A is bf16 in rows; B lies in panels of `width`, 48 or 64, columns:
+// see pack_panels. `sums` has room for C in f32 if C is bf16 and k above kPairDepth; else it may be null.
+struct PairProduct {
+  const void* a = nullptr;
+  const uint16_t* panels = nullptr;
+  int64_t m = 0, n = 0, k = 0, width = 0;
+  Out c;
+  bool add = false;
+  float* sums = nullptr;
+};
+inline constexpr int64_t kPairDepth = 4096;
+
+// grad[n_out, n_in] += g[rows, n_out]^T x[rows, n_in], both bf16. `panels` has room for kPairRows rows of x
+// in panels of 48 columns.
+struct PairGradient {
+  const void *g = nullptr, *x = nullptr;
+  int64_t rows = 0, n_out = 0, n_in = 0;
+  float* grad = nullptr;
+  uint16_t* panels = nullptr;
+};
+inline constexpr int64_t kPairRows = 1024;
+
 // One AdamW step: w = keep * w - step_size * m / (sqrt(v * second_scale) + eps); gradients become zeros.
 struct AdamWStep {
   int64_t n = 0;
@@ -133,6 +155,9 @@ struct Kernels {
   void (*pack_panels)(In x, bool turned, int64_t rows, int64_t columns, int64_t width, uint16_t* to);
   // to[columns, rows] = x[rows, columns] turned round, both bf16; x has rows of `x_columns`.
   void (*turn)(const void* x, int64_t x_columns, int64_t rows, int64_t columns, void* to);
+  // Products of bf16 pairs; null where the processor has no instruction for them.
+  void (*pair_product)(const PairProduct& product);
+  void (*pair_gradient)(const PairGradient& gradient);
   void (*finish_logits)(const HeadRows& rows);      // bias, scale and softcap
   void (*unfinish_gradient)(const HeadRows& rows);  // through softcap and scale
   void (*loss_rows)(const LossRows& rows);
@@ -155,6 +180,9 @@ void set_thread_count(int threads);
 int thread_count();
 // Whether bf16 products are native here.
 bool has_bf16();
+// Whether kernels().pair_product is the way to make them: not where the processor multiplies whole tiles
+// (AMX), which oneDNN knows how to do.
+bool multiplies_pairs();
 
 namespace generic {
 extern const Kernels kTable;

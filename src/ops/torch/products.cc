@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <dnnl.hpp>
 #include <map>
 #include <new>
@@ -136,6 +137,12 @@ int64_t panel_width(const memory::desc& layout) {
   return as_ours ? width : 0;
 }
 
+// The width of panels that wastes least on n columns.
+int64_t pair_width(int64_t n) { return (n + 63) / 64 * 64 <= (n + 47) / 48 * 48 ? 64 : 48; }
+memory::desc panels_of(int64_t rows, int64_t columns, int64_t width) {
+  return {{(rows + 31) / 32 * 32 * ((columns + width - 1) / width * width)}, Type::bf16, Tag::a};
+}
+
 // Where weights kept in few bits are unpacked: grows to the largest of them. One product at a time.
 void* unpacked(const StoredMatrix& matrix, bool bf16) {
   static Scratch scratch;
@@ -159,23 +166,47 @@ struct PackedWeight::State {
   // y = x B or += x B, where B is W^T [I, O] (turned) or W [O, I].
   void multiply(In x, int64_t rows, bool turned, Out y, bool add) {
     const bool keeps = matrix.dtype == DType::kF32;
+    if (keeps && x.bf16 && multiplies_pairs()) return multiply_pairs(x, rows, turned, y, add);
     Product& p = product({.m = rows,
-                          .n = turned ? matrix.n_out : matrix.n_in,
-                          .k = turned ? matrix.n_in : matrix.n_out,
+                          .n = columns(turned),
+                          .k = inner(turned),
                           .bf16 = x.bf16,
                           .out_bf16 = y.bf16,
                           .a_turned = false,
                           .b_turned = turned,
                           .b_packed = keeps,
                           .accumulate = add});
-    if (keeps) return execute(p, x.data, packed(p, turned), y.data);
+    const memory::desc wanted = p.plan.weights_desc();
+    if (keeps) return execute(p, x.data, packed(wanted, panel_width(wanted), turned), y.data);
     const bool as_it_is = matrix.dtype == DType::kBF16 && x.bf16;
     void* numbers = as_it_is ? const_cast<void*>(matrix.data) : unpacked(matrix, x.bf16);
-    execute(p, x.data, memory(p.plan.weights_desc(), machine().engine, numbers), y.data);
+    execute(p, x.data, memory(wanted, machine().engine, numbers), y.data);
   }
 
-  const memory& packed(const Product& product, bool turned) {
-    const memory::desc wanted = product.plan.weights_desc();
+  void multiply_pairs(In x, int64_t rows, bool turned, Out y, bool add) {
+    static Scratch scratch;
+    const int64_t n = columns(turned), k = inner(turned), width = pair_width(n);
+    const memory& b = packed(panels_of(k, n, width), width, turned);
+    const bool needs_sums = y.bf16 && k > kPairDepth;
+    kernels().pair_product(
+        {.a = x.data,
+         .panels = static_cast<const uint16_t*>(b.get_data_handle()),
+         .m = rows,
+         .n = n,
+         .k = k,
+         .width = width,
+         .c = y,
+         .add = add,
+         .sums = needs_sums ? static_cast<float*>(scratch.room(static_cast<size_t>(rows * n) * sizeof(float)))
+                            : nullptr});
+  }
+
+  // Of B.
+  int64_t inner(bool turned) const { return turned ? matrix.n_in : matrix.n_out; }
+  int64_t columns(bool turned) const { return turned ? matrix.n_out : matrix.n_in; }
+
+  // B in the wanted layout: panels of `width` columns, or (0) one that only oneDNN knows.
+  const memory& packed(const memory::desc& wanted, int64_t width, bool turned) {
     Copy* copy = nullptr;
     for (Copy& c : copies)
       if (c.turned == turned && c.packed.get_desc() == wanted) copy = &c;
@@ -185,9 +216,8 @@ struct PackedWeight::State {
     }
     if (copy->version == version) return copy->packed;
     copy->version = version;
-    if (const int64_t width = panel_width(wanted); width > 0) {
-      const int64_t rows = turned ? matrix.n_in : matrix.n_out, columns = turned ? matrix.n_out : matrix.n_in;
-      kernels().pack_panels({matrix.data, false}, turned, rows, columns, width,
+    if (width > 0) {
+      kernels().pack_panels({matrix.data, false}, turned, inner(turned), columns(turned), width,
                             static_cast<uint16_t*>(copy->packed.get_data_handle()));
     } else {
       const memory::desc plain = turned ? memory::desc({matrix.n_in, matrix.n_out}, Type::f32, Tag::ba)
@@ -224,6 +254,12 @@ namespace {
 int64_t part_of(int64_t n, int64_t most, int64_t unit) {
   const int64_t parts = (n + most - 1) / most;
   return std::min(n, ((n + parts - 1) / parts + unit - 1) / unit * unit);
+}
+
+void add_pair_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
+  static Scratch scratch;
+  void* panels = scratch.room(panels_of(std::min(rows, kPairRows), n_in, 48).get_size());
+  kernels().pair_gradient({g.data, x.data, rows, n_out, n_in, grad, static_cast<uint16_t*>(panels)});
 }
 
 // In bf16, with both factors laid out as oneDNN reads them fastest: g turned, x in panels, both by so many
@@ -270,6 +306,7 @@ bool add_packed_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t
 }  // namespace
 
 void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
+  if (x.bf16 && multiplies_pairs()) return add_pair_gradient(g, x, rows, n_out, n_in, grad);
   if (x.bf16 && add_packed_weight_gradient(g, x, rows, n_out, n_in, grad)) return;
   Product& p = product({.m = n_out,
                         .n = n_in,
@@ -289,10 +326,16 @@ double measured_peak_flops(bool bf16) {
   const std::vector<float> numbers(static_cast<size_t>(kRows * kOut), 0.0F);  // zeros in either type
   std::vector<float> y(static_cast<size_t>(kRows * kOut));
   PackedWeight weight({numbers.data(), DType::kF32, kOut, kIn});
+  Product& peer = product({kRows, kOut, kIn, bf16, bf16, false, true, true, false});
+  const memory factor(peer.plan.weights_desc(), machine().engine);
+  std::memset(factor.get_data_handle(), 0, peer.plan.weights_desc().get_size());
   double best = 0;
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < 24; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    weight.forward({numbers.data(), bf16}, kRows, {y.data(), bf16});
+    if (i % 2 == 0)
+      weight.forward({numbers.data(), bf16}, kRows, {y.data(), bf16});
+    else
+      execute(peer, numbers.data(), factor, y.data());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     best = std::max(best, 2.0 * static_cast<double>(kRows * kOut * kIn) / took.count());
   }

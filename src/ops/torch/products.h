@@ -1,4 +1,4 @@
-// Matrix products of training through oneDNN: f32 or bf16 numbers, f32 sums.
+// Matrix products of training: f32 or bf16 numbers, f32 sums; by oneDNN, or by pair_products.cc.
 // T rows, I inputs, O outputs.
 #pragma once
 #include <cstdint>
@@ -17,8 +17,8 @@ struct StoredMatrix {
 };
 
 // One weight as a factor of products. Kept in f32 it is packed once after `changed()` in the layouts that
-// oneDNN likes best. Kept in fewer bits (bf16, blocks) it is unpacked anew for each product into one buffer
-// that all weights share, so that it costs no memory besides its own.
+// products read fastest. Kept in fewer bits (bf16, blocks) it is unpacked anew for each product into one
+// buffer that all weights share, so that it costs no memory besides its own.
 class PackedWeight {
  public:
   explicit PackedWeight(const StoredMatrix& matrix);
@@ -44,7 +44,7 @@ class PackedWeight {
 // grad[O, I] += g[T, O]^T x[T, I]; g and x of one type.
 void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad);
 
-// FLOP/s of one large product on all threads, measured now (about 0.1 s).
+// FLOP/s of one large product on all threads, oneDNN's or ours, measured now (about 0.2 s).
 double measured_peak_flops(bool bf16);
 
 // The numbers of a matrix as f32 or bf16 [O, I], and back from f32; all threads. (stored.cc)

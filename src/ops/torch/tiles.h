@@ -38,6 +38,8 @@ struct Bf16Pairs {
     std::memcpy(&pair, a, sizeof pair);
     return (Vector)_mm512_set1_epi32(pair);
   }
+  // A last number without a neighbour.
+  VOLANT_INLINE static Vector spread_one(const uint16_t* a) { return (Vector)_mm512_set1_epi32(*a); }
   VOLANT_INLINE static V add_product(V sum, Vector a, Vector b) { return _mm512_dpbf16_ps(sum, a, b); }
 };
 #endif
