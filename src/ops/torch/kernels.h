@@ -88,7 +88,7 @@ struct PairGradient {
   float* grad = nullptr;
   uint16_t* panels = nullptr;
 };
-inline constexpr int64_t kPairRows = 1024;
+inline constexpr int64_t kPairRows = 2048;
 
 // One AdamW step: w = keep * w - step_size * m / (sqrt(v * second_scale) + eps); gradients become zeros.
 struct AdamWStep {

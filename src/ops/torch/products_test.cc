@@ -129,6 +129,54 @@ void expect_product(const std::vector<float>& y, int64_t rows, int64_t n, int64_
     }
 }
 
+TEST(Products, AFactorInPanelsIsMultipliedWholeAndInParts) {
+  if (!has_bf16() || with.pair_product == nullptr) GTEST_SKIP() << "no instruction for pairs of bf16 here";
+  constexpr float kGuard = 77;
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                                {7, 50, 33},
+                                {8, 48, 64},
+                                {13, 130, 31},
+                                {70, 64, 96},
+                                {9, 65, kPairDepth + 5}})
+    for (const int64_t width : {48, 64})
+      for (const bool bf16 : {false, true})
+        for (const bool add : {false, true}) {
+          SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k << ", panels of " << width
+                                          << (bf16 ? ", bf16" : ", f32") << (add ? ", added" : ""));
+          const std::vector<float> a = exact_numbers(m * k, 8), b = exact_numbers(k * n, 9);
+          std::vector<uint16_t> panels(
+              static_cast<size_t>((k + 31) / 32 * 32 * ((n + width - 1) / width * width)));
+          with.pack_panels({b.data(), false}, false, k, n, width, panels.data());
+          const auto size = static_cast<size_t>(m * n);
+          std::vector<float> c(size + 16, kGuard), sums(size);
+          std::vector<uint16_t> c_bf16(size + 16, bits_of(kGuard));
+          const std::vector<uint16_t> a_bf16 = as_bf16(a);
+          with.pair_product({.a = a_bf16.data(),
+                             .panels = panels.data(),
+                             .m = m,
+                             .n = n,
+                             .k = k,
+                             .width = width,
+                             .c = bf16 ? Out{c_bf16.data(), true} : Out{c.data(), false},
+                             .add = add,
+                             .sums = sums.data()});
+          if (bf16)
+            for (size_t i = 0; i < c.size(); ++i) c[i] = number_of(c_bf16[i]);
+          for (int64_t row = 0; row < m; ++row)
+            for (int64_t column = 0; column < n; ++column) {
+              double sum = add ? static_cast<double>(kGuard) : 0;
+              for (int64_t i = 0; i < k; ++i)
+                sum += static_cast<double>(a[static_cast<size_t>(row * k + i)] *
+                                           b[static_cast<size_t>(i * n + column)]);
+              const double within =
+                  bf16 ? 1e-3 + std::abs(sum) / 256 : 2e-5 * std::sqrt(static_cast<double>(k)) + 1e-5;
+              ASSERT_NEAR(c[static_cast<size_t>(row * n + column)], sum, within)
+                  << "row " << row << ", column " << column;
+            }
+          for (size_t i = size; i < c.size(); ++i) ASSERT_EQ(c[i], kGuard);
+        }
+}
+
 TEST(Products, WeightsArePackedAnewAfterTheyChange) {
   const int64_t n_out = 37, n_in = 45, rows = 6;
   std::vector<float> w = exact_numbers(n_out * n_in, 5);

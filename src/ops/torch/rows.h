@@ -20,9 +20,9 @@ inline at::Tensor empty(int64_t rows, int64_t columns, bool bf16) {
 }
 
 // Rows of logits at a time, in parts of about one size: enough for fast products, few enough for memory
-// (about 200 MB).
+// (at most 270 MB).
 inline int64_t rows_of_logits(int64_t rows, int64_t n_vocab, bool bf16) {
-  const int64_t numbers = bf16 ? 1 << 26 : 1 << 25;
+  const int64_t numbers = bf16 ? 1 << 27 : 1 << 25;
   const int64_t most = std::max<int64_t>(256, numbers / n_vocab), parts = (rows + most - 1) / most;
   return std::min(rows, ((rows + parts - 1) / parts + 63) / 64 * 64);
 }
