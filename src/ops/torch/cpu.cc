@@ -1,5 +1,6 @@
 // Which kernels this processor runs, and on how many threads.
 #include <ATen/Parallel.h>
+#include <cpuid.h>
 #include <omp.h>
 #include <sched.h>
 
@@ -20,6 +21,12 @@ bool has_avx512() {
 }
 
 bool has_avx512_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+
+// Leaf 7 of cpuid, bit 22 of edx; compilers differ in their word for it.
+bool has_amx_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1U) != 0;
+}
 
 const Kernels& choose() {
   const char* named = std::getenv("VOLANT_TRAIN_ISA");
@@ -47,6 +54,6 @@ void set_thread_count(int threads) {
 int thread_count() { return omp_get_max_threads(); }
 
 bool has_bf16() { return has_avx512_bf16(); }
-bool multiplies_pairs() { return kernels().pair_product != nullptr && !__builtin_cpu_supports("amx-bf16"); }
+bool multiplies_pairs() { return kernels().pair_product != nullptr && !has_amx_bf16(); }
 
 }  // namespace volant::torch_ops

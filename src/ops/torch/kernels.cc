@@ -7,7 +7,6 @@ namespace volant::torch_ops::VOLANT_ISA {
 
 #define VOLANT_TEXT(x) VOLANT_TEXT_INNER(x)
 #define VOLANT_TEXT_INNER(x) #x
-extern const Kernels kTable;
 const Kernels kTable = {VOLANT_TEXT(VOLANT_ISA),
                         convert,
                         add,

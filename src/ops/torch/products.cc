@@ -33,7 +33,7 @@ Type type_of(bool bf16) { return bf16 ? Type::bf16 : Type::f32; }
 struct Shape {
   int64_t m, n, k;
   bool bf16, out_bf16, a_turned, b_turned, b_packed, accumulate;
-  auto operator<=>(const Shape&) const = default;
+  auto operator<=>(const Shape&) const = default;  // NOLINT(modernize-use-nullptr): finds a 0 in the default
 };
 
 struct Product {
