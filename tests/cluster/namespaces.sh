@@ -26,9 +26,9 @@ both() {
 }
 
 echo "one process, and one in each of two namespaces:"
-write_job "$work" one 30
+write_job "$work" one 60
 "$program" --job "$work/one/job.json" 2>"$work/one/stderr"
-write_job "$work" two 30
+write_job "$work" two 60
 both two
 wait $first
 wait $second
@@ -36,14 +36,17 @@ same_curve "$work/one/events.jsonl" "$work/two/events.jsonl"
 
 # gone NAME WHO PID: PID ends by itself with a word about WHO.
 gone() {
-  local began=$SECONDS status=0
+  local began=$SECONDS status=0 guard
+  (sleep 40 && kill -9 "$3") 2>/dev/null &
+  guard=$!
   wait "$3" || status=$?
+  kill $guard 2>/dev/null || true
   echo "  the other one ended after $((SECONDS - began)) s with status $status: $(grep -h 'is gone' "$work/$1"/stderr.* | head -1)"
   [ "$status" -eq 5 ] && [ $((SECONDS - began)) -le 15 ] && grep -qh "$2" "$work/$1"/stderr.*
 }
 
 echo "rank 1 is killed:"
-write_job "$work" killed 30
+write_job "$work" killed 60
 both killed
 wait_for_steps "$work/killed/events.jsonl" 12
 kill -9 $second
