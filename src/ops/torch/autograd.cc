@@ -21,7 +21,8 @@ namespace autograd = torch::autograd;
 // long.
 at::Tensor sum_of(const autograd::variable_list& grads) {
   at::Tensor sum;
-  for (const at::Tensor& grad : grads) {
+  for (auto use = grads.rbegin(); use != grads.rend(); ++use) {
+    const at::Tensor& grad = *use;
     if (!grad.defined()) continue;
     if (!sum.defined()) {
       sum = grad.contiguous();
