@@ -20,7 +20,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::ScratchDir;
-using ::testing::StartsWith;
 
 size_t count_entries(const Path& folder) {
   size_t n = 0;

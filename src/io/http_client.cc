@@ -88,8 +88,9 @@ size_t take_body(char* data, size_t size, size_t n, void* to) {
   const std::string_view piece(data, size * n);
   if (answer.take != nullptr && response.status / 100 == 2) {
     Status taken = (*answer.take)(response, piece);
-    if (!taken) answer.refused = std::move(taken).error();
-    return taken ? piece.size() : 0;
+    if (taken) return piece.size();
+    answer.refused = std::move(taken).error();
+    return 0;
   }
   answer.too_long = response.body.size() + piece.size() > answer.most;
   if (answer.too_long) return 0;  // ends the transfer

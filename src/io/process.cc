@@ -19,8 +19,6 @@
 #include "base/stop.h"
 #include "io/system_error.h"
 
-extern char** environ;
-
 namespace volant {
 namespace {
 
@@ -51,7 +49,7 @@ std::vector<std::string> environment_of(const std::map<std::string, std::string>
     const std::string_view text = *entry;
     if (!added.contains(std::string(text.substr(0, text.find('='))))) all.emplace_back(text);
   }
-  for (const auto& [name, value] : added) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : added) all.emplace_back(name).append("=").append(value);
   return all;
 }
 

@@ -14,7 +14,6 @@
 namespace volant {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::ScratchDir;
 

@@ -19,7 +19,6 @@ namespace {
 
 using testing::EachTable;
 using testing::Guarded;
-using testing::kGuard;
 using testing::random_floats;
 
 // Of the other files too that test each table.

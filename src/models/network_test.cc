@@ -10,7 +10,6 @@ namespace volant {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 JsonObject json_of(const char* text) { return parse_json(text).value().as_object(); }

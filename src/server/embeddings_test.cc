@@ -6,7 +6,6 @@
 namespace volant {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 Result<EmbeddingsRequest> parse(const std::string& text) {

@@ -19,7 +19,6 @@ namespace volant {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::ScratchDir;
 using ::testing::StartsWith;
 

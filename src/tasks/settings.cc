@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/nearest.h"
+#include "base/json_fields.h"
 
 namespace volant {
 
@@ -144,13 +144,7 @@ void Settings::known(std::span<const std::string_view> keys) {
 
 Status Settings::finish() {
   if (!status_ || !json_.is_object()) return status_;
-  for (const auto& entry : json_.get_object()) {
-    const std::string key(entry.key());
-    if (std::find(known_.begin(), known_.end(), key) == known_.end())
-      return fail(ErrorCode::kInvalidArgument, "unknown key '{}' in [{}]{}", key, section_,
-                  did_you_mean(key, known_));
-  }
-  return {};
+  return check_keys(json_.get_object(), known_, fmt::format(" in [{}]", section_));
 }
 
 }  // namespace volant

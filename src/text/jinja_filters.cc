@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "text/escape_html.h"
 #include "text/jinja_builtins.h"
 #include "text/jinja_list_filters.h"
 #include "text/unicode.h"
@@ -126,7 +127,8 @@ Result<Value> map(const Value& on, const Arguments& a) {
   for (const Value& item : TRY(items_of(on))) {
     if (attribute != nullptr) {
       Value got = TRY(attribute_of(item, *attribute));
-      out.push_back(got.is_undefined() && otherwise != nullptr ? *otherwise : std::move(got));
+      if (got.is_undefined() && otherwise != nullptr) got = *otherwise;
+      out.push_back(std::move(got));
     } else {
       out.push_back(TRY(apply_filter(*a.values[0].text(), item, rest_of(a, 1))));
     }
@@ -293,31 +295,7 @@ Result<Value> center(const Value& on, const Arguments& a) {
                     std::string(static_cast<size_t>(blanks - left), ' '));
 }
 
-Result<Value> escape(const Value& on, const Arguments&) {
-  std::string out;
-  for (const char c : on.print()) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return text_value(std::move(out));
-}
+Result<Value> escape(const Value& on, const Arguments&) { return text_value(escape_html(on.print())); }
 
 Result<Value> by_method(const Value& on, const char* method, const Arguments& a) {
   return call_method(Value::of(on.print()), method, a);

@@ -275,7 +275,7 @@ Encoding PostProcessor::join_one(const Template& pieces, const Encoding* texts[2
   return out;
 }
 
-Encoding PostProcessor::join(Encoding first, Encoding* second, bool add_special) const {
+Encoding PostProcessor::join(const Encoding& first, const Encoding* second, bool add_special) const {
   static const Template kBare[2] = {{{0, 0, {}}}, {{0, 0, {}}, {1, 1, {}}}};
   const bool pair = second != nullptr;
   const Template& pieces = templates_ ? (pair ? templates_->second : templates_->first) : kBare[pair ? 1 : 0];

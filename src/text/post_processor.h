@@ -33,7 +33,7 @@ class PostProcessor {
   void trim_offsets(Encoding& encoding, const std::function<std::string(size_t)>& token_text) const;
   // The texts put together with what stands around them (left out when not `add_special`), and so every part
   // of the overflow. `second` may be null.
-  Encoding join(Encoding first, Encoding* second, bool add_special) const;
+  Encoding join(const Encoding& first, const Encoding* second, bool add_special) const;
 
  private:
   struct Piece {

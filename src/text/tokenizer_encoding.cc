@@ -60,7 +60,7 @@ Result<Encoding> Tokenizer::encode_with_offsets(const TextPair& text, const Enco
     if (Status status = truncate(first, other, n_added, *options.truncation); !status)
       return std::move(status).error();
   }
-  Encoding out = post_processor().join(std::move(first), other, options.add_special);
+  Encoding out = post_processor().join(first, other, options.add_special);
   if (options.padding) pad({&out, 1}, *options.padding);
   return out;
 }

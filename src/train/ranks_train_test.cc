@@ -29,7 +29,7 @@ class TrainInRanks : public testing::StoryRuns {
   }
   static std::vector<Process> start(const Path& run, int n) { return TrainRuns::start_ranks(run, n); }
   Path alone(const JsonObject& job) const {
-    const Path run = make_run("alone", job);
+    Path run = make_run("alone", job);
     EXPECT_EQ(finish(run).status, 0) << TrainRuns::errors(run);
     return run;
   }

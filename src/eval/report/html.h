@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "eval/report/report.h"
+#include "text/escape_html.h"
 
 namespace volant {
 
-std::string escape_html(std::string_view text);
 // `body` is HTML, title and subtitle are text.
 std::string html_page(const std::string& title, const std::string& subtitle, const std::string& body);
 

@@ -21,12 +21,10 @@ namespace {
 using at::Tensor;
 using torch_ops::converted;
 using torch_ops::empty;
-using torch_ops::In;
 using torch_ops::in;
 using torch_ops::is_bf16;
 using torch_ops::kernels;
 using torch_ops::learns;
-using torch_ops::Out;
 using torch_ops::out;
 using torch_ops::type_of;
 using torch_ops::with_backward;
