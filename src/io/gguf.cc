@@ -1,5 +1,7 @@
 #include "io/gguf.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -311,6 +313,12 @@ Result<GgufFile> GgufFile::open(const Path& path) {
   file.file_ = TRY(MappedFile::open(path));
   Status parsed = parse(file.file_.bytes(), file.metadata_, file.tensors_);
   if (!parsed) return std::move(parsed).error().at(path.string());
+  // The metadata is copied: its pages need not stay (they can be read again).
+  const std::span<const std::byte> bytes = file.file_.bytes();
+  const std::byte* end = bytes.data() + bytes.size();
+  for (const auto& [name, tensor] : file.tensors_)
+    if (!tensor.bytes.empty()) end = std::min(end, tensor.bytes.data());
+  madvise(const_cast<std::byte*>(bytes.data()), static_cast<size_t>(end - bytes.data()), MADV_DONTNEED);
   return file;
 }
 

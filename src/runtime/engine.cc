@@ -1,5 +1,7 @@
 #include "runtime/engine.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <future>
 #include <unordered_set>
@@ -166,7 +168,11 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
         .at(path.string());
   }
   // The vocabulary is read while the weights are packed.
-  auto reads_text = std::async(std::launch::async, [&] { return checkpoint.tokenizer(); });
+  auto reads_text = std::async(std::launch::async, [&] {
+    auto made = checkpoint.tokenizer();
+    malloc_trim(0);  // else what reading took stays with this thread's part of the heap
+    return made;
+  });
   const int64_t n_ctx = TRY(choose_context(options, checkpoint.config()));
   const int32_t n_page = TRY(choose_pages(options, checkpoint.config(), n_ctx));
   std::unique_ptr<NativeModel> model = TRY(NativeModel::load(

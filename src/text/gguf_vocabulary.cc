@@ -337,7 +337,8 @@ std::vector<GgufField> PipelineTokenizer::vocabulary_fields() const {
                                                           : "gpt2"),
       text_field("tokenizer.ggml.pre", parts_.pre_tokenizer.name().value_or("default"))};
   std::vector<int64_t> types(texts_.size(), static_cast<int64_t>(PieceType::kNormal));
-  std::vector<std::string> tokens = texts_;
+  std::vector<std::string> tokens;
+  for (size_t id = 0; id < texts_.size(); ++id) tokens.emplace_back(texts_[id]);
   if (parts_.unigram && parts_.unk)
     types[static_cast<size_t>(*parts_.unk)] = static_cast<int64_t>(PieceType::kUnknown);
   for (const AddedToken& token : parts_.added)
@@ -361,8 +362,8 @@ std::vector<GgufField> PipelineTokenizer::vocabulary_fields() const {
   if (parts_.bpe) {
     std::vector<std::string> merges;
     for (const MergePair& pair : parts_.bpe->merges())
-      merges.push_back(parts_.tokens[static_cast<size_t>(pair.left)] + " " +
-                       parts_.tokens[static_cast<size_t>(pair.right)]);
+      merges.push_back(fmt::format("{} {}", tokens_[static_cast<size_t>(pair.left)],
+                                   tokens_[static_cast<size_t>(pair.right)]));
     fields.push_back({"tokenizer.ggml.merges", GgufField::Type::kString, std::move(merges), true});
   }
   if (parts_.unigram) {

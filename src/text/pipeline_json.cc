@@ -167,28 +167,28 @@ Status read_added(const Json& json, const TokenizerConfig& config, Parts& parts)
   return {};
 }
 
-JsonArray merge_rows(const Parts& parts) {
+JsonArray merge_rows(const Parts& parts, const StringTable& tokens) {
   JsonArray merges;
   for (const MergePair& pair : parts.bpe->merges())
-    merges.push_back(JsonArray{Json(parts.tokens[static_cast<size_t>(pair.left)]),
-                               Json(parts.tokens[static_cast<size_t>(pair.right)])});
+    merges.push_back(JsonArray{Json(tokens[static_cast<size_t>(pair.left)]),
+                               Json(tokens[static_cast<size_t>(pair.right)])});
   return merges;
 }
 
-Json model_json(const Parts& parts) {
-  const Json unk = parts.unk ? Json(parts.tokens[static_cast<size_t>(*parts.unk)]) : Json(nullptr);
+Json model_json(const Parts& parts, const StringTable& tokens) {
+  const Json unk = parts.unk ? Json(tokens[static_cast<size_t>(*parts.unk)]) : Json(nullptr);
   if (parts.unigram) {
     JsonArray vocab;
-    for (size_t id = 0; id < parts.tokens.size(); ++id)
-      vocab.push_back(JsonArray{Json(parts.tokens[id]), Json(parts.scores[id])});
+    for (size_t id = 0; id < tokens.size(); ++id)
+      vocab.push_back(JsonArray{Json(tokens[id]), Json(parts.scores[id])});
     return JsonObject{{"type", "Unigram"},
                       {"unk_id", *parts.unk},
                       {"vocab", std::move(vocab)},
                       {"byte_fallback", parts.byte_fallback}};
   }
   JsonObject vocab;
-  for (size_t id = 0; id < parts.tokens.size(); ++id)
-    if (!parts.tokens[id].empty()) vocab.emplace(parts.tokens[id], static_cast<int64_t>(id));
+  for (size_t id = 0; id < tokens.size(); ++id)
+    if (!tokens[id].empty()) vocab.emplace(tokens[id], static_cast<int64_t>(id));
   if (parts.wordpiece)
     return JsonObject{{"type", "WordPiece"},
                       {"unk_token", unk},
@@ -204,7 +204,7 @@ Json model_json(const Parts& parts) {
                     {"byte_fallback", parts.bpe->byte_fallback()},
                     {"ignore_merges", parts.bpe->ignore_merges()},
                     {"vocab", std::move(vocab)},
-                    {"merges", merge_rows(parts)}};
+                    {"merges", merge_rows(parts, tokens)}};
 }
 
 }  // namespace
@@ -260,7 +260,7 @@ Json PipelineTokenizer::tokenizer_json() const {
                     {"pre_tokenizer", parts_.pre_tokenizer.to_json()},
                     {"post_processor", parts_.post_processor.to_json()},
                     {"decoder", parts_.decoder.to_json()},
-                    {"model", model_json(parts_)}};
+                    {"model", model_json(parts_, tokens_)}};
 }
 
 Status PipelineTokenizer::save(const Path& folder) const {

@@ -1,6 +1,7 @@
 #include "text/pipeline_tokenizer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "text/unicode.h"
 
@@ -14,33 +15,33 @@ constexpr int32_t kMaxVocab = 4'000'000;
 Result<std::unique_ptr<PipelineTokenizer>> PipelineTokenizer::build(Parts parts) {
   std::unique_ptr<PipelineTokenizer> made(new PipelineTokenizer(std::move(parts)));
   Parts& p = made->parts_;
-  made->texts_ = p.tokens;
+  made->tokens_ = TRY(StringTable::make(p.tokens));
+  std::vector<std::string> texts = std::exchange(p.tokens, {});
   for (const AddedToken& token : p.added) {
     if (token.id < 0 || token.id >= kMaxVocab)
       return fail(ErrorCode::kLimit, "added token '{}' has id {}, expected less than {}", token.content,
                   token.id, kMaxVocab);
     const auto id = static_cast<size_t>(token.id);
-    if (id >= made->texts_.size()) made->texts_.resize(id + 1);
-    made->texts_[id] = token.content;
+    if (id >= texts.size()) texts.resize(id + 1);
+    texts[id] = token.content;
   }
+  made->texts_ = TRY(StringTable::make(texts));
   for (const auto& list : {p.post_processor.prefix(), p.post_processor.suffix()})
     for (const int32_t id : list)
       if (id >= made->n_vocab())
         return fail(ErrorCode::kParse, "the post-processor adds id {}, the vocabulary has {}", id,
                     made->n_vocab());
-  made->special_.resize(made->texts_.size());
-  made->bytes_.resize(made->texts_.size());
-  made->ids_.reserve(made->texts_.size());
-  for (size_t id = 0; id < made->texts_.size(); ++id) {
-    const std::string& text = made->texts_[id];
-    if (text.empty()) continue;
-    made->bytes_[id] = p.decoder.middle(text);
-    made->ids_.emplace(text, static_cast<int32_t>(id));
-  }
+  made->special_.resize(texts.size());
+  made->ids_ = StringIndex(texts.size());
+  for (size_t id = 0; id < texts.size(); ++id)
+    if (!texts[id].empty()) made->ids_.add(made->texts_, static_cast<int32_t>(id));
   for (const AddedToken& token : p.added) {
     if (token.special) made->special_[static_cast<size_t>(token.id)] = true;
-    made->ids_[token.content] = token.id;
+    made->ids_.replace(made->texts_, token.id);
   }
+  for (std::string& text : texts)
+    if (!text.empty()) text = p.decoder.middle(text);
+  made->bytes_ = TRY(StringTable::make(texts));
   made->added_ = AddedTokens(p.added, [&p](std::string_view text) { return p.normalizer.apply(text); });
   return made;
 }
@@ -177,22 +178,21 @@ std::string PipelineTokenizer::decode(std::span<const int32_t> ids, bool skip_sp
     if (bytes_only)
       bytes += bytes_[at];
     else if (!texts_[at].empty())
-      tokens.push_back(texts_[at]);
+      tokens.emplace_back(texts_[at]);
   }
   return to_valid_utf8(bytes_only ? bytes : parts_.decoder.decode(std::move(tokens)));
 }
 
 std::string PipelineTokenizer::token_bytes(int32_t id) const {
-  return id < 0 || id >= n_vocab() || is_special(id) ? "" : bytes_[static_cast<size_t>(id)];
+  return std::string(id < 0 || id >= n_vocab() || is_special(id) ? "" : bytes_[static_cast<size_t>(id)]);
 }
 
 std::string PipelineTokenizer::token_text(int32_t id) const {
-  return id < 0 || id >= n_vocab() ? "" : texts_[static_cast<size_t>(id)];
+  return std::string(id < 0 || id >= n_vocab() ? "" : texts_[static_cast<size_t>(id)]);
 }
 
 std::optional<int32_t> PipelineTokenizer::token_id(std::string_view token_text) const {
-  const auto found = ids_.find(std::string(token_text));
-  return found == ids_.end() ? std::nullopt : std::optional<int32_t>(found->second);
+  return ids_.find(texts_, token_text);
 }
 
 bool PipelineTokenizer::is_special(int32_t id) const {

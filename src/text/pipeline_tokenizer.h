@@ -2,11 +2,11 @@
 #pragma once
 #include <memory>
 #include <optional>
-#include <unordered_map>
 
 #include "text/added_tokens.h"
 #include "text/bpe_model.h"
 #include "text/pre_tokenizer.h"
+#include "text/string_table.h"
 #include "text/text_normalizer.h"
 #include "text/token_decoder.h"
 #include "text/tokenizer.h"
@@ -75,12 +75,13 @@ class PipelineTokenizer : public Tokenizer {
   bool gguf_says_all() const;
   std::vector<GgufField> vocabulary_fields() const;
 
-  Parts parts_;
+  Parts parts_;  // without its tokens
   AddedTokens added_;
-  std::vector<std::string> texts_;  // by id, added tokens too
-  std::vector<std::string> bytes_;  // by id, what it adds in the middle of a text
+  StringTable tokens_;  // by id, as in the vocabulary: what parts_ had
+  StringTable texts_;   // by id, added tokens too
+  StringTable bytes_;   // by id, what it adds in the middle of a text
   std::vector<bool> special_;
-  std::unordered_map<std::string, int32_t> ids_;
+  StringIndex ids_;  // of texts_
 };
 
 // From the parsed tokenizer.json of a folder. kUnsupported names what is not done here.

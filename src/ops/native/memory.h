@@ -65,8 +65,8 @@ class Shelf {
   static Piece alone(size_t bytes);
 
  private:
-  static constexpr size_t kRegion = size_t{64} << 20;  // at least, of addresses; memory when it is written
-  std::shared_ptr<const Pages> region_;                // that still has room
+  static constexpr size_t kRegion = size_t{512} << 20;  // at least, of addresses; memory when it is written
+  std::shared_ptr<const Pages> region_;                 // that still has room
   size_t used_ = 0;
 };
 
