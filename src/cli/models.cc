@@ -35,10 +35,10 @@ Result<int> list(Registry& registry, bool json) {
     print_line("No versions yet; 'volant run' makes the first one.");
     return 0;
   }
-  Table table({"version", "alias", "when", "bits/byte", "served", "size", "parent", "gate"});
+  Table table({"version", "alias", "when", "judged by", "served", "size", "parent", "gate"});
   for (const ModelVersion& version : versions) {
     table.add({version.version, fmt::format("{}", fmt::join(version.aliases, ", ")),
-               short_time(version.created_at), metric(version.metrics, "bits_per_byte", 3),
+               short_time(version.created_at), main_metric(version.metrics),
                metric(version.metrics, "served_bits_per_byte", 3),
                format_bytes(static_cast<double>(version.bytes)),
                version.parent.empty() ? "-" : version.parent, gate_word(version.gate)});

@@ -82,4 +82,12 @@ std::string metric(const Json& metrics, const char* key, int digits) {
   return fmt::format("{:.{}f}", value->to_number<double>(), digits);
 }
 
+std::string main_metric(const Json& metrics) {
+  if (json_find(metrics, "bits_per_byte") != nullptr)
+    return metric(metrics, "bits_per_byte", 3) + " bits per byte";
+  for (const char* name : {"accuracy", "r_squared"})
+    if (json_find(metrics, name) != nullptr) return fmt::format("{} {}", name, metric(metrics, name, 3));
+  return "-";
+}
+
 }  // namespace volant::cli

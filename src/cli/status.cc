@@ -20,9 +20,9 @@ std::string text_of(const Json& object, const char* key) {
 std::string version_line(const char* title, const Json* version) {
   if (version == nullptr) return fmt::format("{:<12}none", title);
   const Json* metrics = json_find(*version, "metrics");
-  return fmt::format("{:<12}{} of {}, {} bits per byte", title, text_of(*version, "version"),
+  return fmt::format("{:<12}{} of {}, {}", title, text_of(*version, "version"),
                      short_time(text_of(*version, "created_at")),
-                     metrics == nullptr ? "-" : metric(*metrics, "bits_per_byte", 3));
+                     metrics == nullptr ? "-" : main_metric(*metrics));
 }
 
 Result<int> show_status(const std::string& folder, bool json) {

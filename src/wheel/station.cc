@@ -153,7 +153,8 @@ Result<StageRecord> run_stage(const Stage& stage, Workspace& workspace, const Ou
 }
 
 std::string count_of(uint64_t n, std::string_view plural) {
-  return fmt::format("{} {}", format_count(n), plural);
+  const bool one = n == 1 && plural.ends_with('s');
+  return fmt::format("{} {}", format_count(n), plural.substr(0, plural.size() - (one ? 1 : 0)));
 }
 
 }  // namespace volant

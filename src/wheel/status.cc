@@ -91,12 +91,27 @@ Result<StationStatus> improve_station(Workspace& workspace) {
   return status;
 }
 
-// A station that cannot even be planned: its sources are gone.
-std::vector<StationStatus> unplanned(const Error& error) {
+// The stages when what they start from cannot be read now: none is known to be fresh.
+std::vector<PlannedStage> unknown_plan(const WorkspaceConfig& config) {
+  std::vector<PlannedStage> plan;
+  for (const Stage& stage : stages(config)) plan.push_back({&stage, "", std::nullopt});
+  return plan;
+}
+
+// The stations of `run`. Sources that cannot be read now (a variable or a disk that this shell lacks) fail
+// the first station only if it was never done.
+Result<std::vector<StationStatus>> planned_stations(Workspace& workspace) {
+  const auto plan = plan_stages(workspace, true);
+  const auto& known = plan ? *plan : unknown_plan(workspace.config());
   std::vector<StationStatus> all;
-  for (const std::string& name : run_stations()) all.push_back({name, "stale", "", "", 0});
-  all.front().state = "failed";
-  all.front().detail = error.to_string();
+  for (const std::string& name : run_stations()) all.push_back(TRY(planned_status(workspace, name, known)));
+  for (StationStatus& status : all) TRY(add_failure(workspace, status));
+  if (!plan && all.front().state != "failed") {
+    StationStatus& first = all.front();
+    const std::string why = plan.error().to_string();
+    if (first.state == "missing") first.state = "failed";
+    first.detail += first.detail.empty() ? why : "; cannot be looked at now: " + why;
+  }
   return all;
 }
 
@@ -121,16 +136,7 @@ Result<Json> report_of(Workspace& workspace, const std::string& stage, const std
 }  // namespace
 
 Result<Json> wheel_status(Workspace& workspace) {
-  std::vector<StationStatus> stations;
-  if (auto plan = plan_stages(workspace, true)) {
-    for (const std::string& name : run_stations()) {
-      StationStatus status = TRY(planned_status(workspace, name, *plan));
-      TRY(add_failure(workspace, status));
-      stations.push_back(std::move(status));
-    }
-  } else {
-    stations = unplanned(plan.error());
-  }
+  std::vector<StationStatus> stations = TRY(planned_stations(workspace));
   stations.push_back(TRY(listen_status(workspace)));
   StationStatus improving = TRY(improve_station(workspace));
   TRY(add_failure(workspace, improving));

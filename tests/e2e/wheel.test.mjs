@@ -239,6 +239,10 @@ test("what is missing or wrong is said with its place, and the state stays whole
   assert.equal(states(await volantJson("status", folder)).collect, "failed");
   await writeFile(join(folder, "texts.txt"), texts());
   assert.equal((await volantJson("run", folder, "--until", "collect")).stations.length, 1);
+  await rm(join(folder, "texts.txt"));
+  const collected = (await volantJson("status", folder)).stations.find((station) => station.name === "collect");
+  assert.equal(collected.state, "stale");
+  assert.match(collected.detail, /cannot be looked at now: .*texts\.txt/);
   const unknown = await volant("run", folder, "--until", "trian");
   assert.equal(unknown.status, 2);
   assert.match(unknown.stderr, /did you mean 'train'/);

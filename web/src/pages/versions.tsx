@@ -99,7 +99,7 @@ function GateWarning({ version }: { version: Version | undefined }): JSX.Element
 /** The metrics that the table has columns for: those that any version has at the top level, the best known first. */
 function columns(versions: Version[]): string[] {
   const names = new Set(versions.flatMap((one) => Object.keys(one.metrics ?? {}).filter((name) => asMetric(one.metrics?.[name]) !== null)));
-  const order = ["bits_per_byte", "next_token_accuracy", "accuracy"];
+  const order = ["bits_per_byte", "next_token_accuracy", "accuracy", "r_squared"];
   return [...order.filter((name) => names.has(name)), ...[...names].filter((name) => !order.includes(name)).sort()].slice(0, 2);
 }
 
