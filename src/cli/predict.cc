@@ -8,8 +8,8 @@
 #include "cli/print.h"
 #include "io/jsonl.h"
 #include "registry/resolve.h"
+#include "tasks/image/image_encoder.h"
 #include "tasks/prediction_json.h"
-#include "text/base64.h"
 
 namespace volant::cli {
 namespace {
@@ -21,18 +21,13 @@ struct Flags {
   std::string explain = {};  // empty: no
 };
 
-constexpr uint64_t kMaxPictureBytes = 64ULL << 20;
-
-// A picture as its row has it.
-Result<Json> picture(const Path& file) {
-  const std::string bytes = TRY(read_file(file, kMaxPictureBytes));
-  const char* type = file.extension() == ".png" ? "png" : "jpeg";
-  return Json(JsonObject{{"image", fmt::format("data:image/{};base64,{}", type, encode_base64(bytes))}});
-}
-
-bool is_picture(const Path& file) {
-  const std::string extension = file.extension().string();
-  return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
+// The rows of a file that is no picture by its name.
+Result<std::vector<Json>> rows_of(const Path& file) {
+  auto rows = read_jsonl(file);
+  if (rows || rows.error().code != ErrorCode::kParse) return rows;
+  Error error = std::move(rows).error();
+  error.message += "; expected a picture (.png, .jpg) or JSON Lines";
+  return error;
 }
 
 Result<std::vector<Json>> inputs_of(const Flags& flags) {
@@ -45,10 +40,10 @@ Result<std::vector<Json>> inputs_of(const Flags& flags) {
   for (const std::string& text : flags.texts) inputs.push_back(JsonObject{{"text", text}});
   for (const std::string& name : flags.files) {
     if (is_picture(name)) {
-      inputs.push_back(TRY(picture(name)));
+      inputs.push_back(TRY(picture_input(name)));
       continue;
     }
-    for (Json& row : TRY(read_jsonl(name))) {
+    for (Json& row : TRY(rows_of(name))) {
       const Json* input = json_find(row, "input");
       inputs.push_back(input != nullptr ? *input : row);
     }

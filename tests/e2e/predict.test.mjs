@@ -128,6 +128,13 @@ test("bad input is answered with the field and what was expected", { skip }, asy
   assert.match(await refuse({ input: [] }), /GET \/v1\/task/);
 });
 
+test("a file that is neither a picture nor rows is refused with what was expected", { skip }, async () => {
+  await writeFile(join(folder, "notes.bin"), "\u0001 no rows");
+  await assert.rejects(volant("predict", "-w", folder, join(folder, "notes.bin")), /notes\.bin:1.*expected a picture \(\.png, \.jpg\) or JSON Lines/s);
+  await writeFile(join(folder, "NOTES.PNG"), "no picture");
+  await assert.rejects(volant("predict", "-w", folder, join(folder, "NOTES.PNG")), /image/);
+});
+
 test("a correction must be a label; improve learns it and production changes", { skip }, async () => {
   // Between apples and melons: whatever the model says of it, somebody says the other.
   const odd = { size: 13, weight: 600, colour: "red" };

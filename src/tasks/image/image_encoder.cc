@@ -96,6 +96,18 @@ Json image_input(std::string_view bytes) {
   return JsonObject{{"image", fmt::format("data:image/{};base64,{}", type, encode_base64(bytes))}};
 }
 
+bool is_picture(const Path& file) {
+  std::string ending = file.extension().string();
+  for (char& c : ending)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
+}
+
+Result<Json> picture_input(const Path& file) {
+  constexpr uint64_t kMaxBytes = 48ULL << 20;
+  return image_input(TRY(read_file(file, kMaxBytes)));
+}
+
 Result<std::unique_ptr<ImageEncoder>> ImageEncoder::learn(const Size& size, std::span<const TaskRow> train) {
   if (train.empty()) return fail(ErrorCode::kInvalidArgument, "there are no training pictures");
   std::unique_ptr<ImageEncoder> encoder(new ImageEncoder);

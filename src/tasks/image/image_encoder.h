@@ -52,5 +52,9 @@ class ImageEncoder : public InputEncoder {
 Result<Image> image_of(const Json& input);
 // `bytes` of a PNG or JPEG file as they are.
 Json image_input(std::string_view bytes);
+// Whether its name is that of a picture (.png, .jpg, .jpeg, in small or large letters), and what it holds as
+// input.
+bool is_picture(const Path& file);
+Result<Json> picture_input(const Path& file);
 
 }  // namespace volant

@@ -11,8 +11,6 @@
 namespace volant {
 namespace {
 
-constexpr uint64_t kMaxPictureBytes = 48ULL << 20;
-
 struct Source {
   const char* part;
   std::vector<Path> images, labels;  // idx: a file of labels for each of images; folders: no labels
@@ -95,10 +93,7 @@ Result<std::vector<Path>> pictures_in(const Path& root) {
   for (const auto& label : std::filesystem::directory_iterator(root, error)) {
     if (!label.is_directory(error)) continue;
     for (const auto& entry : std::filesystem::directory_iterator(label.path(), error)) {
-      std::string ending = entry.path().extension().string();
-      std::transform(ending.begin(), ending.end(), ending.begin(),
-                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-      if (ending == ".png" || ending == ".jpg" || ending == ".jpeg") out.push_back(entry.path());
+      if (is_picture(entry.path())) out.push_back(entry.path());
     }
   }
   if (error) return fail(ErrorCode::kIo, "cannot be listed: {}", error.message()).at(root.string());
@@ -115,7 +110,7 @@ Status read_folder(const Source& source, const Path& root, const RowSink& sink) 
     TaskRow row;
     row.id = (root.filename() / path.lexically_relative(root)).string();
     row.label = path.parent_path().filename().string();
-    row.input = image_input(TRY(read_file(path, kMaxPictureBytes)));
+    row.input = TRY(picture_input(path));
     TRY(sink(std::move(row), source.part));
   }
   return {};
