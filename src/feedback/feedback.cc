@@ -46,7 +46,7 @@ Result<NewFeedback> parse_feedback(const Json& body) {
 
 Result<Feedback> add_feedback(Registry& registry, const NewFeedback& feedback) {
   TRY(check_feedback(feedback));
-  const Answer answer = TRY(find_answer(registry, feedback.answer_id));
+  const RecordedAnswer answer = TRY(find_answer(registry, feedback.answer_id));
   const std::string correction = mask_personal_data(tidy(feedback.correction));
   TRY(check_prediction_correction(answer.settings, correction));
   const std::string comment = mask_personal_data(tidy(feedback.comment));

@@ -54,7 +54,7 @@ struct Answer {
   CURL* curl = nullptr;
   uint64_t most = 0;
   const TakeBody* take = nullptr;  // none: every body is kept
-  HttpResponse response = {};
+  HttpReply response = {};
   size_t header_bytes = 0;
   bool too_long = false;
   std::optional<Error> refused = {};  // what `take` said
@@ -79,7 +79,7 @@ size_t take_header(char* data, size_t size, size_t n, void* to) {
 
 size_t take_body(char* data, size_t size, size_t n, void* to) {
   auto& answer = *static_cast<Answer*>(to);
-  HttpResponse& response = answer.response;
+  HttpReply& response = answer.response;
   if (response.status == 0) {
     long status = 0;
     libcurl().easy_getinfo(answer.curl, CURLINFO_RESPONSE_CODE, &status);
@@ -102,7 +102,7 @@ int ask_whether_to_stop(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return stop_requested() ? 1 : 0;
 }
 
-Error error_of(CURLcode code, const Answer& answer, const HttpRequest& request) {
+Error error_of(CURLcode code, const Answer& answer, const HttpCall& request) {
   const auto make = [&]() -> Error {
     switch (code) {
       case CURLE_UNSUPPORTED_PROTOCOL:
@@ -125,7 +125,7 @@ Error error_of(CURLcode code, const Answer& answer, const HttpRequest& request) 
   return make().at(request.url);
 }
 
-Result<HttpResponse> transfer(const HttpRequest& request, const TakeBody* take) {
+Result<HttpReply> transfer(const HttpCall& request, const TakeBody* take) {
   const Curl& lib = libcurl();
   if (!lib.library.present())
     return fail(ErrorCode::kUnsupported, "asking a server needs libcurl (libcurl.so.4): install libcurl4")
@@ -169,9 +169,9 @@ Result<HttpResponse> transfer(const HttpRequest& request, const TakeBody* take) 
 
 }  // namespace
 
-Result<HttpResponse> http_request(const HttpRequest& request) { return transfer(request, nullptr); }
+Result<HttpReply> http_request(const HttpCall& request) { return transfer(request, nullptr); }
 
-Result<HttpResponse> http_download(const HttpRequest& request, const TakeBody& take) {
+Result<HttpReply> http_download(const HttpCall& request, const TakeBody& take) {
   return transfer(request, &take);
 }
 

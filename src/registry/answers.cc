@@ -7,8 +7,8 @@ namespace {
 
 constexpr const char* kColumns = "id, version, created_at, messages, answer, settings";
 
-Answer answer_of(const SqlRow& row) {
-  Answer answer{row.text(0), row.text(1), row.text(2), {}, row.text(4), {}};
+RecordedAnswer answer_of(const SqlRow& row) {
+  RecordedAnswer answer{row.text(0), row.text(1), row.text(2), {}, row.text(4), {}};
   if (auto messages = parse_json(row.text(3)); messages && messages->is_array()) {
     answer.messages = std::move(messages->as_array());
   }
@@ -20,7 +20,7 @@ Answer answer_of(const SqlRow& row) {
 
 }  // namespace
 
-Json to_json(const Answer& answer) {
+Json to_json(const RecordedAnswer& answer) {
   return JsonObject{{"id", answer.id},
                     {"version", answer.version},
                     {"created_at", answer.created_at},
@@ -29,7 +29,7 @@ Json to_json(const Answer& answer) {
                     {"settings", answer.settings}};
 }
 
-Status record_answer(Registry& registry, const Answer& answer) {
+Status record_answer(Registry& registry, const RecordedAnswer& answer) {
   Transaction transaction = TRY(Transaction::begin(registry.database(), Durability::kRelaxed));
   TRY(registry.database().execute(
       fmt::format("INSERT INTO answers ({}) VALUES (?, ?, ?, ?, ?, ?)", kColumns),
@@ -38,17 +38,17 @@ Status record_answer(Registry& registry, const Answer& answer) {
   return transaction.commit();
 }
 
-Result<Answer> find_answer(Registry& registry, const std::string& id) {
+Result<RecordedAnswer> find_answer(Registry& registry, const std::string& id) {
   const auto row =
       TRY(registry.database().query_one(fmt::format("SELECT {} FROM answers WHERE id = ?", kColumns), {id}));
   if (!row) return fail(ErrorCode::kNotFound, "no answer '{}' was recorded in this workspace", id);
   return answer_of(*row);
 }
 
-Result<std::vector<Answer>> list_answers(Registry& registry, int64_t limit) {
+Result<std::vector<RecordedAnswer>> list_answers(Registry& registry, int64_t limit) {
   const auto rows = TRY(registry.database().query(
       fmt::format("SELECT {} FROM answers ORDER BY created_at DESC, id DESC LIMIT ?", kColumns), {limit}));
-  std::vector<Answer> answers;
+  std::vector<RecordedAnswer> answers;
   for (const SqlRow& row : rows) answers.push_back(answer_of(row));
   return answers;
 }

@@ -8,7 +8,7 @@
 
 namespace volant {
 
-struct Answer {
+struct RecordedAnswer {
   std::string id;          // "chatcmpl-...", "cmpl-..."
   std::string version;     // "v3"
   std::string created_at;  // filled in when empty
@@ -17,13 +17,13 @@ struct Answer {
   std::string answer;
   JsonObject settings;  // temperature, max_tokens, ...
 };
-Json to_json(const Answer& answer);
+Json to_json(const RecordedAnswer& answer);
 
 // Cheap (no sync to disk); a second answer of the same id is kAlreadyExists.
-Status record_answer(Registry& registry, const Answer& answer);
-Result<Answer> find_answer(Registry& registry, const std::string& id);
+Status record_answer(Registry& registry, const RecordedAnswer& answer);
+Result<RecordedAnswer> find_answer(Registry& registry, const std::string& id);
 // Newest first.
-Result<std::vector<Answer>> list_answers(Registry& registry, int64_t limit = 100);
+Result<std::vector<RecordedAnswer>> list_answers(Registry& registry, int64_t limit = 100);
 Result<int64_t> count_answers(Registry& registry);
 
 }  // namespace volant

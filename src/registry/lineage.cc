@@ -122,7 +122,7 @@ Result<std::vector<LineageNode>> descendants(Registry& registry, const LineageNo
 }
 
 Result<Json> trace_answer(Registry& registry, const std::string& answer_id) {
-  const Answer answer = TRY(find_answer(registry, answer_id));
+  const RecordedAnswer answer = TRY(find_answer(registry, answer_id));
   JsonObject out{{"answer", to_json(answer)},
                  {"version", Json()},
                  {"run", Json()},

@@ -159,10 +159,11 @@ TEST_F(RegistryTest, ResolveTakesAPathAVersionOrAnAlias) {
 }
 
 TEST_F(RegistryTest, AnswersAreRecordedOnce) {
-  const Answer answer{"chatcmpl-1", "v1", "", {JsonObject{{"role", "user"}, {"content", "hi"}}}, "ho", {}};
+  const RecordedAnswer answer{"chatcmpl-1", "v1", "", {JsonObject{{"role", "user"}, {"content", "hi"}}},
+                              "ho",         {}};
   record_answer(*registry_, answer).value();
   EXPECT_EQ(record_answer(*registry_, answer).error().code, ErrorCode::kAlreadyExists);
-  const Answer found = find_answer(*registry_, "chatcmpl-1").value();
+  const RecordedAnswer found = find_answer(*registry_, "chatcmpl-1").value();
   EXPECT_EQ(found.answer, "ho");
   EXPECT_EQ(found.messages, answer.messages);
   EXPECT_FALSE(found.created_at.empty());

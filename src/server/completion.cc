@@ -259,7 +259,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
     for (const Choice& choice : choices_) {
       const auto index = static_cast<size_t>(choice.index);
       if (choice.text.empty() && choice.finish_reason == "cancelled") continue;
-      Answer answer;
+      RecordedAnswer answer;
       answer.id = index == 0 ? head_.id : fmt::format("{}-{}", head_.id, index);
       answer.version = model_->version;
       answer.messages = head_.chat

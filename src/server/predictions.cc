@@ -40,7 +40,7 @@ JsonObject settings_of(const Predictor& predictor) {
 void record(Registry& registry, const ServedModel& model, const std::string& id, const Json& input,
             const Json& prediction) {
   const Json* label = json_find(prediction, "label");
-  const Answer answer{
+  const RecordedAnswer answer{
       .id = id,
       .version = model.version,
       .created_at = {},

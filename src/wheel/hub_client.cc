@@ -15,7 +15,7 @@ std::string origin_of(const std::string& url) {
 }
 
 // Where a redirect leads.
-Result<std::string> redirected(const std::string& from, const HttpResponse& response) {
+Result<std::string> redirected(const std::string& from, const HttpReply& response) {
   const std::string location = header_of(response, "location");
   std::string to = location.starts_with('/') ? origin_of(from) + location : location;
   if (!HubClient::is_url(to)) return fail(ErrorCode::kParse, "the server redirects to nowhere");
@@ -26,7 +26,7 @@ Result<std::string> redirected(const std::string& from, const HttpResponse& resp
 
 }  // namespace
 
-std::string header_of(const HttpResponse& response, const std::string& name) {
+std::string header_of(const HttpReply& response, const std::string& name) {
   const auto found = response.headers.find(name);
   return found == response.headers.end() ? "" : found->second;
 }
@@ -35,14 +35,14 @@ bool HubClient::is_url(std::string_view text) {
   return text.starts_with("https://") || text.starts_with("http://");
 }
 
-Result<HttpResponse> HubClient::get(const std::string& start, const std::vector<std::string>& headers,
-                                    const TakeBody& take, HttpResponse* first) const {
+Result<HttpReply> HubClient::get(const std::string& start, const std::vector<std::string>& headers,
+                                 const TakeBody& take, HttpReply* first) const {
   std::string url = start;
   for (int hop = 0; hop <= kMaxRedirects; ++hop) {
-    HttpRequest request{.url = url, .headers = headers, .timeout_seconds = kIdleSeconds};
+    HttpCall request{.url = url, .headers = headers, .timeout_seconds = kIdleSeconds};
     if (!token_.empty() && origin_of(url) == origin_of(endpoint_))
       request.headers.push_back("Authorization: Bearer " + token_);
-    Result<HttpResponse> response = http_download(request, take);
+    Result<HttpReply> response = http_download(request, take);
     if (!response) {
       Error error = std::move(response).error();
       return Error{error.code, std::move(error.message), start};

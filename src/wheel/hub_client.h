@@ -9,7 +9,7 @@
 namespace volant {
 
 // A header of an answer, its name in small letters; empty when it is not there.
-std::string header_of(const HttpResponse& response, const std::string& name);
+std::string header_of(const HttpReply& response, const std::string& name);
 
 class HubClient {
  public:
@@ -19,8 +19,8 @@ class HubClient {
 
   // One answer, at most five redirects away; `first` is the one before any of them. A redirect from https to
   // http is kForbidden. Errors name `start` alone: the address of a redirect may hold a signature.
-  Result<HttpResponse> get(const std::string& start, const std::vector<std::string>& headers,
-                           const TakeBody& take, HttpResponse* first = nullptr) const;
+  Result<HttpReply> get(const std::string& start, const std::vector<std::string>& headers,
+                        const TakeBody& take, HttpReply* first = nullptr) const;
 
   // What a status other than 2xx means for who asked for `id`.
   Error refused(int status, const std::string& id) const;

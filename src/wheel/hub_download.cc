@@ -146,7 +146,7 @@ class Download {
   Result<HubModel> ask_for_model() const {
     const std::string url = fmt::format("{}/api/models/{}/revision/main?blobs=true", options_.endpoint, id_);
     std::string body;
-    const TakeBody take = [&body](const HttpResponse&, std::string_view piece) -> Status {
+    const TakeBody take = [&body](const HttpReply&, std::string_view piece) -> Status {
       if (body.size() + piece.size() > (16U << 20))
         return fail(ErrorCode::kLimit, "the list of a model's files is longer than 16 MiB");
       body += piece;
@@ -154,7 +154,7 @@ class Download {
     };
     for (int n = 0;; ++n) {
       body.clear();
-      const Result<HttpResponse> response = client_.get(url, {}, take);
+      const Result<HttpReply> response = client_.get(url, {}, take);
       if (response && response->status / 100 == 2) break;
       const bool again = response ? HubClient::may_come_right(response->status)
                                   : response.error().code == ErrorCode::kTimeout;
@@ -322,7 +322,7 @@ class Download {
     const uint64_t most =
         file.bytes.value_or(file.name.ends_with(".safetensors") ? options_.max_bytes : kMaxTextFileBytes);
     bool opened = false;
-    const TakeBody take = [&](const HttpResponse& head, std::string_view piece) -> Status {
+    const TakeBody take = [&](const HttpReply& head, std::string_view piece) -> Status {
       if (!opened) {
         const bool goes_on =
             head.status == 206 && header_of(head, "content-range").starts_with(fmt::format("bytes {}-", at));
@@ -339,10 +339,10 @@ class Download {
       if (progress_) progress_->update(moved_, file.name);
       return {};
     };
-    HttpResponse first;
+    HttpReply first;
     const std::string url =
         fmt::format("{}/{}/resolve/{}/{}", options_.endpoint, id_, model_.commit, file.name);
-    const HttpResponse response = TRY(client_.get(url, headers, take, &first));
+    const HttpReply response = TRY(client_.get(url, headers, take, &first));
     if (response.status / 100 == 2) {
       if (!opened) TRY(partial.open(at));  // an empty file
       if (file.bytes && at != *file.bytes)

@@ -58,7 +58,7 @@ std::string request_text(const JudgeRow& row, bool swapped) {
          "\"VERDICT: TIE\".";
 }
 
-Error refused(const HttpResponse& response) {
+Error refused(const HttpReply& response) {
   std::string said = response.body.substr(0, 300);
   if (const Result<Json> json = parse_json(response.body)) {
     if (const Json* error = json_find(*json, "error"); error != nullptr)
@@ -79,11 +79,11 @@ Result<std::string> ask(const JudgeRow& row, bool swapped, const JudgeOptions& o
       {"temperature", 0},
       {"max_tokens", options.max_tokens},
       {"messages", JsonArray{JsonObject{{"role", "user"}, {"content", request_text(row, swapped)}}}}};
-  HttpRequest request{.url = options.url + "/chat/completions", .body = dump_json(body)};
+  HttpCall request{.url = options.url + "/chat/completions", .body = dump_json(body)};
   request.headers = {"Content-Type: application/json"};
   if (!options.api_key.empty()) request.headers.push_back("Authorization: Bearer " + options.api_key);
   request.timeout_seconds = options.timeout_seconds;
-  const HttpResponse response = TRY(http_request(request));
+  const HttpReply response = TRY(http_request(request));
   if (response.status != 200) return refused(response).at(request.url);
   const Json json = TRY(parse_json(response.body));
   const Json* choices = json_find(json, "choices");
