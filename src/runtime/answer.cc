@@ -31,23 +31,37 @@ void Answer::emit(GenerateEvent event) {
   if (wants_more_ && on_event_) wants_more_ = on_event_(event);
 }
 
-std::optional<FinishReason> Answer::step(std::span<const float> logits) {
+void Answer::draw(std::span<const float> logits, std::span<const int32_t> guess) {
+  const size_t n_vocab = logits.size() / (guess.size() + 1);
+  drawn_.clear();
+  n_taken_ = 0;
+  for (size_t i = 0; i <= guess.size(); ++i) {
+    const std::span<const float> row = logits.subspan(i * n_vocab, n_vocab);
+    Drawn& drawn = drawn_.emplace_back(Drawn{.id = sampler_.sample(row), .logprob = {}, .top = {}});
+    if (!drawn.id) return;
+    if (request_.logprobs >= 0) {
+      drawn.logprob = logprob_of(row, *drawn.id);
+      drawn.top = top_logprobs(row, request_.logprobs);
+    }
+    if (i < guess.size() && *drawn.id != guess[i]) return;
+  }
+}
+
+std::optional<FinishReason> Answer::step() {
   if (result_.ids.empty()) first_token_ = steady_seconds();
-  const Result<int32_t> sampled = sampler_.sample(logits);
-  if (!sampled) {
-    result_.error = sampled.error();
+  Drawn& drawn = drawn_[n_taken_++];
+  if (!drawn.id) {
+    result_.error = drawn.id.error();
     return FinishReason::kError;
   }
-  const int32_t id = *sampled;
+  const int32_t id = *drawn.id;
   if (!request_.ignore_stop_ids && stop_ids_.contains(id)) return FinishReason::kStop;
   ids_.push_back(id);
   result_.ids.push_back(id);
-  GenerateEvent event{.text = stop_text_.push(decoder_.push(id)), .id = id, .logprob = {}, .top = {}};
-  if (request_.logprobs >= 0) {
-    event.logprob = logprob_of(logits, id);
-    event.top = top_logprobs(logits, request_.logprobs);
-  }
-  emit(std::move(event));
+  emit({.text = stop_text_.push(decoder_.push(id)),
+        .id = id,
+        .logprob = drawn.logprob,
+        .top = std::move(drawn.top)});
   if (!wants_more_) return FinishReason::kCancelled;
   if (stop_text_.found()) return FinishReason::kStop;
   const bool full = static_cast<int>(ids_.size()) >= n_ctx_;

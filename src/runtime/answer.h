@@ -29,8 +29,12 @@ class Answer {
   // Who guesses what follows ids(): the text itself, and how many tokens a draft model should.
   NgramDraft& from_text() { return from_text_; }
   GuessLength& by_model() { return by_model_; }
-  // Takes the logits after ids(); gives the reason when that ends the answer.
-  std::optional<FinishReason> step(std::span<const float> logits);
+  // Chooses the token after ids(), and the one after each guessed token as long as the guesses are what was
+  // chosen. `logits`: [1 + guess.size(), n_vocab]. Calls nobody: answers may draw at once, each on a thread.
+  void draw(std::span<const float> logits, std::span<const int32_t> guess);
+  bool has_drawn() const { return n_taken_ < drawn_.size(); }
+  // Takes the next token that was drawn; gives the reason when that ends the answer.
+  std::optional<FinishReason> step();
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   // Shows what was held back and calls on_done. Once, last.
@@ -38,6 +42,11 @@ class Answer {
   void mark_start();  // the prompt begins to be read; the first time counts
 
  private:
+  struct Drawn {
+    Result<int32_t> id;
+    std::optional<TokenLogprob> logprob;
+    std::vector<TokenLogprob> top;
+  };
   void emit(GenerateEvent event);
 
   GenerateRequest request_;
@@ -48,6 +57,8 @@ class Answer {
   int64_t n_prompt_;
   std::vector<int32_t> ids_;
   Sampler sampler_;
+  std::vector<Drawn> drawn_;
+  size_t n_taken_ = 0;  // of drawn_
   NgramDraft from_text_;
   GuessLength by_model_{8};
   StreamDecoder decoder_;

@@ -80,8 +80,10 @@ Result<GenerateResult> EncoderDecoder::generate(GenerateRequest request, const E
       stop_ids_, n_ctx_);
   answer.mark_start();
   std::optional<FinishReason> end;
-  for (bool first = true; !end; first = false)
-    end = answer.step(step(answer.ids(), first ? std::span(source) : std::span<const int32_t>(), n_source));
+  for (bool first = true; !end; first = false) {
+    answer.draw(step(answer.ids(), first ? std::span(source) : std::span<const int32_t>(), n_source), {});
+    end = answer.step();
+  }
   answer.finish(*end);
   result.prompt_tokens = n_source;
   return result;

@@ -289,6 +289,26 @@ TEST(Engine, SameSeedSameAnswerAloneAndBesideOthers) {
   EXPECT_NE(engine->generate(request).value().ids, alone);
 }
 
+TEST(Engine, TokensDrawnForManyAtOnceAreThoseOfEachAlone) {
+  ENGINE_OR_SKIP(engine, (EngineOptions{.n_threads = 4, .n_slots = 8}));
+  std::vector<GenerateRequest> requests;
+  for (uint64_t i = 0; i < 8; ++i) {
+    GenerateRequest request = greedy_request(*engine, "Once upon a time", 30);
+    if (i > 0) request.sampling = {.temperature = 0.9, .top_p = 0.8, .frequency_penalty = 0.3, .seed = i};
+    if (i % 2 == 1) request.logprobs = 2;
+    requests.push_back(std::move(request));
+  }
+  std::vector<std::vector<int32_t>> alone;
+  for (const GenerateRequest& request : requests) alone.push_back(engine->generate(request).value().ids);
+  EXPECT_NE(alone[1], alone[2]);
+  std::vector<std::promise<std::vector<int32_t>>> together(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i)
+    ASSERT_TRUE(engine->submit(requests[i], {}, [&together, i](const GenerateResult& result) {
+      together[i].set_value(result.ids);
+    }));
+  for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(together[i].get_future().get(), alone[i]) << i;
+}
+
 TEST(Engine, LogprobsOfTheChosenTokenAreAmongTheBest) {
   ENGINE_OR_SKIP(engine, {});
   GenerateRequest request = greedy_request(*engine, "Once upon a time", 5);

@@ -83,7 +83,7 @@ Result<int32_t> Sampler::sample(std::span<const float> logits) {
     return fail(ErrorCode::kInternal, "the model's output holds no number: are its weights intact?");
   const bool greedy = options_.temperature < 1e-5 || options_.top_k == 1;
   const auto id = greedy ? static_cast<int32_t>(best) : draw(logits, largest);
-  ++generated_[id];
+  if (options_.presence_penalty != 0 || options_.frequency_penalty != 0) ++generated_[id];
   if (options_.repetition_penalty != 1) ++seen_[id];
   return id;
 }

@@ -113,9 +113,11 @@ class Scheduler {
   void plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::span<const int32_t> ids,
                  int64_t first_pos, int64_t n_out);
   void use_logits(std::span<const float> logits);
+  // Answers choose their tokens: a vocabulary is long, so all threads share the work.
+  void draw(std::span<const float> logits);
   void use_part(const Part& part, std::span<const float> logits, EngineStats& more);
-  // The next token, and those after it as long as they were guessed.
-  void write(Slot& slot, const Part& part, std::span<const float> logits, EngineStats& more);
+  // What the answer has drawn.
+  void write(Slot& slot, const Part& part, EngineStats& more);
 
   NativeModel& model_;
   const int64_t n_vocab_;

@@ -187,7 +187,30 @@ void Scheduler::plan_rows(Slot* slot, const PagePool::Sequence& sequence, std::s
   parts_.push_back({slot, first_row, n, n_out});
 }
 
+void Scheduler::draw(std::span<const float> logits) {
+  struct Draw {
+    Answer* answer;
+    std::span<const float> logits;
+    std::span<const int32_t> guess;
+  };
+  std::vector<Draw> draws;
+  size_t at = 0;
+  for (const Part& part : parts_) {
+    const auto n = static_cast<size_t>(part.n_out * n_vocab_);
+    if (part.slot != nullptr && part.n_out > 0) {
+      const auto guess = std::span(part.slot->guess).first(static_cast<size_t>(part.n_out) - 1);
+      draws.push_back({part.slot->answer.get(), logits.subspan(at, n), guess});
+    }
+    at += n;
+  }
+  model_.share_out(std::ssize(draws), [&](int64_t i) {
+    const Draw& each = draws[static_cast<size_t>(i)];
+    each.answer->draw(each.logits, each.guess);
+  });
+}
+
 void Scheduler::use_logits(std::span<const float> logits) {
+  draw(logits);
   EngineStats more;
   size_t at = 0;
   for (const Part& part : parts_) {
@@ -215,17 +238,17 @@ void Scheduler::use_part(const Part& part, std::span<const float> logits, Engine
   more.prompt_tokens += static_cast<uint64_t>(std::clamp<int64_t>(from_prompt, 0, part.n_rows));
   slot.n_read += part.n_rows - std::max<int64_t>(0, part.n_out - 1);  // guesses are not of the text yet
   pool_.commit(slot.sequence, slot.read_ids());
-  if (part.n_out > 0) write(slot, part, logits, more);
+  if (part.n_out > 0) write(slot, part, more);
 }
 
-void Scheduler::write(Slot& slot, const Part& part, std::span<const float> logits, EngineStats& more) {
+void Scheduler::write(Slot& slot, const Part& part, EngineStats& more) {
   Answer& answer = *slot.answer;
   const int64_t n_guess = part.n_out - 1, before = std::ssize(answer.ids());
   int64_t n_right = 0;
   std::optional<FinishReason> end;
   while (true) {
-    end = answer.step(logits.subspan(static_cast<size_t>(n_right * n_vocab_), static_cast<size_t>(n_vocab_)));
-    if (end || n_right == n_guess || slot.guess[static_cast<size_t>(n_right)] != answer.ids().back()) break;
+    end = answer.step();
+    if (end || !answer.has_drawn()) break;
     ++n_right;  // its key and value stand there already
     ++slot.n_read;
   }

@@ -210,6 +210,12 @@ void NativeModel::observe_inputs(InputObserver see) {
       });
 }
 
+void NativeModel::share_out(int64_t n, const std::function<void(int64_t)>& each) {
+  state_->threads.parallel_for(n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) each(i);
+  });
+}
+
 void NativeModel::set_busy(bool busy) {
   if (!busy) {
     state_->busy.reset();

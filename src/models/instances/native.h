@@ -55,6 +55,8 @@ class NativeModel {
   static int64_t page_bytes(const ModelConfig& config, DType kv_dtype);
   // What stands in page `from` of the cache, to page `to`. Between passes.
   void copy_page(int32_t from, int32_t to);
+  // Calls each(0) to each(n - 1) once, on the model's threads at once. Between passes; `each` must not throw.
+  void share_out(int64_t n, const std::function<void(int64_t)>& each);
   // While true, the threads wait for the next pass with a short spin instead of sleeping at once.
   void set_busy(bool busy);
   uint64_t weight_bytes() const;
