@@ -16,8 +16,8 @@ function argumentsOf(kind, file, nClients, port, options) {
   const slots = nClients + (options.beside > 0 ? 1 : 0);
   const context = Math.max(options.prompt, options.beside) + options.generate + 64;
   if (kind === "ours")
-    return ["serve", "--model", file, "--port", port, "--n-slots", slots, "--threads", options.threads,
-            "--log-level", "error"];
+    return ["serve", "--model", file, "--port", port, "--n-slots", slots, "--ctx", context,
+            "--threads", options.threads, "--log-level", "error"];
   return ["-m", file, "--port", port, "-np", slots, "-c", slots * context, "-t", options.threads];
 }
 

@@ -163,13 +163,33 @@ class HttpServer::Impl {
   };
   using ConnectionPtr = std::shared_ptr<Connection>;
 
+  // Connections whose exchanges have news. Whoever puts in the first one wakes the network thread, which
+  // takes them all: a step of the model gives each of its streams a piece at nearly the same moment.
+  struct News {
+    std::mutex mutex;
+    std::vector<std::weak_ptr<Connection>> connections;
+  };
+
   // Tells the connection from any thread that its exchange has news.
   std::function<void()> notifier(const ConnectionPtr& connection) const {
-    return [io = io_, weak = std::weak_ptr<Connection>(connection)] {
-      asio::post(*io, [weak] {
-        if (const ConnectionPtr alive = weak.lock()) alive->wake.cancel();
-      });
+    return [io = io_, news = news_, weak = std::weak_ptr<Connection>(connection)] {
+      {
+        const std::lock_guard lock(news->mutex);
+        news->connections.push_back(weak);
+        if (news->connections.size() > 1) return;
+      }
+      asio::post(*io, [news] { hand_out(*news); });
     };
+  }
+
+  static void hand_out(News& news) {
+    std::vector<std::weak_ptr<Connection>> connections;
+    {
+      const std::lock_guard lock(news.mutex);
+      connections.swap(news.connections);
+    }
+    for (const auto& each : connections)
+      if (const ConnectionPtr alive = each.lock()) alive->wake.cancel();
   }
 
   void begin_drain() {
@@ -441,6 +461,10 @@ class HttpServer::Impl {
   // Sends all of `text`; the time limit counts from the last progress.
   asio::awaitable<void> write_text(const ConnectionPtr& connection, std::string_view text,
                                    error_code& error) {
+    // Nearly always there is room for all of it: no timer, no wait.
+    const ssize_t sent = ::send(connection->stream.socket().native_handle(), text.data(), text.size(),
+                                MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) text.remove_prefix(static_cast<size_t>(sent));
     while (!text.empty()) {
       connection->stream.expires_after(milliseconds(options_.write_timeout_s));
       const size_t n = co_await connection->stream.async_write_some(
@@ -456,6 +480,7 @@ class HttpServer::Impl {
   const OnDone on_done_;
   // Shared with the notifiers of exchanges that outlive the server.
   const std::shared_ptr<asio::io_context> io_ = std::make_shared<asio::io_context>(1);
+  const std::shared_ptr<News> news_ = std::make_shared<News>();
   tcp::acceptor acceptor_;
   std::set<Connection*> connections_;  // network thread only
   bool draining_ = false;              // network thread only

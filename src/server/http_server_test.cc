@@ -146,6 +146,49 @@ TEST(HttpServerTest, StreamsPiecesAsChunks) {
   EXPECT_THAT(client.read_until("0\r\n\r\n"), HasSubstr("data: 2"));
 }
 
+TEST(HttpServerTest, EachOfManyStreamsGetsItsPiecesWhenOneThreadWritesThemInTurns) {
+  constexpr size_t kStreams = 16;
+  constexpr int kPieces = 200;
+  std::mutex mutex;
+  std::vector<HttpExchangePtr> exchanges;
+  std::promise<void> all_there;
+  const auto server = start(quick_options(), [&](const HttpExchangePtr& exchange) {
+    exchange->start_stream({.status = 200, .headers = {}, .body = {}, .fixed_body = {}});
+    const std::lock_guard lock(mutex);
+    exchanges.push_back(exchange);
+    if (exchanges.size() == kStreams) all_there.set_value();
+  });
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (size_t i = 0; i < kStreams; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server->port()));
+    clients.back()->send(fmt::format("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", i));
+  }
+  all_there.get_future().wait();
+  for (int piece = 0; piece < kPieces; ++piece)
+    for (const HttpExchangePtr& exchange : exchanges)
+      EXPECT_TRUE(exchange->write(fmt::format("<{}:{}>", exchange->request().path, piece)));
+  for (const HttpExchangePtr& exchange : exchanges) exchange->finish();
+  for (size_t i = 0; i < kStreams; ++i) {
+    const std::string all = clients[i]->read_until("\r\n0\r\n\r\n");
+    size_t at = 0;
+    for (int piece = 0; piece < kPieces && at != std::string::npos; ++piece)
+      at = all.find(fmt::format("</{}:{}>", i, piece), at);
+    EXPECT_NE(at, std::string::npos) << "stream " << i;
+  }
+}
+
+TEST(HttpServerTest, ABodyLongerThanTheSocketTakesAtOnceArrivesWhole) {
+  std::string body(6 << 20, ' ');
+  for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>('a' + i * 7919 % 26);
+  const auto server = start(quick_options(), [&](const HttpExchangePtr& exchange) {
+    exchange->send({.status = 200, .headers = {}, .body = body + "!end", .fixed_body = {}});
+  });
+  RawClient client(server->port());
+  client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the socket is full by now
+  EXPECT_THAT(client.read_until("!end"), EndsWith(body + "!end"));
+}
+
 TEST(HttpServerTest, TellsTheHandlerWhenTheClientLeaves) {
   std::promise<void> left;
   std::promise<int> status;

@@ -143,13 +143,21 @@ std::string ChunkWriter::role(int index) const {
 std::string ChunkWriter::text(int index, const GenerateEvent& event, size_t offset) const {
   const bool logprobs = logprobs_ && event.logprob.has_value();
   if (event.text.empty() && !logprobs) return {};
+  // Once a token for each client: written straight, as chunk() would.
+  if (!logprobs) {
+    const std::string text = dump_json(Json(event.text));
+    return fmt::format(
+        "{}\"choices\":[{{\"index\":{},{}{}{},\"logprobs\":null,\"finish_reason\":null}}]{}}}\n\n", prefix_,
+        index, head_.chat ? "\"delta\":{\"content\":" : "\"text\":", text, head_.chat ? "}" : "",
+        with_usage_ ? ",\"usage\":null" : "");
+  }
   JsonObject choice{{"index", index}};
   if (head_.chat) {
     choice["delta"] = JsonObject{{"content", event.text}};
   } else {
     choice["text"] = event.text;
   }
-  choice["logprobs"] = logprobs_of(head_, tokenizer_, std::span(&event, 1), logprobs, offset);
+  choice["logprobs"] = logprobs_of(head_, tokenizer_, std::span(&event, 1), true, offset);
   choice["finish_reason"] = nullptr;
   return chunk(JsonArray{std::move(choice)}, nullptr);
 }

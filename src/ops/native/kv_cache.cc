@@ -8,13 +8,17 @@
 
 namespace volant {
 
+static constexpr size_t kLargeFrom = size_t{8} << 20;  // bytes of a cache
+
 Result<KvCache> KvCache::create(const KvShape& asked) {
   KvCache cache;
   KvShape& shape = cache.shape_;
   shape = asked;
   if (shape.n_page == 0) shape.n_page = shape.n_slot * shape.pages_of_slot();
   const auto bytes = static_cast<size_t>(shape.n_page * shape.page_bytes());
-  if (shape.n_page <= std::numeric_limits<int32_t>::max()) cache.data_ = Pages(bytes);
+  // In large pages: they come in a hundredth of the time of small ones, and pages of the pool are taken one
+  // after the other, so that hardly more memory becomes real.
+  if (shape.n_page <= std::numeric_limits<int32_t>::max()) cache.data_ = Pages(bytes, bytes >= kLargeFrom);
   if (cache.data_.data() == nullptr) {
     return fail(ErrorCode::kLimit,
                 "no memory for a key/value cache of {} MB: use fewer slots or a shorter context",
