@@ -26,7 +26,7 @@ class RegistryTest : public ::testing::Test {
   void SetUp() override { registry_ = Registry::open(dir_.path()).value(); }
 
   Path make_file(const std::string& name, const std::string& text) {
-    const Path path = registry_->tmp_dir() / name;
+    Path path = registry_->tmp_dir() / name;
     std::ofstream(path) << text;
     return path;
   }

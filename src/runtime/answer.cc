@@ -26,7 +26,7 @@ void Answer::mark_start() {
   if (!std::exchange(has_started_, true)) started_ = first_token_ = steady_seconds();
 }
 
-void Answer::emit(GenerateEvent event) {
+void Answer::emit(const GenerateEvent& event) {
   result_.text += event.text;
   if (wants_more_ && on_event_) wants_more_ = on_event_(event);
 }

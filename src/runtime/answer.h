@@ -47,7 +47,7 @@ class Answer {
     std::optional<TokenLogprob> logprob;
     std::vector<TokenLogprob> top;
   };
-  void emit(GenerateEvent event);
+  void emit(const GenerateEvent& event);
 
   GenerateRequest request_;
   Engine::OnEvent on_event_;

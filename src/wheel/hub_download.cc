@@ -92,7 +92,7 @@ class PartialFile {
   Status sync() {
     if (fd_ < 0) TRY(open(size()));
     const bool done = ::fsync(fd_) == 0;
-    const Status status = done ? Status() : Status(system_error(path_, "sync"));
+    Status status = done ? Status() : Status(system_error(path_, "sync"));
     close();
     return status;
   }
