@@ -51,9 +51,11 @@ std::vector<GoldenCase> golden_cases(const Path& folder) {
 }
 
 // An engine on stories260K and a greedy request with its prompt; the test is skipped without the data.
+// NOLINTBEGIN(bugprone-macro-parentheses): a name cannot stand in them
 #define ENGINE_OR_SKIP(engine, options)                     \
   VOLANT_DATA_OR_SKIP(engine##_path, "models/stories260K"); \
-  const std::unique_ptr<Engine> engine = Engine::open(engine##_path, options).value()  // NOLINT(bugprone-macro-parentheses)
+  const std::unique_ptr<Engine> engine = Engine::open(engine##_path, options).value()
+// NOLINTEND(bugprone-macro-parentheses)
 
 GenerateRequest greedy_request(const Engine& engine, std::string_view prompt, int max_tokens) {
   GenerateRequest request;
