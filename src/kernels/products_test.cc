@@ -5,8 +5,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <vector>
 
 #include "base/check.h"
@@ -191,27 +193,30 @@ TEST_P(EachTable, ProductsEqualPlainLoopsForAllTypesAndOddSizes) {
 TEST_P(EachTable, RowGivesTheSameBitsAloneAndInABatch) {
   std::vector<DType> dtypes{DType::kF32, DType::kF16, DType::kBF16};
   dtypes.insert(dtypes.end(), std::begin(kQuantised), std::end(kQuantised));
-  const int64_t n_rows = 37, n_in = 1792, n_out = 100;
+  const int64_t n_most = 37, n_in = 1792, n_out = 100;
   for (const DType dtype : dtypes) {
-    Product p = make_product(k(), dtype, n_rows, n_in, n_out, random_);
-    std::vector<float> together(n_rows * n_out), alone(n_out);
-    p.args.y = together.data();
-    p.args.y_stride = n_out;
-    k().matmul[dtype](p.args);
-    for (int64_t row = 0; row < n_rows; ++row) {
-      MatmulArgs one = p.args;
+    Product p = make_product(k(), dtype, n_most, n_in, n_out, random_);
+    const auto multiply = [&](int64_t row, int64_t n_rows) {
+      std::vector<float> y(static_cast<size_t>(n_rows * n_out));
+      MatmulArgs args = p.args;
       const int64_t size = is_quantised(dtype) ? 1 : dtype == DType::kBF16 ? 2 : 4;
-      one.x = static_cast<const std::byte*>(p.args.x) + row * p.args.x_stride * size;
+      args.x = static_cast<const std::byte*>(args.x) + row * args.x_stride * size;
       if (is_quantised(dtype)) {
-        one.x_scales += row * (n_in / kQ8Block);
-        one.x_sums += row * (n_in / kSumBlock);
+        args.x_scales += row * (n_in / kQ8Block);
+        args.x_sums += row * (n_in / kSumBlock);
       }
-      one.n_rows = 1;
-      one.y = alone.data();
-      k().matmul[dtype](one);
-      for (size_t i = 0; i < n_out; ++i) {
-        ASSERT_EQ(alone[i], together[static_cast<size_t>(row * n_out) + i]) << dtype_info(dtype).name;
-      }
+      args.n_rows = n_rows;
+      args.y = y.data();
+      args.y_stride = n_out;
+      k().matmul[dtype](args);
+      return y;
+    };
+    std::vector<float> alone;
+    for (int64_t row = 0; row < n_most; ++row) std::ranges::copy(multiply(row, 1), std::back_inserter(alone));
+    for (const int64_t n_rows : {2, 4, 5, 8, 16, 23, 31, 37}) {
+      const std::vector<float> together = multiply(0, n_rows);
+      for (size_t i = 0; i < together.size(); ++i)
+        ASSERT_EQ(alone[i], together[i]) << dtype_info(dtype).name << ", " << n_rows << " rows";
     }
   }
 }

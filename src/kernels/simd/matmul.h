@@ -1,5 +1,7 @@
 // Products with f32, f16 and bf16 weights.
 #pragma once
+#include <type_traits>
+
 #include "kernels/simd/tiles.h"
 
 namespace volant::simd {
@@ -17,9 +19,16 @@ inline typename S::V load_weights(const uint16_t* p) {
 // kShifted: the weights of each input stand where args.w_at says.
 template <class S, class W, bool kShifted = false>
 struct FloatProduct {
+  struct Ahead : Stream {
+    Ahead(const MatmulArgs& args, int64_t panel, int64_t panels, int64_t passes)
+        : Stream(static_cast<const W*>(args.w) + panel * kPanel * args.n_in,
+                 ahead_step(args, panel, panels, passes, kPanel * sizeof(W))) {}
+  };
+
   template <int M, int P>
   struct Tile {
-    static void run(const MatmulArgs& args, int64_t row, int64_t panel) {
+    template <class Next>
+    static void run(const MatmulArgs& args, int64_t row, int64_t panel, Next& ahead) {
       constexpr int kN = P * kVectors<S>;
       typename S::V sums[M][kN];
 #pragma GCC unroll 32
@@ -33,6 +42,7 @@ struct FloatProduct {
                     w_stride = kShifted ? kPanel : kPanel * args.n_in;
       for (int64_t i = 0; i < n_in; ++i) {
         const W* here = w + (kShifted ? args.w_at[i] : i * kPanel);
+        if constexpr (std::is_same_v<Next, Ahead> && !kShifted) ahead.ask();
         typename S::V weights[kN];
 #pragma GCC unroll 32
         for (int j = 0; j < kN; ++j) {
@@ -52,9 +62,16 @@ struct FloatProduct {
 
 template <class S>
 struct Bf16Product {
+  struct Ahead : Stream {
+    Ahead(const MatmulArgs& args, int64_t panel, int64_t panels, int64_t passes)
+        : Stream(static_cast<const uint16_t*>(args.w) + panel * kPanel * ((args.n_in + 1) / 2 * 2),
+                 ahead_step(args, panel, panels, passes, kPanel * 2 * sizeof(uint16_t))) {}
+  };
+
   template <int M, int P>
   struct Tile {
-    static void run(const MatmulArgs& args, int64_t row, int64_t panel) {
+    template <class Next>
+    static void run(const MatmulArgs& args, int64_t row, int64_t panel, Next& ahead) {
       constexpr int kN = P * kVectors<S>;
       typename S::V sums[M][kN];
 #pragma GCC unroll 32
@@ -66,6 +83,7 @@ struct Bf16Product {
       const uint16_t* x = static_cast<const uint16_t*>(args.x) + row * x_stride;
       const uint16_t* w = static_cast<const uint16_t*>(args.w) + panel * w_stride;
       for (int64_t i = 0; i < n_pair; ++i) {
+        if constexpr (std::is_same_v<Next, Ahead>) ahead.ask();
         typename S::I weights[kN];
 #pragma GCC unroll 32
         for (int j = 0; j < kN; ++j) {
@@ -86,19 +104,19 @@ struct Bf16Product {
 
 template <class S>
 void matmul_f32(const MatmulArgs& args) {
-  matmul_tiles<FloatProduct<S, float>::template Tile, S::kMaxAccumulators, kVectors<S>>(args);
+  matmul_tiles<FloatProduct<S, float>, S::kMaxAccumulators, kVectors<S>>(args);
 }
 template <class S>
 void matmul_shifted(const MatmulArgs& args) {
-  matmul_tiles<FloatProduct<S, float, true>::template Tile, S::kMaxAccumulators, kVectors<S>>(args);
+  matmul_tiles<FloatProduct<S, float, true>, S::kMaxAccumulators, kVectors<S>>(args);
 }
 template <class S>
 void matmul_f16(const MatmulArgs& args) {
-  matmul_tiles<FloatProduct<S, uint16_t>::template Tile, S::kMaxAccumulators, kVectors<S>>(args);
+  matmul_tiles<FloatProduct<S, uint16_t>, S::kMaxAccumulators, kVectors<S>>(args);
 }
 template <class S>
 void matmul_bf16(const MatmulArgs& args) {
-  matmul_tiles<Bf16Product<S>::template Tile, S::kMaxAccumulators, kVectors<S>>(args);
+  matmul_tiles<Bf16Product<S>, S::kMaxAccumulators, kVectors<S>>(args);
 }
 
 }  // namespace volant::simd

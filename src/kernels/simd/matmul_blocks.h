@@ -13,6 +13,7 @@
 //   kFolds<m>                                          dots of weights up to m that may follow each other
 //   dot_begin, dot<m>, dot_end<m>                      sum over them
 #pragma once
+#include <type_traits>
 #include <utility>
 
 #include "kernels/pack.h"
@@ -92,13 +93,23 @@ struct BlockProduct {
     alignas(64) float less[kShape.has_min ? P : 1][kLength][kSubs][kPanel];
   };
 
+  // Of both streams, by 32 inputs and by records.
+  struct Ahead {
+    Stream codes, records;
+    Ahead(const MatmulArgs& args, int64_t panel, int64_t panels, int64_t passes)
+        : codes(static_cast<const uint8_t*>(args.w) + panel * (args.n_in / 32) * kPieceBytes,
+                ahead_step(args, panel, panels, passes, kPieceBytes)),
+          records(static_cast<const uint8_t*>(args.w_scales) +
+                      panel * (args.n_in / kLayout.block) * kLayout.record_bytes,
+                  ahead_step(args, panel, panels, passes, kLayout.record_bytes)) {}
+  };
+
   // M rows by P panels. kReady: from a stretch that was made ready.
   template <int M, int P, bool kReady = false>
   struct Tile {
     static constexpr int kN = P * kVectors<S>;
     static constexpr int kFold = std::min(kGroups, S::template kFolds<kMost>);
     static_assert(kGroups % kFold == 0);
-    static constexpr bool kStream = P == 1 && !kReady;
     static constexpr int kRecordsAhead = kAhead / (kPieceBytes * kPieces);
 
     // The next group of inputs into the dots of all cells.
@@ -284,7 +295,10 @@ struct BlockProduct {
       }
     }
 
-    static void run(const MatmulArgs& args, int64_t row, int64_t panel) {
+    // With NoAhead a single panel asks for its own bytes, kAhead before they are needed.
+    template <class Next>
+    static void run(const MatmulArgs& args, int64_t row, int64_t panel, Next& ahead) {
+      constexpr bool kAsks = std::is_same_v<Next, Ahead>, kAsksOwn = P == 1 && !kAsks;
       V sums[M][kN];
 #pragma GCC unroll 32
       for (int m = 0; m < M; ++m) {
@@ -297,10 +311,12 @@ struct BlockProduct {
       for (int64_t r = 0; r < n_record; ++r, at.record += kLayout.record_bytes) {
         Record record;
         load_record(at, record);
-        if constexpr (kStream)
+        if constexpr (kAsks) ahead.records.ask();
+        if constexpr (kAsksOwn)
           ask_for<kLayout.record_bytes>(at.record + kRecordsAhead * kLayout.record_bytes);
         for (int piece = 0; piece < kPieces; ++piece) {
-          if constexpr (kStream) ask_for<kPieceBytes>(at.w + kAhead);
+          if constexpr (kAsks) ahead.codes.ask();
+          if constexpr (kAsksOwn) ask_for<kPieceBytes>(at.w + kAhead);
           Steps steps;
           load_steps(at, record, piece, steps);
           add_piece(at, steps, sums);
@@ -391,18 +407,19 @@ struct BlockProduct {
   }
 };
 
-// Few rows wait for memory: panel by panel, so that the weights are one stream. Many rows: tiles that use a
-// weight in a register often.
+// A pass of few rows waits for memory: panel by panel, so that the weights are one stream. More rows: tiles
+// that use a weight in a register often.
 template <class S, DType kType>
 void matmul_blocks(const MatmulArgs& args) {
   using Product = BlockProduct<S, kType>;
   constexpr BlockShape kShape = Product::kShape;
   constexpr bool kManySteps =  // from a code in the file to a weight
       kShape.has_scales || kShape.values != nullptr || Product::kLayout.bits != 0;
-  constexpr int64_t kManyRows = 32;
-  constexpr bool kWide = kVectors<S> == 1;  // 32 registers: two sets of eight sums
-  constexpr int kRows = kWide ? 4 : 2, kPanels = kWide ? 2 : 1;
-  if (args.n_rows < kManyRows) return run_all<Product::template DirectTile, kRows * kPanels, 1>(args);
+  constexpr bool kWide = kVectors<S> == 1;  // 32 registers
+  constexpr int kFewRows = kWide ? 4 : 2;
+  constexpr int kRows = kWide ? 4 : 2, kPanels = kWide ? 2 : 1;  // two sets of eight sums
+  if (args.n_rows <= kFewRows) return run_all<Product::template DirectTile, kFewRows, 1>(args);
+  if (args.n_rows < kManyRows) return run_few_passes < Product, kWide ? 6 : 2, kPanels > (args);
   if constexpr (kManySteps) {
     Product::template run_many_rows<kRows, kPanels>(args, args.panel_begin);
   } else {

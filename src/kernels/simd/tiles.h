@@ -22,6 +22,24 @@ template <int bytes>
   for (int line = 0; line < bytes; line += 64) __builtin_prefetch(static_cast<const char*>(p) + line);
 }
 
+// Weights that are read when the panels at hand are done, asked for evenly while those are computed with. All
+// but the first pass over a panel find it in the caches: memory would stand idle meanwhile.
+class Stream {
+ public:
+  Stream(const void* from, int64_t step) : at_(static_cast<const char*>(from)), step_(step) {}
+  [[gnu::always_inline]] void ask() {
+    for (int64_t i = 0; i < step_; i += 64) __builtin_prefetch(at_ + i);
+    at_ += step_;
+  }
+
+ private:
+  const char* at_;
+  int64_t step_;  // bytes each time
+};
+
+// What a tile takes in place of a product's `Ahead` when it asks for nothing, or for its own panel.
+struct NoAhead {};
+
 // Writes M x P panels of sums, the last panel cut at n_out.
 template <class S, int M, int P>
 inline void store_tile(const MatmulArgs& args, int64_t row, int64_t panel,
@@ -65,23 +83,24 @@ inline void load_tile(const MatmulArgs& args, int64_t row, int64_t panel, bool f
   }
 }
 
-// Calls f.operator()<n>(row) with n = `n`, in 1..M.
-template <int M, class F>
+// Calls f.operator()<n>(row) with n = `n`, in kLeast..M.
+template <int M, int kLeast, class F>
 inline void with_rows(int64_t n, int64_t row, const F& f) {
   if (n == M) {
     f.template operator()<M>(row);
-  } else if constexpr (M > 1) {
-    with_rows<M - 1>(n, row, f);
+  } else if constexpr (M > kLeast) {
+    with_rows<M - 1, kLeast>(n, row, f);
   }
 }
 
-// Cuts the rows into tiles of nearly equal height, at most M: f.operator()<height>(first row).
-template <int M, class F>
+// Cuts the rows into tiles of nearly equal height, at most M: f.operator()<height>(first row). `kLeast`: no
+// tile is lower.
+template <int M, int kLeast = 1, class F>
 inline void for_row_tiles(int64_t n_rows, const F& f) {
   const int64_t n_tile = (n_rows + M - 1) / M;
   for (int64_t t = 0; t < n_tile; ++t) {
     const int64_t begin = n_rows * t / n_tile, end = n_rows * (t + 1) / n_tile;
-    with_rows<M>(end - begin, begin, f);
+    with_rows<M, kLeast>(end - begin, begin, f);
   }
 }
 
@@ -89,7 +108,9 @@ template <template <int, int> class Tile, int M, int P>
 inline void run_all(const MatmulArgs& args) {
   int64_t panel = args.panel_begin;
   for (; panel + P <= args.panel_end; panel += P) {
-    for_row_tiles<M>(args.n_rows, [&]<int kRows>(int64_t row) { Tile<kRows, P>::run(args, row, panel); });
+    NoAhead none;
+    for_row_tiles<M>(args.n_rows,
+                     [&]<int kRows>(int64_t row) { Tile<kRows, P>::run(args, row, panel, none); });
   }
   if constexpr (P > 1) {
     MatmulArgs rest = args;
@@ -98,22 +119,49 @@ inline void run_all(const MatmulArgs& args) {
   }
 }
 
+// The same for more than M / 2 rows in a few passes over each panel, which ask for the next panels
+// meanwhile: Product::Ahead(args, first panel, panels, passes).
+template <class Product, int M, int P>
+inline void run_few_passes(const MatmulArgs& args) {
+  int64_t panel = args.panel_begin;
+  for (; panel + P <= args.panel_end; panel += P) {
+    typename Product::Ahead ahead(args, panel + P, P, (args.n_rows + M - 1) / M);
+    for_row_tiles<M, (M + 1) / 2>(args.n_rows, [&]<int kRows>(int64_t row) {
+      Product::template Tile<kRows, P>::run(args, row, panel, ahead);
+    });
+  }
+  if constexpr (P > 1) {
+    MatmulArgs rest = args;
+    rest.panel_begin = panel;
+    run_few_passes<Product, M, P / 2>(rest);
+  }
+}
+inline constexpr int64_t kManyRows = 32;  // so many passes that memory counts for little
+
+// Bytes that each of the passes asks for at each of its steps, of what `step` bytes are for one step of a
+// panel: none past the last panel.
+inline int64_t ahead_step(const MatmulArgs& args, int64_t panel, int64_t panels, int64_t passes,
+                          int64_t step) {
+  return panel * kPanel < args.n_out ? (panels * step + passes - 1) / passes : 0;
+}
+
 // Few rows: many panels at once, to keep enough reads of weights under way. Many rows: tall tiles, so that a
 // weight in a register serves many rows.
-template <template <int, int> class Tile, int kAccumulators, int kVectorsPerPanel>
+template <class Product, int kAccumulators, int kVectorsPerPanel>
 inline void matmul_tiles(const MatmulArgs& args) {
   constexpr int kCells = kAccumulators / kVectorsPerPanel;  // row x panel cells that the registers hold
+  constexpr int kPanels = kCells >= 12 ? 2 : 1, kRows = kCells / kPanels;
   if constexpr (kCells >= 12) {
-    if (args.n_rows <= 2) return run_all<Tile, 2, 4>(args);
-    if (args.n_rows <= 6) return run_all<Tile, 6, 4>(args);
-    return run_all<Tile, kCells / 2, 2>(args);
+    if (args.n_rows <= 2) return run_all<Product::template Tile, 2, 4>(args);
+    if (args.n_rows <= kRows / 2) return run_all<Product::template Tile, kRows / 2, 4>(args);
   } else if constexpr (kCells >= 6) {
-    if (args.n_rows <= 2) return run_all<Tile, 2, kCells / 2>(args);
-    return run_all<Tile, kCells, 1>(args);
+    if (args.n_rows <= 2) return run_all<Product::template Tile, 2, kCells / 2>(args);
   } else {
-    if (args.n_rows == 1) return run_all<Tile, 1, kCells>(args);
-    return run_all<Tile, kCells, 1>(args);
+    if (args.n_rows == 1) return run_all<Product::template Tile, 1, kCells>(args);
   }
+  if (args.n_rows > kRows / 2 && args.n_rows < kManyRows)
+    return run_few_passes<Product, kRows, kPanels>(args);
+  run_all<Product::template Tile, kRows, kPanels>(args);
 }
 
 }  // namespace volant::simd
