@@ -322,6 +322,10 @@ Result<GgufFile> GgufFile::open(const Path& path) {
   return file;
 }
 
+void GgufFile::forget(std::string_view prefix) {
+  std::erase_if(metadata_, [&](const auto& each) { return each.first.starts_with(prefix); });
+}
+
 namespace {
 Error wrong_key(const Metadata& metadata, const std::string& key, const char* expected) {
   return fail(ErrorCode::kParse, "expected GGUF key '{}' ({}), and it is {}", key, expected,

@@ -3,6 +3,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -45,6 +46,8 @@ class GgufFile {
   static Result<GgufFile> open(const Path& path);
   const std::map<std::string, GgufValue>& metadata() const { return metadata_; }
   const std::map<std::string, GgufTensor>& tensors() const { return tensors_; }
+  // Lets go of the metadata whose keys begin so: a large vocabulary is 11 MB.
+  void forget(std::string_view prefix);
   // Typed readers: kParse names the key when it is missing or of another type.
   Result<int64_t> get_int(const std::string& key) const;
   Result<double> get_number(const std::string& key) const;

@@ -200,6 +200,22 @@ TEST(Gguf, WhatIsWrittenIsRead) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(file.tensors().at("q").bytes.data()) % 32, 0U);
 }
 
+TEST(Gguf, ForgottenMetadataIsGoneAndTheRestStays) {
+  const ScratchDir scratch;
+  const std::vector<float> a{1, 2, 3, 4};
+  const GgufField::Type type = GgufField::Type::kU32;
+  ASSERT_TRUE(
+      write_gguf(scratch / "m.gguf",
+                 {{"text.a", type, uint64_t{1}}, {"text.b", type, uint64_t{2}}, {"texts", type, uint64_t{3}}},
+                 {{"a", GgmlType::kF32, {4}, bytes_of(a)}}));
+  GgufFile file = GgufFile::open(scratch / "m.gguf").value();
+  file.forget("text.");
+  EXPECT_FALSE(file.contains("text.a"));
+  EXPECT_FALSE(file.contains("text.b"));
+  EXPECT_EQ(file.get_int("texts").value(), 3);
+  EXPECT_EQ(as_text(file.tensors().at("a").bytes), as_text(bytes_of(a)));
+}
+
 TEST(Gguf, TypedReadersNameTheKey) {
   const ScratchDir scratch;
   ASSERT_TRUE(write_gguf(scratch / "m.gguf", sample_fields(), {}));

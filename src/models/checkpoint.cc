@@ -44,6 +44,8 @@ struct Checkpoint::State {
   ModelConfig config;
   SafetensorsFile safetensors;
   std::optional<GgufFile> gguf;
+  Path gguf_path;
+  bool forgot_text = false;
   std::map<std::string, TensorView> tensors;
   std::map<std::string, std::vector<std::byte>> reordered;  // tensors that the file holds in another order
   std::optional<std::string> chat_template;
@@ -97,6 +99,7 @@ Status Checkpoint::State::open_folder() {
 
 Status Checkpoint::State::open_gguf(const Path& file) {
   gguf = TRY(GgufFile::open(file));
+  gguf_path = file;
   Result<ModelConfig> read = ModelConfig::from_gguf(*gguf);
   if (!read) return std::move(read).error().at(file.string());
   config = std::move(read).value();
@@ -278,7 +281,16 @@ std::vector<std::string> Checkpoint::tensor_names() const {
 }
 
 Result<std::unique_ptr<Tokenizer>> Checkpoint::tokenizer() const {
-  return state_->gguf ? load_tokenizer(*state_->gguf) : load_tokenizer(state_->path);
+  if (!state_->gguf) return load_tokenizer(state_->path);
+  if (!state_->forgot_text) return load_tokenizer(*state_->gguf);
+  const GgufFile again = TRY(GgufFile::open(state_->gguf_path));
+  return load_tokenizer(again);
+}
+
+void Checkpoint::forget_text() {
+  if (!state_->gguf) return;
+  state_->gguf->forget("tokenizer.");
+  state_->forgot_text = true;
 }
 
 std::string Checkpoint::chat_template() const {

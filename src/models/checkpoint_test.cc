@@ -100,7 +100,7 @@ std::vector<std::byte> interleave(const Tensor& t, int64_t n_head) {
 }
 
 void write_gguf_file(const Path& path, const ModelConfig& c, Tensors tensors,
-                     const std::string& architecture = "llama") {
+                     const std::string& architecture = "llama", const std::vector<GgufField>& more = {}) {
   tensors["model.layers.0.self_attn.q_proj.weight"].bytes =
       interleave(tensors["model.layers.0.self_attn.q_proj.weight"], kHeads);
   tensors["model.layers.0.self_attn.k_proj.weight"].bytes =
@@ -109,7 +109,7 @@ void write_gguf_file(const Path& path, const ModelConfig& c, Tensors tensors,
   const auto number = [](const char* key, int64_t value) {
     return GgufField{key, Type::kU32, static_cast<uint64_t>(value)};
   };
-  const std::vector<GgufField> fields{
+  std::vector<GgufField> fields{
       {"general.architecture", Type::kString, architecture},
       number("llama.embedding_length", c.hidden_size),
       number("llama.block_count", c.num_hidden_layers),
@@ -120,6 +120,7 @@ void write_gguf_file(const Path& path, const ModelConfig& c, Tensors tensors,
       {"llama.attention.layer_norm_rms_epsilon", Type::kF32, std::get<LlamaFields>(c.own).rms_norm_eps},
       {"tokenizer.chat_template", Type::kString, std::string("{{ messages }}")},
   };
+  fields.insert(fields.end(), more.begin(), more.end());
   std::vector<GgufOutTensor> out;
   for (const auto& [name, t] : tensors) {
     const GgmlType type = t.dtype == DType::kQ8_0   ? GgmlType::kQ8_0
@@ -166,6 +167,29 @@ TEST(Checkpoint, GgufGivesTheSameTensorsInHuggingFaceOrder) {
       EXPECT_EQ(checkpoint.config().head_dim, kHeadDim);
     }
   }
+}
+
+TEST(Checkpoint, GivesItsTokenizerAgainAfterItsTextWasForgotten) {
+  const testing::ScratchDir dir;
+  std::vector<std::string> tokens{"<unk>", "<s>", "</s>"};
+  for (char c = 'a'; std::ssize(tokens) < kVocab; ++c) tokens.emplace_back(1, c);
+  std::vector<int64_t> types(tokens.size(), 1);
+  types[0] = 2;  // unknown; control
+  types[1] = types[2] = 3;
+  using Type = GgufField::Type;
+  write_gguf_file(dir / "model.gguf", small_config(), small_tensors(), "llama",
+                  {{"tokenizer.ggml.model", Type::kString, std::string("llama")},
+                   {"tokenizer.ggml.tokens", Type::kString, tokens, true},
+                   {"tokenizer.ggml.token_type", Type::kI32, types, true},
+                   {"tokenizer.ggml.scores", Type::kF32, std::vector<double>(tokens.size()), true}});
+  Checkpoint checkpoint = Checkpoint::open(dir.path()).value();  // the folder that holds it
+  const std::vector<int32_t> ids = checkpoint.tokenizer().value()->encode("abc");
+  EXPECT_THAT(ids, ::testing::SizeIs(::testing::Ge(3)));
+  checkpoint.forget_text();
+  EXPECT_EQ(checkpoint.tokenizer().value()->encode("abc"), ids);
+  EXPECT_EQ(checkpoint.chat_template(), "{{ messages }}");
+  EXPECT_THAT(checkpoint.stop_ids(), ::testing::Contains(2));
+  expect_equal(checkpoint, small_tensors());
 }
 
 TEST(Checkpoint, TiedHeadMayBeAbsentOrEqualButNotDifferent) {

@@ -31,6 +31,7 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const Path& path, const Embedde
   std::unique_ptr<NativeModel> model =
       TRY(NativeModel::load(checkpoint, {.n_threads = options.n_threads, .n_slot = 0, .n_ctx = 0}));
   Result<std::unique_ptr<Tokenizer>> tokenizer = checkpoint.tokenizer();
+  checkpoint.forget_text();
   std::unique_ptr<Embedder> embedder(
       new Embedder(std::move(checkpoint), std::move(model), std::move(tokenizer)));
   if (const auto* bert = std::get_if<BertFields>(&config.own); bert != nullptr && bert->gguf_pooling != 0)

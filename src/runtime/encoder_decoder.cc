@@ -29,6 +29,7 @@ Result<std::unique_ptr<EncoderDecoder>> EncoderDecoder::open(const Path& path, c
   if (n_ctx < 2 || n_ctx > kMaxContext)
     return fail(ErrorCode::kInvalidArgument, "'n_ctx' is {}, expected 2 to {}", n_ctx, kMaxContext);
   std::unique_ptr<Tokenizer> tokenizer = TRY(checkpoint.tokenizer());
+  checkpoint.forget_text();
   std::unique_ptr<NativeModel> model =
       TRY(NativeModel::load(checkpoint, {.n_threads = options.n_threads, .n_slot = 1, .n_ctx = n_ctx}));
   return std::unique_ptr<EncoderDecoder>(

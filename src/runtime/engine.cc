@@ -149,6 +149,10 @@ Status Engine::Impl::check(const GenerateRequest& request) const {
 }
 
 Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptions& options) {
+  return open(TRY(Checkpoint::open(path)), options);
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(Checkpoint checkpoint, const EngineOptions& options) {
   if (options.n_slots < 1 || options.n_slots > kMaxSlots) {
     return fail(ErrorCode::kInvalidArgument, "'n_slots' is {}, expected 1 to {}", options.n_slots, kMaxSlots);
   }
@@ -156,7 +160,6 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
     return fail(ErrorCode::kInvalidArgument, "'max_prompt_rows' is {}, expected 1 to {}",
                 options.max_prompt_rows, kMaxPromptRows);
   }
-  Checkpoint checkpoint = TRY(Checkpoint::open(path));
   if (!checkpoint.config().is_decoder()) {
     const ModelOutput output = checkpoint.config().output;
     return fail(ErrorCode::kUnsupported, "{} does not go on with a text: it {}",
@@ -165,7 +168,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
                 : output == ModelOutput::kHidden ? "gives embeddings, see 'volant embed'"
                 : output == ModelOutput::kLabels ? "gives scores of labels"
                                                  : "fills in masked words")
-        .at(path.string());
+        .at(checkpoint.path().string());
   }
   // The vocabulary is read while the weights are packed.
   auto reads_text = std::async(std::launch::async, [&] {
@@ -182,6 +185,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptio
     if (!added) return std::move(added).error().at(folder.string());
   }
   std::unique_ptr<Tokenizer> tokenizer = TRY(reads_text.get());
+  checkpoint.forget_text();
   std::unique_ptr<DraftModel> draft;
   if (options.draft)
     draft = TRY(DraftModel::open(*options.draft, *tokenizer, checkpoint.config().vocab_size,

@@ -95,6 +95,8 @@ struct EngineStats {
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> open(const Path& model, const EngineOptions& options = {});
+  // The same for one that is open already.
+  static Result<std::unique_ptr<Engine>> open(Checkpoint checkpoint, const EngineOptions& options);
   ~Engine();  // cancels what runs
 
   // Starts a request and returns its number. `on_event` runs on the engine's thread, once a token, and says

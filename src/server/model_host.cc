@@ -160,23 +160,23 @@ Result<std::unique_ptr<ModelHost>> ModelHost::open(const ModelHostOptions& optio
 
 Result<ServedModelPtr> ModelHost::load(const Path& path, const EngineOptions& engine) const {
   auto model = std::make_unique<ServedModel>();
-  const Checkpoint checkpoint = TRY(Checkpoint::open(path));
+  Checkpoint checkpoint = TRY(Checkpoint::open(path));
   const ModelOutput output = checkpoint.config().output;
   if (output != ModelOutput::kNextToken && !engine.adapters.empty())
     return fail(ErrorCode::kUnsupported, "adapters beside {} are not served: merge them first",
                 output == ModelOutput::kHidden ? "an encoder" : "a model with labels");
-  if (output == ModelOutput::kHidden) {
-    model->embedder = TRY(Embedder::open(path, {.n_threads = engine.n_threads}));
-  } else if (output == ModelOutput::kLabels) {
-    model->predictor = TRY(Predictor::load(path, {.n_threads = engine.n_threads}));
-  } else {
-    model->engine = TRY(Engine::open(path, engine));
-  }
   model->name = model->version = name_of(path);
   model->created = now_unix_seconds();
   model->dtype = checkpoint.dtype_name();
   model->fingerprint =
       "fp_" + sha256_hex(path.string() + "|" + std::to_string(checkpoint.bytes())).substr(0, 12);
+  if (output == ModelOutput::kHidden) {
+    model->embedder = TRY(Embedder::open(path, {.n_threads = engine.n_threads}));
+  } else if (output == ModelOutput::kLabels) {
+    model->predictor = TRY(Predictor::load(path, {.n_threads = engine.n_threads}));
+  } else {
+    model->engine = TRY(Engine::open(std::move(checkpoint), engine));
+  }
   return Retirer::adopt(retirer_, std::move(model));
 }
 

@@ -86,7 +86,8 @@ Status BpeModel::add_merges(const Parts& parts) {
   ids.reserve(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id)
     if (!tokens[id].empty()) ids.emplace(tokens[id], static_cast<int32_t>(id));
-  table_.resize(std::bit_ceil(std::max<size_t>(16, merges.size() * 2)));
+  table_.resize(
+      std::bit_ceil(std::max<size_t>(16, merges.size() + merges.size() / 3)));  // 3 in 4 full at most
   filter_.resize(std::bit_ceil(std::max<size_t>(64, merges.size() * kFilterBitsPerMerge)) / 64);
   filter_mask_ = filter_.size() * 64 - 1;
   std::string joined;

@@ -32,7 +32,7 @@ Status Rollouts::follow(const TorchModel& model) {
 
 Result<std::vector<Rollout>> Rollouts::answers(const std::vector<RolloutRequest>& requests,
                                                int64_t max_new_tokens, double temperature) {
-  const std::vector<int32_t> stops = engine_->checkpoint().stop_ids();
+  const std::vector<int32_t> stops = engine_->checkpoint().stop_ids(engine_->tokenizer());
   std::vector<Rollout> rollouts(requests.size());
   std::mutex mutex;
   std::condition_variable all_done;

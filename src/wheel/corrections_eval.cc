@@ -35,8 +35,8 @@ Result<Prompted> encode_row(const Engine& engine, const CuratedRow& row) {
     ids.correction = engine.tokenizer().encode(correction_of(row), plain);
   } else {
     ids.prompt = TRY(engine.encode_chat(context));
-    ids.correction =
-        answer_ids(ids.prompt, TRY(engine.encode_chat(row.messages)), engine.checkpoint().stop_ids());
+    ids.correction = answer_ids(ids.prompt, TRY(engine.encode_chat(row.messages)),
+                                engine.checkpoint().stop_ids(engine.tokenizer()));
     if (ids.correction.empty()) ids.correction = engine.tokenizer().encode(correction_of(row), plain);
   }
   const auto room = static_cast<size_t>(std::max(engine.n_ctx() - 2 * kSpareTokens, 2));
