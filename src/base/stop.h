@@ -7,6 +7,8 @@ namespace volant {
 void install_stop_handler();
 // True once a stop was asked for.
 bool stop_requested();
+// Sleeps until then, without waking up meanwhile. For one thread of the program.
+void wait_for_stop();
 // Asks for a stop from inside: for tests and for a server that ends itself.
 void request_stop();
 }  // namespace volant

@@ -183,7 +183,7 @@ std::vector<GgufField> sample_fields() {
 TEST(Gguf, WhatIsWrittenIsRead) {
   const ScratchDir scratch;
   const std::vector<float> a{1, 2, 3, 4, 5, 6};
-  const std::string q(34 * 2 * 3, 'q');
+  const std::string q(size_t{34} * 2 * 3, 'q');
   const std::vector<GgufOutTensor> tensors{
       {"a", GgmlType::kF32, {2, 3}, bytes_of(a)},
       {"q", GgmlType::kQ8_0, {3, 64}, std::as_bytes(std::span(q))},
@@ -263,7 +263,8 @@ Result<GgufFile> open_gguf(const std::string& bytes) {
 std::string gguf_head(uint64_t n_tensors, uint64_t n_fields, uint32_t version = 3) {
   return "GGUF" + le(version) + le(n_tensors) + le(n_fields);
 }
-std::string gguf_tensor(const std::string& name, std::vector<uint64_t> dims, uint32_t type, uint64_t offset) {
+std::string gguf_tensor(const std::string& name, const std::vector<uint64_t>& dims, uint32_t type,
+                        uint64_t offset) {
   std::string out = gguf_text(name) + le(static_cast<uint32_t>(dims.size()));
   for (const uint64_t d : dims) out += le(d);
   return out + le(type) + le(offset);

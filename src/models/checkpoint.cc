@@ -330,7 +330,8 @@ void Checkpoint::State::forget_pages(const std::string& name, const TensorView& 
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<uintptr_t>(view.bytes.data()), end = begin + view.bytes.size();
   const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  if (first < last)
+    madvise(const_cast<std::byte*>(view.bytes.data()) + (first - begin), last - first, MADV_DONTNEED);
 }
 void Checkpoint::forget_pages(const std::string& name) const {
   if (const auto found = state_->tensors.find(name); found != state_->tensors.end())

@@ -1,8 +1,6 @@
 #include "server/server.h"
 
-#include <chrono>
 #include <optional>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -317,7 +315,7 @@ ModelHost& Server::models() { return impl_->models(); }
 bool Server::drain() { return impl_->drain(); }
 
 bool Server::run() {
-  while (!stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  wait_for_stop();
   return drain();
 }
 
