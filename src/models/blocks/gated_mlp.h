@@ -2,6 +2,7 @@
 // "gate_proj", "up_proj", "down_proj" or the fused "gate_up_proj". D hidden, F intermediate.
 #pragma once
 #include <string>
+#include <utility>
 
 #include "models/blocks/linear.h"
 
@@ -44,9 +45,11 @@ class GatedMlp {
   }
 
  private:
-  Act gated(O& ops, const Act& gate_TF, const Act& up_TF) const {
-    return text_.activation == GatedMlpText::Activation::kSilu ? ops.silu_mul(gate_TF, up_TF)
-                                                               : ops.gelu_mul(gate_TF, up_TF, Gelu::kTanh);
+  // The gate is given up: what takes its place can stand in its memory.
+  Act gated(O& ops, Act gate_TF, const Act& up_TF) const {
+    return text_.activation == GatedMlpText::Activation::kSilu
+               ? ops.silu_mul(std::move(gate_TF), up_TF)
+               : ops.gelu_mul(std::move(gate_TF), up_TF, Gelu::kTanh);
   }
 
   GatedMlpText text_;

@@ -395,16 +395,38 @@ NativeOps::Act NativeOps::number_by_number(const Act& x, const Act* y, int64_t c
   return out;
 }
 
-NativeOps::Act NativeOps::silu_mul(const Act& gate, const Act& up) {
-  return number_by_number(gate, &up, 4, [](const float* x, const float* y, int64_t n, float* out) {
-    kernels().silu_mul(x, y, n, out);
+template <class F>
+NativeOps::Act NativeOps::in_place(Act&& x, const Act& y, int64_t cost, const F& f) {
+  if (waiting_.holds(x.id()) || waiting_.holds(y.id())) return number_by_number(x, &y, cost, f);
+  CHECK(y.rows() == x.rows() && y.columns() == x.columns());
+  for_rows(x, cost, [&](int64_t begin, int64_t end) {
+    f(x.row(begin), y.row(begin), (end - begin) * x.columns(), x.row(begin));
   });
+  return std::move(x);
 }
 
+namespace {
+void silu_mul_numbers(const float* gate, const float* up, int64_t n, float* out) {
+  kernels().silu_mul(gate, up, n, out);
+}
+auto gelu_mul_numbers(Gelu kind) {
+  return [tanh = kind == Gelu::kTanh](const float* gate, const float* up, int64_t n, float* out) {
+    kernels().gelu_mul(gate, up, n, tanh, out);
+  };
+}
+}  // namespace
+
+NativeOps::Act NativeOps::silu_mul(const Act& gate, const Act& up) {
+  return number_by_number(gate, &up, 4, silu_mul_numbers);
+}
+NativeOps::Act NativeOps::silu_mul(Act&& gate, const Act& up) {
+  return in_place(std::move(gate), up, 4, silu_mul_numbers);
+}
 NativeOps::Act NativeOps::gelu_mul(const Act& gate, const Act& up, Gelu kind) {
-  return number_by_number(gate, &up, 4, [kind](const float* x, const float* y, int64_t n, float* out) {
-    kernels().gelu_mul(x, y, n, kind == Gelu::kTanh, out);
-  });
+  return number_by_number(gate, &up, 4, gelu_mul_numbers(kind));
+}
+NativeOps::Act NativeOps::gelu_mul(Act&& gate, const Act& up, Gelu kind) {
+  return in_place(std::move(gate), up, 4, gelu_mul_numbers(kind));
 }
 
 NativeOps::Act NativeOps::gelu(const Act& x, Gelu kind) {

@@ -62,6 +62,9 @@ class NativeOps {
   Act relu(const Act& x);
   Act silu_mul(const Act& gate, const Act& up);
   Act gelu_mul(const Act& gate, const Act& up, Gelu kind);
+  // In the memory of a gate that nobody needs any more: of many rows the largest piece of a step.
+  Act silu_mul(Act&& gate, const Act& up);
+  Act gelu_mul(Act&& gate, const Act& up, Gelu kind);
   Act gelu(const Act& x, Gelu kind);
   Act softcap(const Act& x, float cap);
   Act scale(const Act& x, float factor);
@@ -191,6 +194,9 @@ class NativeOps {
   // numbers' worth of work for each.
   template <class F>
   Act number_by_number(const Act& x, const Act* y, int64_t cost, const F& f);
+  // The same in the memory of x, unless x or y still waits to be computed.
+  template <class F>
+  Act in_place(Act&& x, const Act& y, int64_t cost, const F& f);
   // f(begin, end) for runs of rows of x; `cost` numbers' worth of work for each number.
   template <class F>
   void for_rows(const Act& x, int64_t cost, const F& f) {

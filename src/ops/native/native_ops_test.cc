@@ -154,6 +154,21 @@ TEST_F(NativeOpsTest, WeightOfAnUnknownTypeIsRefused) {
   EXPECT_EQ(weight.error().code, ErrorCode::kUnsupported);
 }
 
+TEST_F(NativeOpsTest, AGateThatIsGivenUpMakesRoomForTheResult) {
+  NativeOps ops(pool_, nullptr);
+  const std::vector<float> a = random_floats(random_, 5 * 48), b = random_floats(random_, 5 * 48);
+  const NativeAct x = make_act(ops, pool_, a, 5), y = make_act(ops, pool_, b, 5);
+  const NativeAct silu = ops.silu_mul(x, y), gelu = ops.gelu_mul(x, y, Gelu::kTanh);
+  NativeAct gate = make_act(ops, pool_, a, 5);
+  const float* at = gate.row(0);
+  const NativeAct in_place = ops.silu_mul(std::move(gate), y);
+  EXPECT_EQ(in_place.row(0), at);
+  EXPECT_TRUE(std::ranges::equal(in_place.numbers(), silu.numbers()));
+  const NativeAct other = ops.gelu_mul(make_act(ops, pool_, a, 5), y, Gelu::kTanh);
+  EXPECT_TRUE(std::ranges::equal(other.numbers(), gelu.numbers()));
+  EXPECT_TRUE(std::ranges::equal(x.numbers(), a));
+}
+
 TEST_F(NativeOpsTest, RowOpsEqualTheirDefinitions) {
   NativeOps ops(pool_, nullptr);
   const std::vector<float> a = random_floats(random_, 5 * 48), b = random_floats(random_, 5 * 48);
