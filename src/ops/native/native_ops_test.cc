@@ -75,8 +75,8 @@ TEST_F(NativeOpsTest, EmbedGivesTheRowsOfAnyType) {
     const TestWeight w = make_weight(pool_, random_, dtype, {50, 256});
     const NativeAct x = ops.embed(w.weight, std::vector<int32_t>{49, 0, 17});
     for (int64_t i = 0; i < 256; ++i) {
-      ASSERT_EQ(x.row(0)[i], w.numbers[static_cast<size_t>(49 * 256 + i)]) << dtype_info(dtype).name;
-      ASSERT_EQ(x.row(2)[i], w.numbers[static_cast<size_t>(17 * 256 + i)]) << dtype_info(dtype).name;
+      ASSERT_EQ(x.row(0)[i], w.numbers[static_cast<size_t>(int64_t{49} * 256 + i)]) << dtype_info(dtype).name;
+      ASSERT_EQ(x.row(2)[i], w.numbers[static_cast<size_t>(int64_t{17} * 256 + i)]) << dtype_info(dtype).name;
     }
   }
 }
@@ -108,7 +108,7 @@ TEST_F(NativeOpsTest, LinearOfEveryQuantisedTypeDiffersByTheActivationsRoundingA
 
 TEST_F(NativeOpsTest, ObserverSeesTheRowsOfEveryProduct) {
   NativeOps ops(pool_, nullptr);
-  const std::vector<float> numbers = random_floats(random_, 3 * 32);
+  const std::vector<float> numbers = random_floats(random_, int64_t{3} * 32);
   const NativeAct x = make_act(ops, pool_, numbers, 3);
   const TestWeight w = make_weight(pool_, random_, DType::kQ4_0, {8, 32});
   int seen = 0;
@@ -156,7 +156,8 @@ TEST_F(NativeOpsTest, WeightOfAnUnknownTypeIsRefused) {
 
 TEST_F(NativeOpsTest, AGateThatIsGivenUpMakesRoomForTheResult) {
   NativeOps ops(pool_, nullptr);
-  const std::vector<float> a = random_floats(random_, 5 * 48), b = random_floats(random_, 5 * 48);
+  const std::vector<float> a = random_floats(random_, int64_t{5} * 48),
+                           b = random_floats(random_, int64_t{5} * 48);
   const NativeAct x = make_act(ops, pool_, a, 5), y = make_act(ops, pool_, b, 5);
   const NativeAct silu = ops.silu_mul(x, y), gelu = ops.gelu_mul(x, y, Gelu::kTanh);
   NativeAct gate = make_act(ops, pool_, a, 5);
@@ -171,7 +172,8 @@ TEST_F(NativeOpsTest, AGateThatIsGivenUpMakesRoomForTheResult) {
 
 TEST_F(NativeOpsTest, RowOpsEqualTheirDefinitions) {
   NativeOps ops(pool_, nullptr);
-  const std::vector<float> a = random_floats(random_, 5 * 48), b = random_floats(random_, 5 * 48);
+  const std::vector<float> a = random_floats(random_, int64_t{5} * 48),
+                           b = random_floats(random_, int64_t{5} * 48);
   const NativeAct x = make_act(ops, pool_, a, 5), y = make_act(ops, pool_, b, 5);
   const NativeAct sum = ops.add(x, y), gated = ops.silu_mul(x, y);
   const TestWeight w = make_weight(pool_, random_, DType::kBF16, {48});
@@ -187,12 +189,12 @@ TEST_F(NativeOpsTest, RowOpsEqualTheirDefinitions) {
     EXPECT_NEAR(normed.numbers()[i], expected, 1e-5);
   }
   const NativeAct taken = ops.take_rows(x, std::vector<int32_t>{1, 4});
-  EXPECT_TRUE(std::equal(taken.row(1), taken.row(1) + 48, a.begin() + 4 * 48));
+  EXPECT_TRUE(std::equal(taken.row(1), taken.row(1) + 48, a.begin() + int64_t{4} * 48));
 }
 
 TEST_F(NativeOpsTest, RopeTurnsByPosition) {
   NativeOps ops(pool_, nullptr);
-  const std::vector<float> numbers = random_floats(random_, 3 * 8);
+  const std::vector<float> numbers = random_floats(random_, int64_t{3} * 8);
   const NativeAct x = make_act(ops, pool_, numbers, 3);
   const std::vector<int32_t> pos{0, 5, 700}, begins{0, 3}, tokens(3);
   const RopeSpec spec{.n_head = 2, .head_dim = 4, .inv_freq = {1.0F, 0.01F}};
@@ -394,7 +396,7 @@ TEST(MemoryTest, PiecesOfAShelfStandApartAndOutliveIt) {
 
 TEST_F(NativeOpsTest, BuffersAreUsedAgain) {
   NativeOps ops(pool_, nullptr);
-  const std::vector<float> numbers = random_floats(random_, 8 * 64);
+  const std::vector<float> numbers = random_floats(random_, int64_t{8} * 64);
   const TestWeight w = make_weight(pool_, random_, DType::kQ8_0, {64, 64});
   const NativeAct x = make_act(ops, pool_, numbers, 8);
   const auto step = [&] {
