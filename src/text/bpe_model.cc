@@ -9,6 +9,7 @@
 
 #include "text/byte_level.h"
 #include "text/spm_model.h"
+#include "text/string_table.h"
 #include "text/unicode.h"
 #include "text/word_cache.h"
 
@@ -82,10 +83,10 @@ void BpeModel::index_tokens(const std::vector<std::string>& texts) {
 Status BpeModel::add_merges(const Parts& parts) {
   const auto& tokens = parts.tokens;
   const auto& merges = parts.merges;
-  std::unordered_map<std::string_view, int32_t> ids;
-  ids.reserve(tokens.size());
+  const StringTable texts = TRY(StringTable::make(tokens));
+  StringIndex ids(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id)
-    if (!tokens[id].empty()) ids.emplace(tokens[id], static_cast<int32_t>(id));
+    if (!tokens[id].empty()) ids.add(texts, static_cast<int32_t>(id));
   table_.resize(
       std::bit_ceil(std::max<size_t>(16, merges.size() + merges.size() / 3)));  // 3 in 4 full at most
   filter_.resize(std::bit_ceil(std::max<size_t>(64, merges.size() * kFilterBitsPerMerge)) / 64);
@@ -95,11 +96,11 @@ Status BpeModel::add_merges(const Parts& parts) {
     const MergePair& pair = merges[i];
     joined = tokens[static_cast<size_t>(pair.left)];
     joined += tokens[static_cast<size_t>(pair.right)];
-    const auto found = ids.find(joined);
-    if (found == ids.end())
+    const std::optional<int32_t> made = ids.find(texts, joined);
+    if (!made)
       return fail(ErrorCode::kParse, "merge {} makes '{}', which is not in the vocabulary", i, joined);
     const int32_t rank = parts.ranks.empty() ? static_cast<int32_t>(i) : parts.ranks[i];
-    insert({pair_key(pair.left, pair.right), rank, found->second});
+    insert({pair_key(pair.left, pair.right), rank, *made});
   }
   return {};
 }

@@ -1,9 +1,8 @@
 #include "text/gguf_vocabulary.h"
 
-#include <unordered_map>
-
 #include "text/pipeline_tokenizer.h"
 #include "text/spm_tokenizer.h"
+#include "text/string_table.h"
 #include "text/vocabulary_files.h"
 
 namespace volant {
@@ -123,20 +122,21 @@ Result<std::vector<MergePair>> merges_of(const Keys& keys, const std::vector<std
   const auto* lines = keys.find<std::vector<std::string>>("tokenizer.ggml.merges");
   if (lines == nullptr)
     return fail(ErrorCode::kParse, "expected an array of strings").at("tokenizer.ggml.merges");
-  std::unordered_map<std::string_view, int32_t> ids;
-  ids.reserve(tokens.size());
-  for (size_t i = 0; i < tokens.size(); ++i) ids.emplace(tokens[i], static_cast<int32_t>(i));
+  const StringTable texts = TRY(StringTable::make(tokens));
+  StringIndex ids(tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) ids.add(texts, static_cast<int32_t>(i));
   std::vector<MergePair> merges;
   merges.reserve(lines->size());
   for (const std::string& line : *lines) {
     const std::string_view text = line;
     const size_t blank = text.find(' ', 1);
-    const auto left = ids.find(text.substr(0, std::min(blank, text.size())));
-    const auto right = blank == std::string_view::npos ? ids.end() : ids.find(text.substr(blank + 1));
-    if (left == ids.end() || right == ids.end())
+    const auto left = ids.find(texts, text.substr(0, std::min(blank, text.size())));
+    const auto right =
+        blank == std::string_view::npos ? std::nullopt : ids.find(texts, text.substr(blank + 1));
+    if (!left || !right)
       return fail(ErrorCode::kParse, "merge {} '{}' does not name two tokens", merges.size(), line)
           .at("tokenizer.ggml.merges");
-    merges.push_back({left->second, right->second});
+    merges.push_back({*left, *right});
   }
   return merges;
 }
