@@ -112,6 +112,17 @@ struct Simd {
     return part;
   }
   static V to_float(I v) { return vcvtq_f32_s32(v); }
+  // 32 whole numbers as int8, and the sum of each 16.
+  static void store_int8(const V (&x)[8], int8_t* out, int32_t* sums) {
+    for (int half = 0; half < 2; ++half) {
+      const V* of = x + 4 * half;
+      const int16x8_t low = vcombine_s16(vmovn_s32(vcvtq_s32_f32(of[0])), vmovn_s32(vcvtq_s32_f32(of[1])));
+      const int16x8_t high = vcombine_s16(vmovn_s32(vcvtq_s32_f32(of[2])), vmovn_s32(vcvtq_s32_f32(of[3])));
+      const int8x16_t bytes = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
+      vst1q_s8(out + 16 * half, bytes);
+      sums[half] = vaddlvq_s8(bytes);
+    }
+  }
 
   // Products of pairs of bf16.
   static I load_pairs(const uint16_t* p) { return vreinterpretq_s32_u16(vld1q_u16(p)); }

@@ -336,13 +336,15 @@ struct BlockProduct {
 
     // The pieces [begin, end) of the inputs, which are those of `ready`, on top of what y holds.
     static void run_ready(const MatmulArgs& args, int64_t row, int64_t panel, const Ready<P>& ready,
-                          int64_t begin, int64_t end) {
+                          int64_t begin, int64_t end, Ahead& ahead) {
       V sums[M][kN];
       load_tile<S, M, P>(args, row, panel, begin == 0, sums);
       Place at(args, row, begin);
       at.w = ready.codes[0][0];
       at.w_stride = sizeof(ready.codes[0]);
       for (int64_t piece = 0; piece < end - begin; ++piece) {
+        ahead.codes.ask();
+        if (piece % kPieces == 0) ahead.records.ask();
         Steps steps;
         load_ready_steps(ready, piece, steps);
         add_piece(at, steps, sums);
@@ -395,11 +397,12 @@ struct BlockProduct {
     const int64_t n_stretch = std::max<int64_t>(1, (n_record + Ready<P>::kRecords - 1) / Ready<P>::kRecords);
     Ready<P> ready;
     for (; panel + P <= args.panel_end; panel += P) {
+      Ahead ahead(args, panel + P, P, (args.n_rows + M - 1) / M);
       for (int64_t s = 0; s < n_stretch; ++s) {
         const int64_t begin = n_record * s / n_stretch, end = n_record * (s + 1) / n_stretch;
         make_ready(args, panel, begin, end, ready);
         for_row_tiles<M>(args.n_rows, [&]<int kRows>(int64_t row) {
-          Tile<kRows, P, true>::run_ready(args, row, panel, ready, begin * kPieces, end * kPieces);
+          Tile<kRows, P, true>::run_ready(args, row, panel, ready, begin * kPieces, end * kPieces, ahead);
         });
       }
     }
@@ -412,18 +415,19 @@ struct BlockProduct {
 template <class S, DType kType>
 void matmul_blocks(const MatmulArgs& args) {
   using Product = BlockProduct<S, kType>;
-  constexpr BlockShape kShape = Product::kShape;
-  constexpr bool kManySteps =  // from a code in the file to a weight
-      kShape.has_scales || kShape.values != nullptr || Product::kLayout.bits != 0;
-  constexpr bool kWide = kVectors<S> == 1;  // 32 registers
-  constexpr int kFewRows = kWide ? 4 : 2;
+  constexpr PackedLayout kLayout = Product::kLayout;
+  // From a code in the file to a weight: worth doing once for so many rows.
+  constexpr bool kManySteps = Product::kShape.values != nullptr || kLayout.pairs != 0 || kLayout.bits != 0;
+  constexpr int64_t kManyRows = 32;
+  constexpr bool kWide = kVectors<S> == 1;                       // 32 registers
   constexpr int kRows = kWide ? 4 : 2, kPanels = kWide ? 2 : 1;  // two sets of eight sums
-  if (args.n_rows <= kFewRows) return run_all<Product::template DirectTile, kFewRows, 1>(args);
-  if (args.n_rows < kManyRows) return run_few_passes < Product, kWide ? 6 : 2, kPanels > (args);
+  constexpr int kTall = kWide ? 6 : 2;                           // faster for a few passes
+  if (args.n_rows <= kRows) return run_all<Product::template DirectTile, kRows, 1>(args);
+  if (args.n_rows < kManyRows) return run_passes<Product, kTall, kPanels>(args);
   if constexpr (kManySteps) {
     Product::template run_many_rows<kRows, kPanels>(args, args.panel_begin);
   } else {
-    run_all<Product::template DirectTile, kRows, kPanels>(args);
+    run_passes<Product, kRows, kPanels>(args);
   }
 }
 

@@ -195,16 +195,11 @@ void quantize_q8(const float* x, int64_t n, int8_t* out, float* scales, int32_t*
     }
     const float largest = S::largest(magnitude);
     const V inverse = S::set1(largest > 0 ? 127.0F / largest : 0.0F);
-    float rounded[kQ8Block];
-    V sum[2] = {S::zero(), S::zero()};  // whole numbers: exact in any order
     for (int j = 0; j < kN; ++j) {
       // max and min give their second operand for NaN: nothing outside of int8 comes through.
-      const V value = S::min(S::max(S::round(S::mul(values[j], inverse)), S::set1(-127.0F)), S::set1(127.0F));
-      S::store(rounded + j * S::kLanes, value);
-      sum[2 * j / kN] = S::add(sum[2 * j / kN], value);
+      values[j] = S::min(S::max(S::round(S::mul(values[j], inverse)), S::set1(-127.0F)), S::set1(127.0F));
     }
-    for (int i = 0; i < kQ8Block; ++i) out[b * kQ8Block + i] = static_cast<int8_t>(rounded[i]);
-    for (int half = 0; half < 2; ++half) sums[2 * b + half] = static_cast<int32_t>(S::sum(sum[half]));
+    S::store_int8(values, out + b * kQ8Block, sums + 2 * b);
     scales[b] = largest / 127.0F;
   }
 }

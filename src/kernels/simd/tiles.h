@@ -119,10 +119,10 @@ inline void run_all(const MatmulArgs& args) {
   }
 }
 
-// The same for more than M / 2 rows in a few passes over each panel, which ask for the next panels
-// meanwhile: Product::Ahead(args, first panel, panels, passes).
+// The same for more than M / 2 rows in passes over each panel that ask for the next panels meanwhile:
+// Product::Ahead(args, first panel, panels, passes).
 template <class Product, int M, int P>
-inline void run_few_passes(const MatmulArgs& args) {
+inline void run_passes(const MatmulArgs& args) {
   int64_t panel = args.panel_begin;
   for (; panel + P <= args.panel_end; panel += P) {
     typename Product::Ahead ahead(args, panel + P, P, (args.n_rows + M - 1) / M);
@@ -133,16 +133,17 @@ inline void run_few_passes(const MatmulArgs& args) {
   if constexpr (P > 1) {
     MatmulArgs rest = args;
     rest.panel_begin = panel;
-    run_few_passes<Product, M, P / 2>(rest);
+    run_passes<Product, M, P / 2>(rest);
   }
 }
-inline constexpr int64_t kManyRows = 32;  // so many passes that memory counts for little
 
 // Bytes that each of the passes asks for at each of its steps, of what `step` bytes are for one step of a
-// panel: none past the last panel.
+// panel: none past the last panel. The activations of very many rows would push them out again.
 inline int64_t ahead_step(const MatmulArgs& args, int64_t panel, int64_t panels, int64_t passes,
                           int64_t step) {
-  return panel * kPanel < args.n_out ? (panels * step + passes - 1) / passes : 0;
+  constexpr int64_t kMostRows = 256;
+  if (panel * kPanel >= args.n_out || args.n_rows > kMostRows) return 0;
+  return (panels * step + passes - 1) / passes;
 }
 
 // Few rows: many panels at once, to keep enough reads of weights under way. Many rows: tall tiles, so that a
@@ -159,8 +160,7 @@ inline void matmul_tiles(const MatmulArgs& args) {
   } else {
     if (args.n_rows == 1) return run_all<Product::template Tile, 1, kCells>(args);
   }
-  if (args.n_rows > kRows / 2 && args.n_rows < kManyRows)
-    return run_few_passes<Product, kRows, kPanels>(args);
+  if (args.n_rows > kRows / 2) return run_passes<Product, kRows, kPanels>(args);
   run_all<Product::template Tile, kRows, kPanels>(args);
 }
 
