@@ -1,6 +1,6 @@
 // How fast the native model reads prompts and writes tokens: medians over repeats, as a table and as JSON.
-//   bench_infer MODEL [--dtype f32|q8_0|q4_K|...] [--threads N] [--isa NAME] [--prompt N] [--generate N]
-//               [--depth N] [--repeat N] [--streams N] [--json FILE]
+//   bench_infer MODEL [--dtype f32|q8_0|q4_K|...] [--kv f32|f16|q8_0] [--threads N] [--isa NAME] [--prompt N]
+//               [--generate N] [--depth N] [--repeat N] [--streams N] [--json FILE]
 // Tokens are written after --depth positions (the prompt's, when that is not given).
 //   bench_infer MODEL --text FILE [--draft MODEL] ...: speculative decoding on a text that is quoted
 //   (guess_bench.h)
@@ -24,7 +24,7 @@ namespace volant {
 namespace {
 
 struct Arguments {
-  std::string model, dtype, isa, json, text, draft;
+  std::string model, dtype, kv, isa, json, text, draft;
   int threads = 0, prompt = 128, generate = 128, depth = -1, repeat = 5, streams = 1;
 };
 
@@ -40,6 +40,8 @@ Result<Arguments> read_arguments(int argc, char** argv) {
     const std::string value = argv[++i];
     if (name == "--dtype")
       a.dtype = value;
+    else if (name == "--kv")
+      a.kv = value;
     else if (name == "--isa")
       a.isa = value;
     else if (name == "--json")
@@ -154,6 +156,7 @@ Status run(const Arguments& a) {
   const Checkpoint checkpoint = TRY(Checkpoint::open(a.model));
   NativeOptions options{.n_threads = a.threads, .n_slot = a.streams, .n_ctx = a.prompt + a.generate};
   if (!a.dtype.empty()) options.dtype = TRY(dtype_from_name(a.dtype));
+  if (!a.kv.empty()) options.kv_dtype = TRY(dtype_from_name(a.kv));
   const double load_begin = steady_seconds();
   const std::unique_ptr<NativeModel> model = TRY(NativeModel::load(checkpoint, options));
   const double load_seconds = steady_seconds() - load_begin;
