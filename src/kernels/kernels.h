@@ -58,6 +58,8 @@ struct AttentionArgs {
   float softcap = 0;     // 0: none; otherwise scores become softcap * tanh(score / softcap)
   float* out = nullptr;  // as q
   int64_t out_stride = 0;
+  // The block that the caller's next attention begins with, if it has one: it is asked for at the end.
+  const std::byte* next = nullptr;
 
   // The block of the positions from `pos` on, a multiple of 64.
   const std::byte* block(int64_t pos) const {

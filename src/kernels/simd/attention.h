@@ -32,6 +32,7 @@ typename S::V load_kv(const int8_t* p) {
 template <class S, int M, class T>
 struct AttentionTile {
   static constexpr bool kScaled = sizeof(T) == 1;
+  static constexpr int kVectorBytes = S::kLanes * static_cast<int>(sizeof(T));
   using V = typename S::V;
   // Panels of keys, and vectors of columns, at once:
   // few query vectors need several to keep the multipliers busy.
@@ -48,6 +49,9 @@ struct AttentionTile {
   const float* q[M];
   int64_t first_seen[M], last_seen[M];  // positions
   const std::byte* data = nullptr;      // the block under way
+  // What is read after what is read now: values after keys, then the next block's keys. They come from far,
+  // since weights passed through the caches, and in pieces too short for the processor to look ahead.
+  const std::byte* ahead = nullptr;
   float largest[M], total[M], rescale[M];
   alignas(64) float weights[M][kBlock];
   alignas(64) float scaled[kScaled ? M : 1][kBlock];  // weights times the scales of the values
@@ -70,8 +74,12 @@ struct AttentionTile {
     for (int64_t block = first_pos / kBlock * kBlock; block <= last_pos; block += kBlock) {
       const int64_t n = std::min(kBlock, last_pos + 1 - block);
       data = args.block(block);
+      ahead = data + args.kv.values_at;
       add_scores(block, n);
       for (int m = 0; m < M; ++m) soften(m, n);
+      ahead = block + kBlock <= last_pos ? args.block(block + kBlock)
+              : args.next != nullptr     ? args.next
+                                         : data;
       add_values(n);
     }
     for (int m = 0; m < M; ++m) {
@@ -79,6 +87,12 @@ struct AttentionTile {
       float* out = args.out + row * args.out_stride + head * args.kv.head_dim;
       for (int64_t i = 0; i < args.kv.head_dim; ++i) out[i] = mean[m][i] / total[m];
     }
+  }
+
+  template <int bytes>
+  [[gnu::always_inline]] void ask() {
+    ask_for<bytes>(ahead);
+    ahead += bytes;
   }
 
   // weights = q k^T * scale; -inf for positions that a row must not see.
@@ -92,7 +106,7 @@ struct AttentionTile {
 
   template <int P>
   void score_panels(int64_t block, int64_t p) {
-    constexpr int kN = P * kVectors<S>;
+    constexpr int kN = P * kVectors<S>, kKeyBytes = kN * kVectorBytes;
     const int64_t d = args.kv.head_dim;
     const T* keys = reinterpret_cast<const T*>(data) + p * d;
     V sums[M][kN], scales[kN];
@@ -110,6 +124,7 @@ struct AttentionTile {
       }
       const int64_t end = kScaled ? std::min(d, first_dim + kKvScaleBlock) : d;
       for (int64_t i = first_dim; i < end; ++i) {
+        ask<kKeyBytes>();
         V key[kN];
 #pragma GCC unroll 16
         for (int j = 0; j < kN; ++j) {
@@ -191,6 +206,7 @@ struct AttentionTile {
   // mean = mean * rescale + weights * values, of the C vectors of columns from i.
   template <int C>
   void add_columns(const float (*factors)[kBlock], int64_t n, int64_t i) {
+    constexpr int kValueBytes = C * kVectorBytes;
     const T* values = reinterpret_cast<const T*>(data + args.kv.values_at) + i;
     V sums[M][C];
 #pragma GCC unroll 16
@@ -200,6 +216,7 @@ struct AttentionTile {
         sums[m][c] = S::mul(S::load(mean[m] + i + c * S::kLanes), S::set1(rescale[m]));
     }
     for (int64_t p = 0; p < n; ++p) {
+      ask<kValueBytes>();
       V value[C];
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) value[c] = load_kv<S>(values + p * args.kv.value_stride + c * S::kLanes);

@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t kPanelStep = 2;       // panels that a tile of many rows takes at once
 constexpr int64_t kAttentionRows = 16;  // rows of a sequence in one task
-constexpr int64_t kBeginBytes = 4096;   // of keys that are needed at once: the processor sees how they go on
 
 // The product of those rows with all of a weight.
 MatmulArgs of_weight(MatmulArgs args, const NativeWeight& w) {
@@ -279,16 +278,14 @@ KvHead NativeOps::OwnBlocks::next(int64_t n_pos) {
   return head;
 }
 
-void NativeOps::ask_for(const AttentionTask& task, int64_t most) {
-  constexpr int64_t kLine = 64, kMostBlocks = 2;  // of more the processor sees by itself how they go on
+void NativeOps::ask_for_begin(const AttentionTask& task) {
+  constexpr int64_t kLine = 64, kMost = 4096;  // the processor sees by then that it goes on
   const KvLayout& layout = task.head.layout;
-  const int64_t each = layout.key_scales_at / kKvBlock;  // bytes of a position's key
-  for (int64_t b = 0; b < std::min(kMostBlocks, KvShape::pages_for(task.n_pos)); ++b) {
-    const std::byte* keys = task.head.block(b);
-    const int64_t n = std::min(most, std::min(task.n_pos - b * kKvBlock, kKvBlock) * each);
-    for (int64_t at = 0; at < n; at += kLine) __builtin_prefetch(keys + at);
-    for (int64_t at = 0; at < n; at += kLine) __builtin_prefetch(keys + layout.values_at + at);
-  }
+  const std::byte* keys = task.head.block(0);
+  const int64_t n = std::min(task.n_pos, kKvBlock), each = layout.key_scales_at / kKvBlock;
+  for (int64_t at = 0; at < std::min(kMost, n * each); at += kLine) __builtin_prefetch(keys + at);
+  for (int64_t at = 0; at < std::min(kMost, n * each); at += kLine)
+    __builtin_prefetch(keys + layout.values_at + at);
 }
 
 void NativeOps::write(const AttentionTask& task, const Act& k, const Act& v, int64_t head_dim) {
@@ -349,13 +346,15 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
     products += task.n_rows * (spec.causal ? task.first_pos + task.n_rows : task.n_pos) * group * d * 2;
   const auto n_task = static_cast<int64_t>(tasks_.size());
   const auto attention = kernels().attention;
+  const auto first_block = [&](const AttentionTask& task) -> const std::byte* {
+    const int64_t pos = spec.window > 0 ? std::max<int64_t>(0, task.first_pos + 1 - spec.window) : 0;
+    return task.head.block(pos / kKvBlock);
+  };
   const int64_t each = products / std::max<int64_t>(1, n_task);
   threads_.parallel_for(n_task, grain_for(kGrainAttention, each), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const AttentionTask& task = tasks_[static_cast<size_t>(t)];
-      if (t == begin && task.n_rows == 1) ask_for(task, kBeginBytes);
-      if (t + 1 < n_task && tasks_[static_cast<size_t>(t + 1)].n_rows == 1)
-        ask_for(tasks_[static_cast<size_t>(t + 1)], task.head.layout.bytes);
+      if (t == begin && task.n_rows == 1) ask_for_begin(task);
       if (task.writes) write(task, k, v, d);
       const int64_t column = task.kv_head * group * d;
       attention({.q = q.row(task.row) + column,
@@ -372,7 +371,8 @@ NativeOps::Act NativeOps::attention(const Act& q, const Act& k, const Act& v, co
                  .scale = spec.scale,
                  .softcap = spec.softcap,
                  .out = out.row(task.row) + column,
-                 .out_stride = q.columns()});
+                 .out_stride = q.columns(),
+                 .next = t + 1 < n_task ? first_block(tasks_[static_cast<size_t>(t + 1)]) : nullptr});
     }
   });
   return out;

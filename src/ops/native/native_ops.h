@@ -207,9 +207,8 @@ class NativeOps {
   // `leave_short`: tasks that are all of their sequence's rows write those themselves.
   BufferPool::Buffer plan_attention(const Act& k, const Act& v, const Batch& batch, const AttentionSpec& spec,
                                     bool leave_short);
-  // Asks for at most so many bytes of each of the first blocks of keys and of values: they come from far,
-  // since weights passed through the caches.
-  static void ask_for(const AttentionTask& task, int64_t most);
+  // Asks for the first keys and values at once: they come from far, since weights passed through the caches.
+  static void ask_for_begin(const AttentionTask& task);
   static void write(const AttentionTask& task, const Act& k, const Act& v, int64_t head_dim);
 
   // Attention of the listed work with a bias for each head and distance, in plain loops.
