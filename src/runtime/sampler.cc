@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <random>
 
 #include "kernels/kernels.h"
@@ -10,6 +11,8 @@ namespace volant {
 namespace {
 
 constexpr size_t kMaxLogitBias = 1024;
+constexpr int64_t kRun = 128;  // weights side by side, passed over together when none of them can be chosen
+constexpr double kLikely = 1e-3;  // a thousandth of the likeliest token's weight
 
 Status check_number(const char* name, double value, double least, double most) {
   if (value >= least && value <= most) return {};
@@ -106,16 +109,51 @@ int32_t Sampler::draw(std::span<const float> logits, float largest) {
   }
   // All tokens below this floor together weigh less than what top-p leaves out: none of them can be chosen.
   const double floor = options_.top_k > 0 ? 0.0 : (1 - options_.top_p) * total / static_cast<double>(n);
+  const double least = std::max(floor, options_.min_p);
+  find_run_maxima();
+  bool enough = false;
+  if (options_.top_k == 0 && options_.top_p < 1) {
+    // Where the likely ones weigh what top-p asks for, it keeps no other.
+    find_candidates(std::max(least, kLikely));
+    enough = least >= kLikely || kept_weight() >= options_.top_p * total;
+  }
+  if (!enough) find_candidates(least);
+  truncate(total);
+  return pick(kept_weight());
+}
+
+double Sampler::kept_weight() const {
+  double sum = 0;
+  for (const Candidate& each : candidates_) sum += static_cast<double>(each.weight);
+  return sum;
+}
+
+void Sampler::find_run_maxima() {
+  const auto n = std::ssize(weights_);
+  run_maxima_.clear();
+  for (int64_t at = 0; at < n; at += kRun)
+    run_maxima_.push_back(kernels().max(weights_.data() + at, std::min(kRun, n - at)));
+}
+
+void Sampler::find_candidates(double least) {
+  const auto n = std::ssize(weights_);
+  if (const auto k = static_cast<size_t>(options_.top_k); k > 0 && k < run_maxima_.size()) {
+    // The k + 1 runs with the largest maxima hold k + 1 weights of at least the last of these: none of the
+    // best k is smaller.
+    ranked_maxima_ = run_maxima_;
+    const auto last = ranked_maxima_.begin() + static_cast<std::ptrdiff_t>(k);
+    std::nth_element(ranked_maxima_.begin(), last, ranked_maxima_.end(), std::greater<>());
+    least = std::max(least, static_cast<double>(*last));
+  }
   candidates_.clear();
-  for (size_t i = 0; i < n; ++i) {
-    if (static_cast<double>(weights_[i]) >= std::max(floor, options_.min_p)) {
-      candidates_.push_back({weights_[i], static_cast<int32_t>(i)});
+  for (size_t run = 0; run < run_maxima_.size(); ++run) {
+    if (static_cast<double>(run_maxima_[run]) < least) continue;
+    const int64_t begin = static_cast<int64_t>(run) * kRun;
+    for (int64_t i = begin; i < std::min(begin + kRun, n); ++i) {
+      const float weight = weights_[static_cast<size_t>(i)];
+      if (static_cast<double>(weight) >= least) candidates_.push_back({weight, static_cast<int32_t>(i)});
     }
   }
-  truncate(total);
-  double kept = 0;
-  for (const Candidate& each : candidates_) kept += static_cast<double>(each.weight);
-  return pick(kept);
 }
 
 void Sampler::truncate(double total) {
@@ -126,8 +164,7 @@ void Sampler::truncate(double total) {
     const auto end = candidates_.begin() + options_.top_k;
     std::nth_element(candidates_.begin(), end, candidates_.end(), better);
     candidates_.erase(end, candidates_.end());
-    total = 0;
-    for (const Candidate& each : candidates_) total += static_cast<double>(each.weight);
+    total = kept_weight();
   }
   std::sort(candidates_.begin(), candidates_.end(), better);
   if (options_.top_p < 1) {

@@ -28,6 +28,11 @@ class Sampler {
   bool changes_logits() const;
   void change_logits();
   int32_t draw(std::span<const float> logits, float largest);
+  void find_run_maxima();
+  double kept_weight() const;  // of the candidates together
+  // The candidates: all that weigh at least `least`, or of these so many of the best that top-k cuts some
+  // off.
+  void find_candidates(double least);
   // Leaves the candidates that top-k and top-p keep, best first, and of those the typical ones.
   void truncate(double total);
   // Leaves those of the candidates whose surprise is nearest to the expected one (Meister et al. 2022).
@@ -36,9 +41,9 @@ class Sampler {
 
   SamplingOptions options_;
   Random random_;
-  std::unordered_map<int32_t, int> generated_;  // how often
-  std::unordered_map<int32_t, int> seen_;       // prompt and generated
-  std::vector<float> logits_, weights_;         // scratch
+  std::unordered_map<int32_t, int> generated_;                        // how often
+  std::unordered_map<int32_t, int> seen_;                             // prompt and generated
+  std::vector<float> logits_, weights_, run_maxima_, ranked_maxima_;  // scratch
   std::vector<Candidate> candidates_;
 };
 

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <set>
 
 namespace volant {
 namespace {
@@ -140,6 +144,60 @@ TEST(CheckSampling, NamesTheOptionThatIsOutOfRange) {
   EXPECT_THAT(check_sampling({.temperature = -1}, 10).error().message, HasSubstr("temperature"));
   EXPECT_THAT(check_sampling({.top_p = std::nan("")}, 10).error().message, HasSubstr("top_p"));
   EXPECT_THAT(check_sampling({.logit_bias = {{10, 1}}}, 10).error().message, HasSubstr("token 10"));
+}
+
+// What top-k, top-p and min-p leave, by sorting all of it.
+std::set<int32_t> kept_of(const std::vector<float>& logits, const SamplingOptions& options) {
+  std::vector<int32_t> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  const auto logit = [&](int32_t id) { return logits[static_cast<size_t>(id)]; };
+  std::ranges::stable_sort(ids, std::greater<>(), logit);
+  if (options.top_k > 0) ids.resize(std::min(ids.size(), static_cast<size_t>(options.top_k)));
+  const auto weight = [&](int32_t id) {
+    return std::exp(static_cast<double>(logit(id) - logit(ids[0])) / options.temperature);
+  };
+  double total = 0, sum = 0;
+  for (const int32_t id : ids) total += weight(id);
+  size_t n = 0;
+  while (n < ids.size() && sum < options.top_p * total) sum += weight(ids[n++]);
+  ids.resize(n);
+  std::erase_if(ids, [&](int32_t id) { return weight(id) < options.min_p; });
+  return {ids.begin(), ids.end()};
+}
+
+TEST(Sampler, TopPTakesWhatItNeedsFromLongTails) {
+  Random random(12);
+  std::vector<float> logits(20000);
+  for (float& each : logits) each = static_cast<float>(random.normal());
+  logits[123] = 10;  // 0.4 of the probability; each of the others less than a thousandth of that
+  for (const double top_p : {0.3, 0.7, 0.95}) {
+    const SamplingOptions options{.temperature = 1, .top_p = top_p, .seed = 6};
+    const std::set<int32_t> kept = kept_of(logits, options);
+    Sampler sampler(options, {});
+    std::set<int32_t> drawn;
+    for (int i = 0; i < 300; ++i) drawn.insert(sampler.sample(logits).value());
+    EXPECT_TRUE(std::ranges::includes(kept, drawn)) << top_p;
+    EXPECT_GE(drawn.size(), std::min<size_t>(kept.size(), 100)) << top_p;
+  }
+}
+
+TEST(Sampler, LongVocabulariesLoseNothingThatTopKAndMinPKeep) {
+  Random random(11);
+  std::vector<float> spread(20000), together(20000), ties(20000), few(300);
+  for (auto* logits : {&spread, &together, &ties, &few})
+    for (float& each : *logits) each = static_cast<float>(random.normal());
+  for (size_t i = 0; i < 60; ++i) together[5000 + i] = 8 + 0.01F * static_cast<float>(i);  // in one run
+  for (float& each : ties) each = std::round(each * 2) / 2;
+  for (const auto* logits : {&spread, &together, &ties, &few}) {
+    for (const auto& [top_k, min_p] : {std::pair{1, 0.0}, {2, 0.0}, {40, 0.0}, {40, 0.9665}, {200, 0.985}}) {
+      SamplingOptions options{.temperature = 20, .min_p = min_p, .top_k = top_k, .seed = 5};
+      const std::set<int32_t> kept = kept_of(*logits, options);
+      Sampler sampler(options, {});
+      std::set<int32_t> drawn;
+      for (size_t i = 0; i < 12 * kept.size() + 20; ++i) drawn.insert(sampler.sample(*logits).value());
+      EXPECT_EQ(drawn, kept) << "top_k " << top_k << ", min_p " << min_p;
+    }
+  }
 }
 
 }  // namespace
