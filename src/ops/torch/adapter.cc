@@ -138,27 +138,24 @@ void add_input_gradient(const Kept& kept, TorchAdapter& adapter, const Tensor& g
 
 }  // namespace
 
-Tensor linear(const Tensor& given, const Weight& w, const LinearMode& mode) {
+Tensor adapted_linear(const Tensor& given, const Weight& w, const LinearMode& mode) {
   const Tensor x = converted(given.detach(), mode.bf16);
-  const int64_t rows = x.size(0), n_in = x.size(1), n_out = w->shape[0];
-  Tensor y = empty(rows, n_out, mode.bf16);
+  const int64_t rows = x.size(0), n_in = x.size(1);
+  Tensor y = empty(rows, w->shape[0], mode.bf16);
   w->packed->forward(in(x), rows, out(y));
-  Kept kept;
-  if (w->adapter && !mode.base_alone) kept = apply(x, *w, mode.dropout_seed, y);
-  const bool wants_x = given.requires_grad();
-  if (!mode.record || !(wants_x || w->trained() || w->adapter)) return y;
-  return with_backward(
-      y, {given},
-      [x, w, kept = std::move(kept), rows, n_in, n_out, wants_x, bf16 = is_bf16(given)](const Tensor& grad) {
-        Tensor g = converted(grad, is_bf16(x)), grad_inner, grad_x;
-        if (w->adapter) grad_inner = apply_backward(kept, *w->adapter, g);
-        if (w->trained()) add_weight_gradient(in(g), in(x), rows, n_out, n_in, w->gradient());
-        if (!wants_x) return std::vector<Tensor>{grad_x};
-        grad_x = empty(rows, n_in, bf16);
-        w->packed->backward(in(g), rows, out(grad_x));
-        if (w->adapter) add_input_gradient(kept, *w->adapter, grad_inner, grad_x);
-        return std::vector<Tensor>{grad_x};
-      });
+  Kept kept = apply(x, *w, mode.dropout_seed, y);
+  if (!mode.record) return y;
+  return with_backward(y, {given},
+                       [w, kept = std::move(kept), rows, n_in, wants_x = given.requires_grad(),
+                        x_bf16 = is_bf16(x), bf16 = is_bf16(given)](const Tensor& grad) {
+                         Tensor g = converted(grad, x_bf16), grad_x;
+                         const Tensor grad_inner = apply_backward(kept, *w->adapter, g);
+                         if (!wants_x) return std::vector<Tensor>{grad_x};
+                         grad_x = empty(rows, n_in, bf16);
+                         w->packed->backward(in(g), rows, out(grad_x));
+                         add_input_gradient(kept, *w->adapter, grad_inner, grad_x);
+                         return std::vector<Tensor>{grad_x};
+                       });
 }
 
 }  // namespace torch_ops

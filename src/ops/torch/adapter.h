@@ -1,4 +1,4 @@
-// Low-rank adapters beside a frozen matrix W [O, I], and the linear operation with or without one.
+// Low-rank adapters beside a frozen matrix W [O, I], and the linear operation with one.
 //   LoRA (Hu et al. 2021):   y = x W^T + scale * drop(x) A^T B^T,     A [r, I], B [O, r]
 //   DoRA (Liu et al. 2024):  y = magnitude / |W + scale B A| * the same; |.| is the norm of a row
 // rsLoRA (Kalajdzievski 2023) is LoRA with another scale. The norm of DoRA is a constant for the backward
@@ -32,10 +32,10 @@ struct LinearMode {
   bool bf16 = false;          // the type of what goes into products
   bool record = false;        // part of the graph
   uint64_t dropout_seed = 0;  // what the dropped numbers follow from; 0: nothing is dropped
-  bool base_alone = false;    // without adapters; not while recording
 };
-// y [T, O] = x [T, I] W^T with the adapter of `w`, when it has one.
-at::Tensor linear(const at::Tensor& x, const std::shared_ptr<TorchParameter>& w, const LinearMode& mode);
+// y [T, O] = x [T, I] W^T with the adapter that `w` has.
+at::Tensor adapted_linear(const at::Tensor& x, const std::shared_ptr<TorchParameter>& w,
+                          const LinearMode& mode);
 
 }  // namespace torch_ops
 }  // namespace volant

@@ -35,9 +35,9 @@ double sum_of(const std::vector<double>& numbers) {
 Tensor TorchOps::through_aten_head(const Act& x_in, const LmHead<Weight>& head,
                                    std::span<const float> weights, float scale, const LossOfLogits& f) {
   const at::ScalarType type = torch_ops::type_of(bf16_);
-  const Tensor x = x_in.x.detach().to(type), weight_of = aten::numbers_beside(x, weights);
+  const Tensor x = x_in.x().detach().to(type), weight_of = aten::numbers_beside(x, weights);
   const int64_t rows = x.size(0), chunk = torch_ops::rows_of_logits(rows, (*head.weight)->shape[0], false);
-  const bool wants_x = record_ && x_in.x.requires_grad();
+  const bool wants_x = record_ && x_in.x().requires_grad();
   std::vector<Tensor> gradients;
   for (int64_t begin = 0; begin < rows; begin += chunk) {
     const int64_t count = std::min(chunk, rows - begin);
@@ -48,15 +48,15 @@ Tensor TorchOps::through_aten_head(const Act& x_in, const LmHead<Weight>& head,
     if (wants_x) gradients.push_back(part.grad());
   }
   if (!record_) return {};
-  const Tensor grad_x = wants_x ? at::cat(gradients, 0).to(x_in.x.scalar_type()) : Tensor();
-  return torch_ops::with_backward(at::zeros({1}, x.options().dtype(at::kFloat)), {x_in.x},
+  const Tensor grad_x = wants_x ? at::cat(gradients, 0).to(x_in.x().scalar_type()) : Tensor();
+  return torch_ops::with_backward(at::zeros({1}, x.options().dtype(at::kFloat)), {x_in.x()},
                                   [grad_x](const Tensor&) { return std::vector<Tensor>{grad_x}; });
 }
 
 TorchOps::Loss TorchOps::aten_head_loss(const Act& x, const LmHead<Weight>& head,
                                         std::span<const int32_t> targets, std::span<const float> weights,
                                         float scale, std::span<double> row_losses) {
-  const Tensor wanted = aten::ids_beside(x.x, targets).to(at::kLong);
+  const Tensor wanted = aten::ids_beside(x.x(), targets).to(at::kLong);
   std::vector<Tensor> chunks;
   Loss loss;
   loss.node = through_aten_head(x, head, weights, scale, [&](int64_t begin, const Tensor& logits) {
@@ -77,8 +77,8 @@ TorchOps::DistilLoss TorchOps::aten_distil_loss(const Act& x, const LmHead<Weigh
                                                 std::span<const int32_t> targets,
                                                 std::span<const float> weights, const Distil& how,
                                                 float scale) {
-  const Tensor wanted = aten::ids_beside(x.x, targets).to(at::kLong),
-               his_x = teacher_x.x.detach().to(torch_ops::type_of(bf16_));
+  const Tensor wanted = aten::ids_beside(x.x(), targets).to(at::kLong),
+               his_x = teacher_x.x().detach().to(torch_ops::type_of(bf16_));
   std::vector<Tensor> hard_chunks, soft_chunks;
   DistilLoss loss;
   loss.node = through_aten_head(x, head, weights, scale, [&](int64_t begin, const Tensor& logits) {

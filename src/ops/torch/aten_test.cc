@@ -42,7 +42,7 @@ Outcome result_of(TorchBackend backend, bool bf16, const Call& call, const std::
   const Act y = call(ops, acts);
   Outcome result{TorchOps::numbers(y), {}};
   torch_ops::run_backward(TorchOps::with_gradient(y, random_numbers(result.y.size(), 99)));
-  for (const Act& x : acts) result.gradients.push_back(TorchOps::numbers({x.x.grad()}));
+  for (const Act& x : acts) result.gradients.push_back(TorchOps::numbers({x.x().grad()}));
   for (const Weight& w : weights) result.gradients.push_back(TorchOps::numbers({w->grad}));
   return result;
 }
@@ -150,12 +150,12 @@ TEST(Aten, AttentionOfPackedSequences) {
 TEST(Aten, SequencesOfOneLengthShareOneCallOfAttention) {
   const Act x = TorchOps::make_act(Numbers(12), 12, false);
   const std::vector<int32_t> even = {0, 4, 8, 12}, ragged = {0, 3, 7, 12};
-  const auto together = torch_ops::aten::attention_plan(x.x, even, true);
+  const auto together = torch_ops::aten::attention_plan(x.x(), even, true);
   ASSERT_EQ(together.groups.size(), 1U);
   EXPECT_FALSE(together.back.defined());
   EXPECT_EQ(together.groups[0].length, 4);
-  EXPECT_EQ(torch_ops::aten::attention_plan(x.x, ragged, true).groups.size(), 2U) << "3 and 4; 5";
-  EXPECT_EQ(torch_ops::aten::attention_plan(x.x, ragged, false).groups.size(), 3U);
+  EXPECT_EQ(torch_ops::aten::attention_plan(x.x(), ragged, true).groups.size(), 2U) << "3 and 4; 5";
+  EXPECT_EQ(torch_ops::aten::attention_plan(x.x(), ragged, false).groups.size(), 3U);
 }
 
 TEST(Aten, Activations) {
@@ -241,7 +241,7 @@ TEST(Aten, LossesOfTheHead) {
       node = loss.node;
     }
     torch_ops::run_backward(node);
-    losses.gradients = {TorchOps::numbers({x.x.grad()}), TorchOps::numbers({w->grad}),
+    losses.gradients = {TorchOps::numbers({x.x().grad()}), TorchOps::numbers({w->grad}),
                         TorchOps::numbers({bias->grad})};
     return losses;
   };

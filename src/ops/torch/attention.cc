@@ -100,7 +100,7 @@ void softmax(float* scores, int64_t ld, const Block& block, float softcap, float
 template <class T>
 void forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T* out, float* log_sum) {
   const int64_t d = shape.head_dim, dp = round_up(d), group = shape.n_head / shape.n_kv_head;
-  const int64_t q_stride = shape.n_head * d, kv_stride = shape.n_kv_head * d;
+  const int64_t q_stride = shape.q_stride(), kv_stride = shape.kv_stride(), out_stride = shape.out_stride();
   for_tasks<Scratch>(shape, [&](const Task& task, Scratch& s) {
     const int64_t kv_at = task.begin * kv_stride + task.kv_head * d;
     const int64_t np = round_up(task.n, kPanel);
@@ -112,12 +112,13 @@ void forward(const AttentionShape& shape, const T* q, const T* k, const T* v, T*
       for (int64_t begin = 0; begin < task.n; begin += kBlock) {
         const Block block(shape, begin, task.n);
         const int64_t row = task.begin + begin, at = row * q_stride + head * d;
+        const int64_t out_at = row * out_stride + head * d;
         take_head(q + at, q_stride, block.rows, d, shape.scale, s.q);
         multiply_panels(s.q, block.rows, dp, s.key_panels, block.start, block.limit, s.scores, np);
         softmax(s.scores, np, block, shape.softcap, log_sum + row * shape.n_head + head, shape.n_head);
         multiply<Floats, false>({s.scores + block.start, np, 1}, block.rows, s.values + block.start * dp, dp,
                                 dp, block.keys(), s.out, dp);
-        put_head(s.out, q_stride, block.rows, d, out + at);
+        put_head(s.out, out_stride, block.rows, d, out + out_at);
       }
     }
   });
@@ -159,7 +160,7 @@ template <class T>
 void backward_task(const AttentionShape& shape, const Gradients<T>& x, const float* log_sum, const Task& task,
                    Scratch& s) {
   const int64_t d = shape.head_dim, dp = round_up(d), group = shape.n_head / shape.n_kv_head;
-  const int64_t q_stride = shape.n_head * d, kv_stride = shape.n_kv_head * d;
+  const int64_t q_stride = shape.q_stride(), kv_stride = shape.kv_stride(), out_stride = shape.out_stride();
   const int64_t kv_at = task.begin * kv_stride + task.kv_head * d;
   const int64_t np = round_up(task.n, kPanel);
   take_head(x.k + kv_at, kv_stride, task.n, d, 1.0F, s.keys);
@@ -174,9 +175,10 @@ void backward_task(const AttentionShape& shape, const Gradients<T>& x, const flo
       const Block block(shape, begin, task.n);
       const int64_t start = block.start, n_key = block.keys();
       const int64_t row = task.begin + begin, at = row * q_stride + head * d;
+      const int64_t out_at = row * out_stride + head * d;
       take_head(x.q + at, q_stride, block.rows, d, shape.scale, s.q);
-      take_head(x.out + at, q_stride, block.rows, d, 1.0F, s.out);
-      take_head(x.grad_out + at, q_stride, block.rows, d, 1.0F, s.grad_out);
+      take_head(x.out + out_at, out_stride, block.rows, d, 1.0F, s.out);
+      take_head(x.grad_out + out_at, out_stride, block.rows, d, 1.0F, s.grad_out);
       multiply_panels(s.q, block.rows, dp, s.key_panels, start, block.limit, s.scores, np);
       multiply_panels(s.grad_out, block.rows, dp, s.value_panels, start, block.limit, s.grad_scores, np);
       softmax_backward(s, np, dp, block, shape.softcap, log_sum + row * shape.n_head + head, shape.n_head);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -167,6 +168,72 @@ TEST(Attention, EqualsThePlainFormulaForwardAndBackward) {
           Case{"one key head, 20", 3, 1, 20}, Case{"6", 2, 1, 6}, Case{"odd", 2, 1, 7},
           Case{"128", 1, 1, 128}, Case{"80", 1, 1, 80}})
       check(c, bf16);
+}
+
+// Columns begin ... begin + count - 1 of rows of `all` numbers.
+std::vector<uint16_t> columns_of(const std::vector<uint16_t>& x, int64_t all, int64_t begin, int64_t count) {
+  std::vector<uint16_t> some;
+  for (int64_t row = 0; row < kRows; ++row)
+    some.insert(some.end(), x.begin() + row * all + begin, x.begin() + row * all + begin + count);
+  return some;
+}
+
+void check_joined(bool bf16) {
+  constexpr int kHead = 4, kKv = 2, kDim = 16;
+  constexpr int64_t kQ = kHead * kDim, kKvColumns = kKv * kDim, kAll = kQ + 2 * kKvColumns;
+  const int64_t words = bf16 ? 1 : 2;  // of 16 bits
+  std::vector<uint16_t> joined(static_cast<size_t>(kRows * kAll * words)), grad_joined(joined.size());
+  const auto fill = [&](std::vector<uint16_t>& to, uint64_t seed) {
+    Random random(seed);
+    for (size_t i = 0; i < to.size() / static_cast<size_t>(words); ++i) {
+      const auto x = static_cast<float>(random.normal());
+      uint32_t bits = 0;
+      std::memcpy(&bits, &x, sizeof bits);
+      if (bf16) to[i] = static_cast<uint16_t>(bits >> 16);
+      if (!bf16) std::memcpy(&to[2 * i], &x, sizeof x);
+    }
+  };
+  std::vector<uint16_t> grad(static_cast<size_t>(kRows * kQ * words));
+  fill(joined, 1), fill(grad, 2);
+  AttentionShape shape{.seq_begin = kSeqBegin.data(),
+                       .n_seq = static_cast<int64_t>(kSeqBegin.size()) - 1,
+                       .n_rows = kRows,
+                       .n_head = kHead,
+                       .n_kv_head = kKv,
+                       .head_dim = kDim,
+                       .scale = 0.25F,
+                       .stride = kAll};
+  const auto part = [&](std::vector<uint16_t>& x, int64_t column) {
+    return static_cast<void*>(x.data() + column * words);
+  };
+  std::vector<float> log_sum(static_cast<size_t>(kRows * kHead));
+  const auto run = [&](void* q, void* k, void* v, std::vector<uint16_t>& out, void* gq, void* gk, void* gv) {
+    kernels().attention(shape, {q, bf16}, {k, bf16}, {v, bf16}, {out.data(), bf16}, log_sum.data());
+    kernels().attention_backward(shape, {q, bf16}, {k, bf16}, {v, bf16}, {out.data(), bf16}, log_sum.data(),
+                                 {grad.data(), bf16}, {gq, bf16}, {gk, bf16}, {gv, bf16});
+  };
+  std::vector<uint16_t> out(grad.size()), out_apart(grad.size());
+  run(part(joined, 0), part(joined, kQ), part(joined, kQ + kKvColumns), out, part(grad_joined, 0),
+      part(grad_joined, kQ), part(grad_joined, kQ + kKvColumns));
+  shape.stride = 0;
+  std::vector<std::vector<uint16_t>> apart;
+  const std::vector<std::array<int64_t, 2>> parts = {
+      {0, kQ}, {kQ, kKvColumns}, {kQ + kKvColumns, kKvColumns}};
+  for (const auto& [begin, count] : parts)
+    apart.push_back(columns_of(joined, kAll * words, begin * words, count * words));
+  std::vector<std::vector<uint16_t>> grads = apart;
+  run(apart[0].data(), apart[1].data(), apart[2].data(), out_apart, grads[0].data(), grads[1].data(),
+      grads[2].data());
+  EXPECT_EQ(out, out_apart);
+  for (size_t i = 0; i < parts.size(); ++i)
+    EXPECT_EQ(columns_of(grad_joined, kAll * words, parts[i][0] * words, parts[i][1] * words), grads[i]);
+}
+
+TEST(Attention, OfColumnsOfOneMatrixEqualsThatOfTheirCopies) {
+  for (const bool bf16 : {false, true}) {
+    SCOPED_TRACE(bf16 ? "bf16" : "f32");
+    check_joined(bf16);
+  }
 }
 
 TEST(Attention, ThroughAWindowEqualsThePlainFormula) {

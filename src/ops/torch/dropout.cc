@@ -66,12 +66,12 @@ TorchOps::Act TorchOps::dropout(const Act& x_in, float p) {
   using namespace torch_ops;  // NOLINT: the helpers of rows.h
   if (!trains() || p == 0) return x_in;
   const uint64_t seed = draw();
-  if (aten_) return {aten::dropout(x_in.x, p, seed)};
-  const at::Tensor x = x_in.x.detach();
+  if (aten_) return {aten::dropout(x_in.x(), p, seed)};
+  const at::Tensor x = x_in.x().detach();
   at::Tensor y = empty(x.size(0), x.size(1), is_bf16(x));
   drop(x, p, seed, y);
-  if (!learns({x_in.x})) return {y};
-  return {with_backward(y, {x_in.x}, [p, seed, bf16 = is_bf16(x)](const at::Tensor& grad) {
+  if (!learns({x_in.x()})) return {y};
+  return {with_backward(y, {x_in.x()}, [p, seed, bf16 = is_bf16(x)](const at::Tensor& grad) {
     const at::Tensor g = converted(grad, bf16);
     at::Tensor grad_x = empty(g.size(0), g.size(1), bf16);
     drop(g, p, seed, grad_x);

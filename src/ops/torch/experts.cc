@@ -51,21 +51,21 @@ Tensor logits_gradient(const Routing& routing, const Tensor& logits, const Tenso
 }  // namespace
 
 TorchOps::Routing TorchOps::route(const Act& logits_in, const RouteSpec& spec) {
-  const Tensor logits = plain(logits_in.x).cpu();
+  const Tensor logits = plain(logits_in.x()).cpu();
   CHECK(logits.size(1) == spec.n_expert);
   Routing routing;
   static_cast<volant::Routing&>(routing) =
       make_routing({logits.data_ptr<float>(), static_cast<size_t>(logits.numel())}, spec);
   if (aten_) {
-    routing.node = torch_ops::aten::route_weights(logits_in.x, routing);
+    routing.node = torch_ops::aten::route_weights(logits_in.x(), routing);
     return routing;
   }
   routing.node = at::empty({logits.size(0), spec.top_k}, at::kFloat);
   std::copy(routing.weights.begin(), routing.weights.end(), routing.node.data_ptr<float>());
   if (!record_) return routing;
   routing.node = with_backward(
-      routing.node, {logits_in.x},
-      [logits, plan = volant::Routing(routing), type = logits_in.x.scalar_type()](const Tensor& grad) {
+      routing.node, {logits_in.x()},
+      [logits, plan = volant::Routing(routing), type = logits_in.x().scalar_type()](const Tensor& grad) {
         return std::vector<Tensor>{logits_gradient(plan, logits, grad).to(type)};
       });
   return routing;
@@ -75,18 +75,18 @@ TorchOps::Act TorchOps::combine(std::span<const Act> parts, const Routing& routi
   CHECK(static_cast<int>(parts.size()) == routing.spec.n_expert && routing.n_rows() > 0);
   if (aten_) {
     std::vector<Tensor> all;
-    for (const Act& part : parts) all.push_back(part.x);
+    for (const Act& part : parts) all.push_back(part.x());
     return {torch_ops::aten::combine(all, routing.node, routing)};
   }
-  const int64_t columns = parts[static_cast<size_t>(routing.chosen[0])].x.size(1);
+  const int64_t columns = parts[static_cast<size_t>(routing.chosen[0])].x().size(1);
   const int64_t rows = routing.n_rows(), top_k = routing.spec.top_k;
   std::vector<Tensor> inputs, numbers(parts.size());
   std::vector<size_t> used;  // experts that have rows
   for (size_t e = 0; e < parts.size(); ++e) {
     if (routing.rows[e].empty()) continue;
     used.push_back(e);
-    inputs.push_back(parts[e].x);
-    numbers[e] = plain(parts[e].x);
+    inputs.push_back(parts[e].x());
+    numbers[e] = plain(parts[e].x());
   }
   Tensor sum = at::zeros({rows, columns}, at::kFloat);
 #pragma omp parallel for

@@ -43,7 +43,7 @@ inline double projected(const Call& call, const std::vector<Argument>& arguments
   TorchOps ops(bf16, false);
   std::vector<Act> acts;
   for (const Argument& a : arguments) acts.push_back(TorchOps::make_act(a.values, a.rows, false));
-  const at::Tensor y = call(ops, acts).x.to(at::kFloat);
+  const at::Tensor y = call(ops, acts).x().to(at::kFloat);
   const Numbers r = random_numbers(static_cast<size_t>(y.numel()), 99);
   double sum = 0;
   for (int64_t i = 0; i < y.numel(); ++i)
@@ -61,12 +61,12 @@ inline void check_gradients(const Call& call, std::vector<Argument> arguments,
   TorchOps ops(false, true);
   std::vector<Act> acts;
   for (const Argument& a : arguments) acts.push_back(TorchOps::make_act(a.values, a.rows, true));
-  const at::Tensor y = call(ops, acts).x;
+  const at::Tensor y = call(ops, acts).x();
   const Numbers r = random_numbers(static_cast<size_t>(y.numel()), 99);
-  torch_ops::run_backward(y.mul(TorchOps::make_act(r, y.size(0), false).x).sum());
+  torch_ops::run_backward(y.mul(TorchOps::make_act(r, y.size(0), false).x()).sum());
 
   for (size_t a = 0; a < arguments.size(); ++a) {
-    const at::Tensor gradient = acts[a].x.grad();
+    const at::Tensor gradient = acts[a].x().grad();
     ASSERT_TRUE(gradient.defined()) << "argument " << a;
     for (size_t i = 0; i < arguments[a].values.size(); i += 3) {
       float& x = arguments[a].values[i];

@@ -17,7 +17,8 @@ struct Out {
 };
 
 // Sequences and heads of one attention call.
-// q, out and their gradients are [T, H*d]; k, v and theirs [T, K*d].
+// q, out and their gradients are [T, H*d]; k, v and theirs [T, K*d]; all but out and its gradient may be
+// columns of matrices whose rows have `stride` numbers.
 struct AttentionShape {
   const int32_t* seq_begin = nullptr;  // n_seq + 1 row offsets
   int64_t n_seq = 0, n_rows = 0;
@@ -25,6 +26,12 @@ struct AttentionShape {
   float scale = 1, softcap = 0;
   int window = 0;
   bool causal = true;  // the meaning of all these: AttentionSpec
+  int64_t stride = 0;  // 0: q, k and v are matrices of their own
+
+  // Numbers from row to row.
+  int64_t out_stride() const { return int64_t{n_head} * head_dim; }
+  int64_t q_stride() const { return stride > 0 ? stride : out_stride(); }
+  int64_t kv_stride() const { return stride > 0 ? stride : int64_t{n_kv_head} * head_dim; }
 };
 
 // What a head does to one chunk of logits after the product; see LmHead.
@@ -68,24 +75,41 @@ struct DistilRows {
   int64_t top_k = 0;  // the teacher's distribution is that of its best k words alone; 0: of all
 };
 
+// What the sums of a product [m, n] go through before they are stored, in this order.
+struct Finish {
+  enum class Function { kNone, kGelu, kGeluSlope };
+  const float* bias = nullptr;      // [n]: added to each row
+  const float* residual = nullptr;  // [m, n]: added
+  // kGelu: they become their GELU, and `argument` what they were, unless it is null. kGeluSlope: they are
+  // multiplied by the slope of GELU at `argument`.
+  Function function = Function::kNone;
+  bool tanh = false;         // GELU by the tanh formula
+  void* argument = nullptr;  // bf16 [m, n]
+
+  bool does_nothing() const { return bias == nullptr && residual == nullptr && function == Function::kNone; }
+};
+
 // C[m, n] = A[m, k] B, or += with `add`. A is bf16 in rows; B lies in panels of `width`, 48 or 64, columns:
-// see pack_panels. `sums` has room for C in f32 if C is bf16 and k above kPairDepth; else it may be null.
+// see pack_panels. `sums` has room for C in f32 if k is above kPairDepth and C is bf16 or finished; else it
+// may be null.
 struct PairProduct {
   const void* a = nullptr;
   const uint16_t* panels = nullptr;
   int64_t m = 0, n = 0, k = 0, width = 0;
   Out c;
   bool add = false;
+  Finish finish = {};
   float* sums = nullptr;
 };
 inline constexpr int64_t kPairDepth = 4096;
 
-// grad[n_out, n_in] += g[rows, n_out]^T x[rows, n_in], both bf16. `panels` has room for kPairRows rows of x
-// in panels of 48 columns.
+// grad[n_out, n_in] += g[rows, n_out]^T x[rows, n_in], both bf16, and grad_bias[n_out] += the sum of g's rows
+// unless it is null. `panels` has room for kPairRows rows of x in panels of 48 columns.
 struct PairGradient {
   const void *g = nullptr, *x = nullptr;
   int64_t rows = 0, n_out = 0, n_in = 0;
   float* grad = nullptr;
+  float* grad_bias = nullptr;
   uint16_t* panels = nullptr;
 };
 inline constexpr int64_t kPairRows = 2048;

@@ -49,7 +49,7 @@ class NetworkOps : public ::testing::Test {
   }
   static void expect_same(const NativeAct& native, const Act& torch, const std::vector<double>& expected) {
     ASSERT_EQ(native.numbers().size(), expected.size());
-    ASSERT_EQ(static_cast<size_t>(torch.x.numel()), expected.size());
+    ASSERT_EQ(static_cast<size_t>(torch.x().numel()), expected.size());
     const Numbers got = TorchOps::numbers(torch);
     for (size_t i = 0; i < expected.size(); ++i) {
       ASSERT_NEAR(got[i], expected[i], 2e-5 * (1 + std::abs(expected[i]))) << "torch, number " << i;
@@ -280,8 +280,8 @@ TEST_F(NetworkOps, TwoDropoutsOfAPassDrawDifferently) {
   const Act a = ops.dropout(x, 0.5F), b = ops.dropout(x, 0.5F);
   EXPECT_NE(TorchOps::numbers(a), TorchOps::numbers(b));
   // What was dropped has no gradient, the rest that of the factor.
-  torch_ops::run_backward(a.x.sum());
-  EXPECT_EQ(TorchOps::numbers({x.x.grad()}), TorchOps::numbers(a));
+  torch_ops::run_backward(a.x().sum());
+  EXPECT_EQ(TorchOps::numbers({x.x().grad()}), TorchOps::numbers(a));
 }
 
 }  // namespace

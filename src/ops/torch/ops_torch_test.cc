@@ -200,7 +200,7 @@ void check_head_loss(bool with_bias, float head_scale, float softcap) {
     return 2.0 * (up - down) / (2.0 * static_cast<double>(kStep));  // scale is 2
   };
   for (const size_t i : {0UL, 13UL, 40UL, 300UL, 3100UL, 3599UL})
-    expect_close(static_cast<double>(x.x.grad().data_ptr<float>()[i]), differences(values[i]), "x");
+    expect_close(static_cast<double>(x.x().grad().data_ptr<float>()[i]), differences(values[i]), "x");
   for (const int64_t i : {0L, 11L, 100L, 539L})
     expect_close(static_cast<double>(w->gradient()[i]), differences(w->values()[i]), "head");
   if (with_bias)
@@ -276,7 +276,7 @@ TEST(TorchOps, SmoothedLabelsAndZLossEqualAPlainReferenceAndItsDifferences) {
     values[i] = old - 1e-3F;
     const double down = reference();
     values[i] = old;
-    EXPECT_NEAR(static_cast<double>(x.x.grad().data_ptr<float>()[i]), (up - down) / 2e-3, 2e-3) << i;
+    EXPECT_NEAR(static_cast<double>(x.x().grad().data_ptr<float>()[i]), (up - down) / 2e-3, 2e-3) << i;
   }
 }
 

@@ -161,21 +161,24 @@ struct Gradients {
   Bf16 *grad_q, *grad_k, *grad_v;
 };
 
-// One block of queries of one head, whose rows begin at `at`; adds to s.grad_k and s.grad_v.
-void backward_block(const AttentionShape& shape, const Gradients& x, const Block& block, int64_t at,
-                    const float* log_sum, int64_t np, const Scratch& s) {
-  const int64_t d = shape.head_dim, dp = round_up(d), stride = shape.n_head * d;
+// One block of queries of one head, from row `row` of the batch on; adds to s.grad_k and s.grad_v.
+void backward_block(const AttentionShape& shape, const Gradients& x, const Block& block, int64_t row,
+                    int64_t head, int64_t np, const Scratch& s) {
+  const int64_t d = shape.head_dim, dp = round_up(d), stride = shape.q_stride();
+  const int64_t out_stride = shape.out_stride(), at = row * stride + head * d;
+  const Bf16 *out = x.out + row * out_stride + head * d, *grad_out = x.grad_out + row * out_stride + head * d;
+  const float* log_sum = x.log_sum + row * shape.n_head + head;
   score(x.q + at, stride, d, block, s.keys, s.scores, np);
-  score(x.grad_out + at, stride, d, block, s.values, s.grad_scores, np);
+  score(grad_out, out_stride, d, block, s.values, s.grad_scores, np);
   for (int64_t i = 0; i < block.rows; i += 2) {
     BackwardRow rows[2] = {};
     for (int64_t r = i; r < std::min(i + 2, block.rows); ++r)
       rows[r - i] = {block.from(r), block.to(r), log_sum[r * shape.n_head],
-                     dot(x.out + at + r * stride, x.grad_out + at + r * stride, d)};
+                     dot(out + r * out_stride, grad_out + r * out_stride, d)};
     softmax_backward(shape, block, i, rows, s, np);
   }
   pack_rows(x.q + at, stride, block.rows, d, s.query_rows);
-  pack_rows(x.grad_out + at, stride, block.rows, d, s.grad_rows);
+  pack_rows(grad_out, out_stride, block.rows, d, s.grad_rows);
   const int64_t start = block.start, row_pairs = (block.rows + 1) / 2;
   multiply<Bf16Pairs, true>({s.share_pairs + 2 * start, 2, 2 * np}, block.keys(), s.grad_rows, 2 * dp, dp,
                             row_pairs, s.grad_v + start * dp, dp);
@@ -192,7 +195,7 @@ bool in_pairs(const AttentionShape& shape, In q) { return q.bf16 && shape.head_d
 
 void pair_attention(const AttentionShape& shape, In q, In k, In v, Out out, float* log_sum) {
   const int64_t d = shape.head_dim, dp = round_up(d), group = shape.n_head / shape.n_kv_head;
-  const int64_t q_stride = shape.n_head * d, kv_stride = shape.n_kv_head * d;
+  const int64_t q_stride = shape.q_stride(), kv_stride = shape.kv_stride(), out_stride = shape.out_stride();
   for_tasks<Scratch>(shape, [&](const Task& task, Scratch& s) {
     const int64_t kv_at = task.begin * kv_stride + task.kv_head * d, np = round_up(task.n, kPanel);
     pack_numbers(in(k) + kv_at, kv_stride, task.n, d, s.keys);
@@ -201,6 +204,7 @@ void pair_attention(const AttentionShape& shape, In q, In k, In v, Out out, floa
       for (int64_t begin = 0; begin < task.n; begin += kBlock) {
         const Block block(shape, begin, task.n);
         const int64_t row = task.begin + begin, at = row * q_stride + head * d;
+        const int64_t out_at = row * out_stride + head * d;
         score(in(q) + at, q_stride, d, block, s.keys, s.scores, np);
         float totals[kBlock];
         for (int64_t i = 0; i < block.rows; ++i)
@@ -209,7 +213,7 @@ void pair_attention(const AttentionShape& shape, In q, In k, In v, Out out, floa
         multiply<Bf16Pairs, false>({s.shares + block.start, np, 2}, block.rows,
                                    s.value_rows + block.start * dp, 2 * dp, dp, block.keys() / 2, s.out, dp);
         for (int64_t i = 0; i < block.rows; ++i)
-          put(s.out + i * dp, 1, d, 1.0F / totals[i], to(out) + at + i * q_stride, q_stride);
+          put(s.out + i * dp, 1, d, 1.0F / totals[i], to(out) + out_at + i * out_stride, out_stride);
       }
     }
   });
@@ -219,7 +223,7 @@ void pair_attention_backward(const AttentionShape& shape, In q, In k, In v, In o
                              In grad_out, Out grad_q, Out grad_k, Out grad_v) {
   const Gradients x{in(q), in(k), in(v), in(out), in(grad_out), log_sum, to(grad_q), to(grad_k), to(grad_v)};
   const int64_t d = shape.head_dim, dp = round_up(d), group = shape.n_head / shape.n_kv_head;
-  const int64_t q_stride = shape.n_head * d, kv_stride = shape.n_kv_head * d;
+  const int64_t kv_stride = shape.kv_stride();
   for_tasks<Scratch>(shape, [&](const Task& task, Scratch& s) {
     const int64_t kv_at = task.begin * kv_stride + task.kv_head * d, np = round_up(task.n, kPanel);
     pack_numbers(x.k + kv_at, kv_stride, task.n, d, s.keys);
@@ -228,11 +232,8 @@ void pair_attention_backward(const AttentionShape& shape, In q, In k, In v, In o
     std::fill(s.grad_k, s.grad_k + np * dp, 0.0F);
     std::fill(s.grad_v, s.grad_v + np * dp, 0.0F);
     for (int64_t head = task.kv_head * group; head < (task.kv_head + 1) * group; ++head)
-      for (int64_t begin = 0; begin < task.n; begin += kBlock) {
-        const int64_t row = task.begin + begin;
-        backward_block(shape, x, Block(shape, begin, task.n), row * q_stride + head * d,
-                       log_sum + row * shape.n_head + head, np, s);
-      }
+      for (int64_t begin = 0; begin < task.n; begin += kBlock)
+        backward_block(shape, x, Block(shape, begin, task.n), task.begin + begin, head, np, s);
     put(s.grad_k, task.n, d, 1.0F, x.grad_k + kv_at, kv_stride);
     put(s.grad_v, task.n, d, 1.0F, x.grad_v + kv_at, kv_stride);
   });

@@ -5,6 +5,7 @@
 #if defined(__AVX512BF16__)
 #include <algorithm>
 
+#include "ops/torch/gelu.h"
 #include "ops/torch/kernel_list.h"
 #include "ops/torch/kernel_loops.h"
 #include "ops/torch/pairs.h"
@@ -32,9 +33,10 @@ struct InPanel {
   VOLANT_INLINE const uint16_t* row(int64_t i) const { return data + 2 * i; }
 };
 
-// C[kRows, 16 kVectors] = A[kRows, k] B, or +=, with one panel of B.
+// C[kRows, 16 kVectors] = A[kRows, k] B, or +=, with one panel of B. A function of its own: what is around it
+// would take registers from the sums.
 template <int kRows, int kVectors, bool kAdd, class A, class C>
-VOLANT_INLINE void whole_tile(A a, const uint16_t* b, int64_t k, C* c, int64_t ldc) {
+__attribute__((noinline)) void whole_tile(A a, const uint16_t* b, int64_t k, C* c, int64_t ldc) {
   V sums[kRows][kVectors];
   for (int i = 0; i < kRows; ++i)
     for (int j = 0; j < kVectors; ++j) {
@@ -70,27 +72,75 @@ struct UpTo {
   VOLANT_INLINE const uint16_t* row(int64_t i) const { return a.row(std::min(i, last)); }
 };
 
-// The first rows and columns of a tile, by way of a whole one.
+// Where a product goes and what it goes through; `sums` [m, n] of earlier parts of the inner dimension are
+// added to it.
+template <class C>
+struct Target {
+  C* c;
+  int64_t m, n;
+  Finish finish = {};
+  const float* sums = nullptr;
+
+  bool stores_plain() const { return sums == nullptr && finish.does_nothing(); }
+  // The vectors at `at` of C, from `column` on, of which `left` numbers count.
+  template <int kCount>
+  VOLANT_INLINE Vs<kCount> finished(Vs<kCount> x, int64_t at, int64_t column, int64_t left) const {
+    if (sums != nullptr) x = x + load_vectors<kCount>(sums + at, left);
+    if (finish.bias != nullptr) x = x + load_vectors<kCount>(finish.bias + column, left);
+    if (finish.residual != nullptr) x = x + load_vectors<kCount>(finish.residual + at, left);
+    if (finish.function == Finish::Function::kNone) return x;
+    auto* argument = static_cast<Bf16*>(finish.argument) + at;
+    if (finish.function == Finish::Function::kGeluSlope)
+      return x * gelu_of(load_vectors<kCount>(argument, left), finish.tanh).slope;
+    if (finish.argument != nullptr) store_vectors(argument, x, left);
+    return gelu_of(x, finish.tanh).value;
+  }
+  // Some of a row of a tile, finished and stored.
+  template <int kCount, bool kAdd>
+  VOLANT_INLINE void put(const float* row, int64_t at, int64_t column, int64_t left) const {
+    Vs<kCount> x = finished(load_vectors<kCount>(row, kCount * kLanes), at, column, left);
+    if (kAdd) x = load_vectors<kCount>(c + at, left) + x;
+    store_vectors(c + at, x, left);
+  }
+  // Asks for what the vector at `at` will need.
+  VOLANT_INLINE void ask_for(int64_t at) const {
+    if (sums != nullptr) __builtin_prefetch(sums + at);
+    if (finish.residual != nullptr) __builtin_prefetch(finish.residual + at);
+    if (finish.function == Finish::Function::kGeluSlope)
+      __builtin_prefetch(static_cast<const Bf16*>(finish.argument) + at);
+  }
+};
+
+// The tile at (row, column), or what of it is in C, by way of a whole one.
 template <int kRows, int kVectors, bool kAdd, class A, class C>
-void part_of_tile(A a, const uint16_t* b, int64_t k, C* c, int64_t ldc, int64_t rows, int64_t columns) {
+void finished_tile(A a, const uint16_t* b, int64_t k, const Target<C>& to, int64_t row, int64_t column) {
   constexpr int64_t kWidth = kVectors * kLanes;
-  float tile[kRows * kWidth];
-  rows = std::min<int64_t>(rows, kRows), columns = std::min(columns, kWidth);
-  whole_tile<kRows, kVectors, false>(UpTo<A>{a, rows - 1}, b, k, tile, kWidth);
+  const int64_t rows = std::min<int64_t>(to.m - row, kRows), columns = std::min(to.n - column, kWidth);
+  const int64_t corner = row * to.n + column;
   for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; j += kLanes) {
-      C* to = c + i * ldc + j;
-      const V sums = load(tile + i * kWidth + j);
-      store_some(to, kAdd ? load_some(to, columns - j) + sums : sums, columns - j);
+    for (int64_t j = 0; j < columns; j += kLanes) to.ask_for(corner + i * to.n + j);
+  float tile[kRows * kWidth];
+  whole_tile<kRows, kVectors, false>(UpTo<A>{a, rows - 1}, b, k, tile, kWidth);
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* sums = tile + i * kWidth;
+    const int64_t at = corner + i * to.n;
+    if (columns == kWidth) {
+      to.template put<kVectors, kAdd>(sums, at, column, kWidth);
+      continue;
     }
+    for (int64_t j = 0; j < columns; j += kLanes)
+      to.template put<1, kAdd>(sums + j, at + j, column + j, columns - j);
+  }
 }
 
+// The tile at (row, column) of C.
 template <int kRows, int kVectors, bool kAdd, class A, class C>
-VOLANT_INLINE void pair_tile(A a, const uint16_t* b, int64_t k, C* c, int64_t ldc, int64_t rows,
-                             int64_t columns) {
-  if (rows >= kRows && columns >= kVectors * kLanes) [[likely]]
-    return whole_tile<kRows, kVectors, kAdd>(a, b, k, c, ldc);
-  part_of_tile<kRows, kVectors, kAdd>(a, b, k, c, ldc, rows, columns);
+VOLANT_INLINE void pair_tile(A a, const uint16_t* b, int64_t k, const Target<C>& to, int64_t row,
+                             int64_t column) {
+  const bool whole = to.m - row >= kRows && to.n - column >= kVectors * kLanes;
+  if (whole && to.stores_plain()) [[likely]]
+    return whole_tile<kRows, kVectors, kAdd>(a, b, k, to.c + row * to.n + column, to.n);
+  finished_tile<kRows, kVectors, kAdd>(a, b, k, to, row, column);
 }
 
 struct Range {
@@ -104,7 +154,7 @@ struct Part {
 
 // The tiles of some rows and panels, as many rows together as stay in the cache.
 template <int kVectors, bool kAdd, class C>
-void some_tiles(const PairProduct& p, Part part, C* c, Range tiles, Range panels) {
+void some_tiles(const PairProduct& p, Part part, const Target<C>& to, Range tiles, Range panels) {
   constexpr int kRows = kSums / kVectors;
   constexpr int64_t kWidth = kVectors * kLanes;
   const auto* a = static_cast<const uint16_t*>(p.a) + part.begin;
@@ -114,52 +164,66 @@ void some_tiles(const PairProduct& p, Part part, C* c, Range tiles, Range panels
       for (int64_t t = first; t < std::min(first + together, tiles.end); ++t) {
         const int64_t row = t * kRows, column = panel * kWidth;
         pair_tile<kRows, kVectors, kAdd>(InRows{a + row * p.k, p.k},
-                                         p.panels + column * deep + part.begin * kWidth, part.k,
-                                         c + row * p.n + column, p.n, p.m - row, p.n - column);
+                                         p.panels + column * deep + part.begin * kWidth, part.k, to, row,
+                                         column);
       }
 }
 
 // The longer side is split among threads.
-template <int kVectors>
-void multiply_part(const PairProduct& p, Part part, Out c, bool add) {
+template <int kVectors, class C>
+void multiply_part(const PairProduct& p, Part part, const Target<C>& to, bool add) {
   constexpr int64_t kRows = kSums / kVectors, kWidth = kVectors * kLanes;
   const int64_t tiles = (p.m + kRows - 1) / kRows, panels = (p.n + kWidth - 1) / kWidth;
-  typed(c.bf16, [&](auto* type) {
-    auto* to = static_cast<TypeOf<decltype(type)>*>(c.data);
-    const auto run = [&](Range of_tiles, Range of_panels) {
-      return add ? some_tiles<kVectors, true>(p, part, to, of_tiles, of_panels)
-                 : some_tiles<kVectors, false>(p, part, to, of_tiles, of_panels);
-    };
-    const int64_t pairs_each = kRows * kWidth * part.k / (2 * kLanes);
-    if (tiles >= panels)
-      split(tiles, panels * pairs_each, [&](int64_t begin, int64_t end, int) {
-        run({begin, end}, {0, panels});
-      });
-    else
-      split(panels, tiles * pairs_each, [&](int64_t begin, int64_t end, int) {
-        run({0, tiles}, {begin, end});
-      });
-  });
+  const auto run = [&](Range of_tiles, Range of_panels) {
+    return add ? some_tiles<kVectors, true>(p, part, to, of_tiles, of_panels)
+               : some_tiles<kVectors, false>(p, part, to, of_tiles, of_panels);
+  };
+  const int64_t pairs_each = kRows * kWidth * part.k / (2 * kLanes);
+  if (tiles >= panels)
+    split(tiles, panels * pairs_each, [&](int64_t begin, int64_t end, int) {
+      run({begin, end}, {0, panels});
+    });
+  else
+    split(panels, tiles * pairs_each, [&](int64_t begin, int64_t end, int) {
+      run({0, tiles}, {begin, end});
+    });
 }
 
-// In parts of the inner dimension of which a panel stays in the cache.
+// In parts of the inner dimension of which a panel stays in the cache; all but the last go to p.sums, unless
+// C can take them as they are.
 template <int kVectors>
 void multiply_parts(const PairProduct& p) {
-  if (p.k <= kPairDepth) return multiply_part<kVectors>(p, {0, p.k}, p.c, p.add);
   constexpr int64_t kPart = kPairDepth / 2;
-  const Out sums = p.c.bf16 ? Out{p.sums, false} : p.c;
-  if (p.c.bf16 && p.add) convert({p.c.data, true}, p.m * p.n, sums);
-  for (int64_t begin = 0; begin < p.k; begin += kPart)
-    multiply_part<kVectors>(p, {begin, std::min(kPart, p.k - begin)}, sums, p.add || begin > 0);
-  if (p.c.bf16) convert({p.sums, false}, p.m * p.n, p.c);
+  typed(p.c.bf16, [&](auto* type) {
+    using C = TypeOf<decltype(type)>;
+    Target<C> to{static_cast<C*>(p.c.data), p.m, p.n, p.finish};
+    if (p.k <= kPairDepth) return multiply_part<kVectors>(p, {0, p.k}, to, p.add);
+    const bool in_place = !p.c.bf16 && p.finish.does_nothing();
+    const Target<float> sums{in_place ? static_cast<float*>(p.c.data) : p.sums, p.m, p.n};
+    const int64_t last = (p.k - 1) / kPart * kPart;
+    for (int64_t begin = 0; begin < last; begin += kPart)
+      multiply_part<kVectors>(p, {begin, kPart}, sums, begin > 0 || (in_place && p.add));
+    if (!in_place) to.sums = p.sums;
+    multiply_part<kVectors>(p, {last, p.k - last}, to, in_place || p.add);
+  });
 }
 
 // Columns of g that a thread lays out at a time, in panels of so many.
 constexpr int64_t kGroup = 64, kNarrow = 16;
 
-// Columns first ... first + count - 1 of g[rows, n_out] in panels of kNarrow. Rows lie far apart: the next
-// ones are asked for early.
-void pack_group(const Bf16* g, int64_t n_out, int64_t rows, int64_t count, uint16_t* panels) {
+// to[c] += the sum of column c of g[rows, ...], for `count` columns.
+void add_columns(const Bf16* g, int64_t stride, int64_t rows, int64_t count, float* to) {
+  for (int64_t c = 0; c < count; c += kLanes) {
+    V sums = load_some(to + c, count - c);
+    for (int64_t r = 0; r < rows; ++r) sums += load_some(g + r * stride + c, count - c);
+    store_some(to + c, sums, count - c);
+  }
+}
+
+// `count` columns of g[rows, n_out] in panels of kNarrow, and their sums to `grad_bias` unless it is null.
+// Rows lie far apart: the next ones are asked for early.
+void pack_group(const Bf16* g, int64_t n_out, int64_t rows, int64_t count, uint16_t* panels,
+                float* grad_bias) {
   const int64_t deep = round_up(rows, kDepth);
   for (int64_t row = 0; row < rows; row += kDepth) {
     const Bf16* from = g + row * n_out;
@@ -169,30 +233,31 @@ void pack_group(const Bf16* g, int64_t n_out, int64_t rows, int64_t count, uint1
     }
     for (int64_t c = 0; c < count; c += kNarrow)
       pack_panel(from + c, n_out, rows - row, count - c, kNarrow, panels + c * deep + row * kNarrow);
+    if (grad_bias != nullptr) add_columns(from, n_out, std::min(kDepth, rows - row), count, grad_bias);
   }
 }
 
-// grad[n_out, n_in] += g^T x of some rows; x lies in panels, g is laid out here.
+// p.grad += g^T x of some rows of g; x's lie in p.panels, g's are laid out here.
 template <int kVectors>
-void add_gradient(const Bf16* g, const uint16_t* x_panels, int64_t rows, int64_t n_out, int64_t n_in,
-                  float* grad) {
+void add_gradient(const PairGradient& p, const Bf16* g, int64_t rows) {
   constexpr int kRows = 8;
   constexpr int64_t kWidth = kVectors * kLanes;
   static_assert(kGroup % kNarrow == 0 && kNarrow % kRows == 0);
   const int64_t deep = round_up(rows, kDepth);
-  split((n_out + kRows - 1) / kRows, kRows * n_in * rows / (2 * kLanes),
+  const Target<float> to{p.grad, p.n_out, p.n_in};
+  split((p.n_out + kRows - 1) / kRows, kRows * p.n_in * rows / (2 * kLanes),
         [&](int64_t begin, int64_t end, int) {
           uint16_t* group = ThreadMemory(kGroup * deep / 2).take_pairs(kGroup * deep / 2);
-          const int64_t last = std::min(end * kRows, n_out);
+          const int64_t last = std::min(end * kRows, p.n_out);
           for (int64_t first = begin * kRows; first < last; first += kGroup) {
             const int64_t count = std::min(kGroup, last - first);
-            pack_group(g + first, n_out, rows, count, group);
-            for (int64_t column = 0; column < n_in; column += kWidth)
+            pack_group(g + first, p.n_out, rows, count, group,
+                       p.grad_bias == nullptr ? nullptr : p.grad_bias + first);
+            for (int64_t column = 0; column < p.n_in; column += kWidth)
               for (int64_t i = 0; i < count; i += kRows)
                 pair_tile<kRows, kVectors, true>(
                     InPanel<kNarrow>{group + i / kNarrow * kNarrow * deep + i % kNarrow * 2},
-                    x_panels + column * deep, rows, grad + (first + i) * n_in + column, n_in, count - i,
-                    n_in - column);
+                    p.panels + column * deep, rows, to, first + i, column);
           }
         });
 }
@@ -205,10 +270,8 @@ void pair_gradient(const PairGradient& p) {
   constexpr int64_t kWidth = 48;
   for (int64_t row = 0; row < p.rows; row += kPairRows) {
     const int64_t count = std::min(kPairRows, p.rows - row);
-    const auto *x = static_cast<const uint16_t*>(p.x) + row * p.n_in,
-               *g = static_cast<const uint16_t*>(p.g) + row * p.n_out;
-    pack_panels({x, true}, false, count, p.n_in, kWidth, p.panels);
-    add_gradient<kWidth / kLanes>(reinterpret_cast<const Bf16*>(g), p.panels, count, p.n_out, p.n_in, p.grad);
+    pack_panels({static_cast<const Bf16*>(p.x) + row * p.n_in, true}, false, count, p.n_in, kWidth, p.panels);
+    add_gradient<kWidth / kLanes>(p, static_cast<const Bf16*>(p.g) + row * p.n_out, count);
   }
 }
 

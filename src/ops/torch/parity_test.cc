@@ -39,7 +39,7 @@ class OpParity : public ::testing::Test {
 
   void expect_same(const NativeAct& native, const TorchOps::Act& torch) {
     const auto expected = native.numbers();
-    ASSERT_EQ(static_cast<int64_t>(expected.size()), torch.x.numel());
+    ASSERT_EQ(static_cast<int64_t>(expected.size()), torch.x().numel());
     const Numbers got = TorchOps::numbers(torch);
     for (size_t i = 0; i < expected.size(); ++i)
       ASSERT_NEAR(got[i], expected[i], 2e-5F * (1 + std::abs(expected[i]))) << "number " << i;

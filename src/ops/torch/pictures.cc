@@ -94,15 +94,15 @@ void mean_plane(X* x, const PoolSpec& spec, Y* y) {
 }  // namespace
 
 TorchOps::Act TorchOps::conv2d(const Act& x_in, const Weight& w, const Weight& b, const ConvSpec& spec) {
-  const Tensor x = as_pictures(converted(x_in.x.detach(), false), spec.in);
+  const Tensor x = as_pictures(converted(x_in.x().detach(), false), spec.in);
   const Tensor weight = w->master.view({spec.channels, spec.in.channels, spec.kernel, spec.kernel});
   const std::array<int64_t, 2> stride{spec.stride, spec.stride}, padding{spec.padding, spec.padding};
   const Tensor y = as_rows(at::conv2d(x, weight, b->master, stride, padding));
-  const bool wants_x = x_in.x.requires_grad();
+  const bool wants_x = x_in.x().requires_grad();
   if (!record_ || !(wants_x || w->trained() || b->trained())) return {y};
   return {with_backward(
-      y, {x_in.x},
-      [x, weight, w, b, spec, stride, padding, wants_x, bf16 = is_bf16(x_in.x)](const Tensor& grad) {
+      y, {x_in.x()},
+      [x, weight, w, b, spec, stride, padding, wants_x, bf16 = is_bf16(x_in.x())](const Tensor& grad) {
         const Tensor g = as_pictures(converted(grad, false), spec.out());
         const std::array<int64_t, 2> ones{1, 1}, zeros{0, 0};
         const std::array<int64_t, 1> biases{spec.channels};
@@ -117,7 +117,7 @@ TorchOps::Act TorchOps::conv2d(const Act& x_in, const Weight& w, const Weight& b
 }
 
 TorchOps::Act TorchOps::pool2d(const Act& x_in, const PoolSpec& spec) {
-  const Tensor x = converted(x_in.x.detach(), false);
+  const Tensor x = converted(x_in.x().detach(), false);
   CHECK(x.size(1) == spec.in.columns());
   const PictureShape shape = spec.out();
   const int64_t n_plane = x.size(0) * shape.channels, in_area = spec.in.height * spec.in.width,
@@ -136,8 +136,8 @@ TorchOps::Act TorchOps::pool2d(const Act& x_in, const PoolSpec& spec) {
       mean_plane<false>(from + i * in_area, spec, to + i * out_area);
     }
   });
-  if (!record_ || !learns({x_in.x})) return {y};
-  return {with_backward(y, {x_in.x}, [=, bf16 = is_bf16(x_in.x)](const Tensor& grad) {
+  if (!record_ || !learns({x_in.x()})) return {y};
+  return {with_backward(y, {x_in.x()}, [=, bf16 = is_bf16(x_in.x())](const Tensor& grad) {
     const Tensor g = converted(grad, false);
     Tensor grad_x = at::zeros({g.size(0), spec.in.columns()}, at::kFloat);
     const float* by_y = g.data_ptr<float>();
@@ -157,7 +157,7 @@ TorchOps::Act TorchOps::pool2d(const Act& x_in, const PoolSpec& spec) {
 TorchOps::Act TorchOps::batch_norm(const Act& x_in, const BatchNorm<Weight>& norm) {
   const Weight scale = *norm.scale, shift = *norm.shift, mean = *norm.mean, variance = *norm.variance;
   const PictureShape shape = norm.shape;
-  const Tensor x = as_channels(converted(x_in.x.detach(), false), shape);
+  const Tensor x = as_channels(converted(x_in.x().detach(), false), shape);
   const int64_t n = x.size(0) * shape.height * shape.width;
   // A frozen layer goes by what it has, and so does a batch of one number a channel, which has no variance.
   const bool by_batch = trains() && mean->follows && variance->follows && n > 1;
@@ -165,10 +165,10 @@ TorchOps::Act TorchOps::batch_norm(const Act& x_in, const BatchNorm<Weight>& nor
   const auto [y_pictures, saved_mean, saved_inverse] = at::native_batch_norm(
       x, scale->master, shift->master, mean->master, variance->master, by_batch, momentum, eps);
   const Tensor y = as_rows(y_pictures);
-  if (!record_ || !(scale->trained() || shift->trained() || learns({x_in.x}))) return {y};
+  if (!record_ || !(scale->trained() || shift->trained() || learns({x_in.x()}))) return {y};
   return {with_backward(
-      y, {x_in.x},
-      [=, by_mean = saved_mean, by_inverse = saved_inverse, bf16 = is_bf16(x_in.x)](const Tensor& grad) {
+      y, {x_in.x()},
+      [=, by_mean = saved_mean, by_inverse = saved_inverse, bf16 = is_bf16(x_in.x())](const Tensor& grad) {
         const Tensor g = as_channels(converted(grad, false), shape);
         const auto [grad_x, grad_scale, grad_shift] =
             at::native_batch_norm_backward(g, x, scale->master, mean->master, variance->master, by_mean,

@@ -166,7 +166,7 @@ struct PackedWeight::State {
   // y = x B or += x B, where B is W^T [I, O] (turned) or W [O, I].
   void multiply(In x, int64_t rows, bool turned, Out y, bool add) {
     const bool keeps = matrix.dtype == DType::kF32;
-    if (keeps && x.bf16 && multiplies_pairs()) return multiply_pairs(x, rows, turned, y, add);
+    if (x.bf16 && finishes()) return multiply_pairs(x, rows, turned, {}, y, add);
     Product& p = product({.m = rows,
                           .n = columns(turned),
                           .k = inner(turned),
@@ -183,11 +183,13 @@ struct PackedWeight::State {
     execute(p, x.data, memory(wanted, machine().engine, numbers), y.data);
   }
 
-  void multiply_pairs(In x, int64_t rows, bool turned, Out y, bool add) {
+  bool finishes() const { return matrix.dtype == DType::kF32 && multiplies_pairs(); }
+
+  void multiply_pairs(In x, int64_t rows, bool turned, const Finish& finish, Out y, bool add = false) {
     static Scratch scratch;
     const int64_t n = columns(turned), k = inner(turned), width = pair_width(n);
     const memory& b = packed(panels_of(k, n, width), width, turned);
-    const bool needs_sums = y.bf16 && k > kPairDepth;
+    const bool needs_sums = k > kPairDepth && (y.bf16 || !finish.does_nothing());
     kernels().pair_product(
         {.a = x.data,
          .panels = static_cast<const uint16_t*>(b.get_data_handle()),
@@ -197,6 +199,7 @@ struct PackedWeight::State {
          .width = width,
          .c = y,
          .add = add,
+         .finish = finish,
          .sums = needs_sums ? static_cast<float*>(scratch.room(static_cast<size_t>(rows * n) * sizeof(float)))
                             : nullptr});
   }
@@ -241,6 +244,13 @@ void PackedWeight::forward(In x, int64_t rows, Out y, bool add) { state_->multip
 void PackedWeight::backward(In g, int64_t rows, Out grad_x, bool add) {
   state_->multiply(g, rows, false, grad_x, add);
 }
+bool PackedWeight::finishes() const { return state_->finishes(); }
+void PackedWeight::forward(In x, int64_t rows, const Finish& finish, Out y) {
+  state_->multiply_pairs(x, rows, true, finish, y);
+}
+void PackedWeight::backward(In g, int64_t rows, const Finish& finish, Out grad_x) {
+  state_->multiply_pairs(g, rows, false, finish, grad_x);
+}
 
 uint64_t PackedWeight::packed_bytes() const {
   uint64_t bytes = 0;
@@ -256,10 +266,11 @@ int64_t part_of(int64_t n, int64_t most, int64_t unit) {
   return std::min(n, ((n + parts - 1) / parts + unit - 1) / unit * unit);
 }
 
-void add_pair_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
+void add_pair_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad, float* grad_bias) {
   static Scratch scratch;
   void* panels = scratch.room(panels_of(std::min(rows, kPairRows), n_in, 48).get_size());
-  kernels().pair_gradient({g.data, x.data, rows, n_out, n_in, grad, static_cast<uint16_t*>(panels)});
+  kernels().pair_gradient(
+      {g.data, x.data, rows, n_out, n_in, grad, grad_bias, static_cast<uint16_t*>(panels)});
 }
 
 // In bf16, with both factors laid out as oneDNN reads them fastest: g turned, x in panels, both by so many
@@ -305,8 +316,10 @@ bool add_packed_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t
 
 }  // namespace
 
-void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad) {
-  if (x.bf16 && multiplies_pairs()) return add_pair_gradient(g, x, rows, n_out, n_in, grad);
+void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad,
+                         float* grad_bias) {
+  if (x.bf16 && multiplies_pairs()) return add_pair_gradient(g, x, rows, n_out, n_in, grad, grad_bias);
+  if (grad_bias != nullptr) kernels().add_rows(g, rows, n_out, grad_bias);
   if (x.bf16 && add_packed_weight_gradient(g, x, rows, n_out, n_in, grad)) return;
   Product& p = product({.m = n_out,
                         .n = n_in,

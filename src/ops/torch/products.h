@@ -33,6 +33,10 @@ class PackedWeight {
   void forward(In x, int64_t rows, Out y, bool add = false);
   // grad_x[T, I] = g[T, O] W, or +=.
   void backward(In g, int64_t rows, Out grad_x, bool add = false);
+  // Whether products of bf16 can be finished where they are stored; and those products.
+  bool finishes() const;
+  void forward(In x, int64_t rows, const Finish& finish, Out y);
+  void backward(In g, int64_t rows, const Finish& finish, Out grad_x);
   // Bytes of the layouts made so far.
   uint64_t packed_bytes() const;
 
@@ -41,8 +45,10 @@ class PackedWeight {
   std::unique_ptr<State> state_;
 };
 
-// grad[O, I] += g[T, O]^T x[T, I]; g and x of one type.
-void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad);
+// grad[O, I] += g[T, O]^T x[T, I], and grad_bias[O] += the sum of g's rows unless it is null; g and x of one
+// type.
+void add_weight_gradient(In g, In x, int64_t rows, int64_t n_out, int64_t n_in, float* grad,
+                         float* grad_bias = nullptr);
 
 // FLOP/s of one large product on all threads, oneDNN's or ours, measured now (about 0.2 s).
 double measured_peak_flops(bool bf16);

@@ -92,18 +92,26 @@ TEST(Products, FactorsAreLaidOutAsTheirProductsReadThem) {
     }
 }
 
-TEST(Products, GradientsOfAWeightAreAddedUpInManyBlocksAndOddSizes) {
+TEST(Products, GradientsOfAWeightAndItsBiasAreAddedUpInManyBlocksAndOddSizes) {
   for (const auto& [rows, n_out, n_in] : {std::array<int64_t, 3>{7, 5, 3}, {40, 200, 33}, {16384, 261, 20}}) {
     SCOPED_TRACE(testing::Message() << rows << " rows, " << n_out << " x " << n_in);
     const std::vector<float> g = exact_numbers(rows * n_out, 3), x = exact_numbers(rows * n_in, 4);
     for (const bool bf16 : {false, true}) {
       if (bf16 && !has_bf16()) continue;
       const std::vector<uint16_t> g_bf16 = as_bf16(g), x_bf16 = as_bf16(x);
-      std::vector<float> grad(static_cast<size_t>(n_out * n_in), 2.0F);
+      std::vector<float> grad(static_cast<size_t>(n_out * n_in), 2.0F),
+          grad_bias(static_cast<size_t>(n_out), 3.0F);
       if (bf16)
-        add_weight_gradient({g_bf16.data(), true}, {x_bf16.data(), true}, rows, n_out, n_in, grad.data());
+        add_weight_gradient({g_bf16.data(), true}, {x_bf16.data(), true}, rows, n_out, n_in, grad.data(),
+                            grad_bias.data());
       else
-        add_weight_gradient({g.data(), false}, {x.data(), false}, rows, n_out, n_in, grad.data());
+        add_weight_gradient({g.data(), false}, {x.data(), false}, rows, n_out, n_in, grad.data(),
+                            grad_bias.data());
+      for (int64_t o = 0; o < n_out; ++o) {
+        double sum = 3;
+        for (int64_t t = 0; t < rows; ++t) sum += static_cast<double>(g[static_cast<size_t>(t * n_out + o)]);
+        ASSERT_NEAR(grad_bias[static_cast<size_t>(o)], sum, 1e-4 * std::sqrt(static_cast<double>(rows)));
+      }
       for (int64_t o = 0; o < n_out; o += 13)
         for (int64_t i = 0; i < n_in; ++i) {
           double sum = 2;
@@ -176,6 +184,82 @@ TEST(Products, AFactorInPanelsIsMultipliedWholeAndInParts) {
             }
           for (size_t i = size; i < c.size(); ++i) ASSERT_EQ(c[i], kGuard);
         }
+}
+
+// GELU in double and its slope, by the tanh formula or exactly.
+struct GeluAt {
+  double value, slope;
+};
+GeluAt gelu_at(double x, bool tanh) {
+  if (!tanh) {
+    const double share = 0.5 * std::erfc(-x / std::sqrt(2.0));
+    return {x * share, share + x * std::exp(-x * x / 2) / std::sqrt(2 * M_PI)};
+  }
+  const double root = std::sqrt(2 / M_PI), t = std::tanh(root * (x + 0.044715 * x * x * x));
+  return {x * (1 + t) / 2, (1 + t) / 2 + x * (1 - t * t) / 2 * root * (1 + 3 * 0.044715 * x * x)};
+}
+
+// A product of m x n sums over k, with all that it may go through before it is stored.
+struct FinishedCase {
+  int64_t m, n, k;
+  bool bf16, residual, tanh;
+  Finish::Function function;
+};
+
+void check_finished(const FinishedCase& c) {
+  using Function = Finish::Function;
+  const auto size = static_cast<size_t>(c.m * c.n);
+  const std::vector<float> x = exact_numbers(c.m * c.k, 11), w = exact_numbers(c.n * c.k, 12),
+                           bias = exact_numbers(c.n, 13), residual = exact_numbers(c.m * c.n, 14);
+  const bool reads = c.function == Function::kGeluSlope;
+  std::vector<uint16_t> argument =
+      reads ? as_bf16(exact_numbers(c.m * c.n, 15)) : std::vector<uint16_t>(size);
+  const std::vector<uint16_t> before = argument, x_bf16 = as_bf16(x);
+  std::vector<float> y(size);
+  std::vector<uint16_t> y_bf16(size);
+  PackedWeight weight({w.data(), DType::kF32, c.n, c.k});
+  const Finish finish{.bias = bias.data(),
+                      .residual = c.residual ? residual.data() : nullptr,
+                      .function = c.function,
+                      .tanh = c.tanh,
+                      .argument = argument.data()};
+  weight.forward({x_bf16.data(), true}, c.m, finish,
+                 c.bf16 ? Out{y_bf16.data(), true} : Out{y.data(), false});
+  for (size_t i = 0; i < size; ++i) {
+    const auto row = static_cast<int64_t>(i) / c.n, column = static_cast<int64_t>(i) % c.n;
+    double sum = static_cast<double>(bias[static_cast<size_t>(column)]);
+    if (c.residual) sum += static_cast<double>(residual[i]);
+    for (int64_t k = 0; k < c.k; ++k)
+      sum += static_cast<double>(x[static_cast<size_t>(row * c.k + k)] *
+                                 w[static_cast<size_t>(column * c.k + k)]);
+    const double within = 1e-4 * std::sqrt(static_cast<double>(c.k)), rounded = std::abs(sum) / 200;
+    if (c.function == Function::kGelu) {
+      ASSERT_NEAR(number_of(argument[i]), sum, within + rounded);
+      sum = gelu_at(sum, c.tanh).value;
+    }
+    if (reads) {
+      ASSERT_EQ(argument[i], before[i]);
+      sum *= gelu_at(static_cast<double>(number_of(before[i])), c.tanh).slope;
+    }
+    ASSERT_NEAR(c.bf16 ? number_of(y_bf16[i]) : y[i], sum, within + (c.bf16 ? rounded : 0))
+        << "row " << row << ", column " << column;
+  }
+}
+
+TEST(Products, AreFinishedWhereTheyAreStored) {
+  if (!multiplies_pairs()) GTEST_SKIP() << "products are oneDNN's here";
+  using Function = Finish::Function;
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{7, 50, 33}, {13, 130, 31}, {5, 40, kPairDepth + 5}})
+    for (const bool bf16 : {false, true})
+      for (const bool residual : {false, true})
+        for (const Function function : {Function::kNone, Function::kGelu, Function::kGeluSlope})
+          for (const bool tanh : {false, true}) {
+            if (tanh && function == Function::kNone) continue;
+            SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k << (bf16 ? ", bf16" : ", f32")
+                                            << (residual ? ", residual" : "") << ", function "
+                                            << static_cast<int>(function) << (tanh ? " by tanh" : ""));
+            check_finished({m, n, k, bf16, residual, tanh, function});
+          }
 }
 
 TEST(Products, WeightsArePackedAnewAfterTheyChange) {

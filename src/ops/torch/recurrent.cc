@@ -270,8 +270,8 @@ void add_weight_gradients(const Course& course, const Tensor& grad_part, TorchPa
 
 TorchOps::Act TorchOps::recurrent(const Act& gates, const Weight& w, const Weight& b, const Batch& batch,
                                   const RecurrentSpec& spec) {
-  const int64_t n = spec.units, rows = gates.x.size(0);
-  CHECK(gates.x.size(1) == spec.n_gates() * n);
+  const int64_t n = spec.units, rows = gates.x().size(0);
+  CHECK(gates.x().size(1) == spec.n_gates() * n);
   const bool lstm = spec.kind == RecurrentSpec::Kind::kLstm;
   auto course = std::make_shared<Course>(Course{.spec = spec,
                                                 .steps = steps_of(batch, spec.backwards),
@@ -280,7 +280,7 @@ TorchOps::Act TorchOps::recurrent(const Act& gates, const Weight& w, const Weigh
                                                 .c = {},
                                                 .c_tanh = {},
                                                 .h_n = {}});
-  course->gates = gathered(converted(gates.x.detach(), false), course->steps.rows);
+  course->gates = gathered(converted(gates.x().detach(), false), course->steps.rows);
   (lstm ? course->c : course->h_n) = empty(rows, n);
   if (lstm) course->c_tanh = empty(rows, n);
   for (int64_t step = 0; step < course->steps.n(); ++step) {
@@ -288,8 +288,8 @@ TorchOps::Act TorchOps::recurrent(const Act& gates, const Weight& w, const Weigh
     lstm ? lstm_step(*course, step, part.data_ptr<float>()) : gru_step(*course, step, part.data_ptr<float>());
   }
   const Tensor y = scattered(course->h, course->steps.rows);
-  if (!record_ || !(w->trained() || b->trained() || learns({gates.x}))) return {y};
-  return {with_backward(y, {gates.x}, [course, w, b, bf16 = is_bf16(gates.x)](const Tensor& grad) {
+  if (!record_ || !(w->trained() || b->trained() || learns({gates.x()}))) return {y};
+  return {with_backward(y, {gates.x()}, [course, w, b, bf16 = is_bf16(gates.x())](const Tensor& grad) {
     BackwardThroughTime back(*course, converted(grad, false));
     back.run(*w);
     add_weight_gradients(*course, back.grad_part, *w, *b);

@@ -42,7 +42,7 @@ TorchOps::Act TorchOps::relative_attention(const Act& q, const Act& k, const Act
   CHECK(batch.kv_slot.empty() && spec.n_head == spec.n_kv_head && spec.window == 0 && spec.softcap == 0);
   std::vector<int32_t> all(static_cast<size_t>(relative.n_bucket));
   std::iota(all.begin(), all.end(), 0);
-  const Tensor table = embed(*relative.weight, all).x;
+  const Tensor table = embed(*relative.weight, all).x();
   std::vector<Tensor> parts;
   for (int64_t s = 0; s < batch.n_seq(); ++s) {
     const int64_t begin = batch.seq_begin[static_cast<size_t>(s)],
@@ -61,10 +61,10 @@ TorchOps::Act TorchOps::relative_attention(const Act& q, const Act& k, const Act
                             .reshape({n, n, spec.n_head})
                             .permute({2, 0, 1})
                             .add(hidden.to(table.device()));
-    parts.push_back(attend(heads(q.x, begin, end, spec), heads(k.x, begin, end, spec),
-                           heads(v.x, begin, end, spec), spec, bias));
+    parts.push_back(attend(heads(q.x(), begin, end, spec), heads(k.x(), begin, end, spec),
+                           heads(v.x(), begin, end, spec), spec, bias));
   }
-  return {at::cat(parts, 0).to(q.x.scalar_type())};
+  return {at::cat(parts, 0).to(q.x().scalar_type())};
 }
 
 TorchOps::Act TorchOps::cross_attention(const Act& q, const Act& k, const Act& v, const Batch& batch,
@@ -75,12 +75,12 @@ TorchOps::Act TorchOps::cross_attention(const Act& q, const Act& k, const Act& v
     const auto i = static_cast<size_t>(s);
     if (batch.seq_begin[i] == batch.seq_begin[i + 1]) continue;
     const int64_t begin = batch.source.seq_begin[i], end = batch.source.seq_begin[i + 1];
-    parts.push_back(attend(heads(q.x, batch.seq_begin[i], batch.seq_begin[i + 1], spec),
-                           heads(k.x, begin, end, spec), heads(v.x, begin, end, spec), spec, Tensor()));
+    parts.push_back(attend(heads(q.x(), batch.seq_begin[i], batch.seq_begin[i + 1], spec),
+                           heads(k.x(), begin, end, spec), heads(v.x(), begin, end, spec), spec, Tensor()));
   }
-  return {at::cat(parts, 0).to(q.x.scalar_type())};
+  return {at::cat(parts, 0).to(q.x().scalar_type())};
 }
 
-TorchOps::Act TorchOps::relu(const Act& x) { return {x.x.relu()}; }
+TorchOps::Act TorchOps::relu(const Act& x) { return {x.x().relu()}; }
 
 }  // namespace volant

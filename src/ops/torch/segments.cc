@@ -18,8 +18,8 @@ using Gradients = std::vector<Tensor>;
 
 // The same numbers as a node of their own, that calls `f` in the backward pass.
 TorchOps::Act told(const TorchOps::Act& x, const std::function<void(int)>& f, int number) {
-  if (!f || !learns({x.x})) return x;
-  return {with_backward(x.x.detach(), {x.x}, [&f, number](const Tensor& g) {
+  if (!f || !learns({x.x()})) return x;
+  return {with_backward(x.x().detach(), {x.x()}, [&f, number](const Tensor& g) {
     f(number);
     return Gradients{g};
   })};
@@ -35,6 +35,7 @@ TorchOps::Act TorchOps::segment(const Act& x, const Segment& f) {
   Act y = forgets   ? forgotten_segment(x, f, number)
           : record_ ? f(*this, told(x, segments_->after_backward, number))
                     : f(*this, x);
+  (void)y.x();  // made as long as its weights are here
   if (segments_->after_forward) segments_->after_forward(number);
   return record_ && !forgets ? told(y, segments_->before_backward, number) : y;
 }
@@ -43,20 +44,21 @@ TorchOps::Act TorchOps::forgotten_segment(const Act& x, const Segment& f, int nu
   TorchOps again = *this, quiet = *this;
   quiet.record_ = false;
   quiet.forgets_ = true;
-  const Tensor kept = x.x.detach();
+  const Tensor kept = x.x().detach();
   const Act y = f(quiet, {kept});
   n_random_ = quiet.n_random_;
   again.segments_ = nullptr;
-  const bool wants_x = x.x.requires_grad();
+  const bool wants_x = x.x().requires_grad();
   // A node even where `x` asks for no gradient: the weights inside may.
   return {with_backward(
-      y.x, {x.x}, [again, kept, wants_x, f, number, segments = segments_](const Tensor& g) mutable {
+      y.x(), {x.x()}, [again, kept, wants_x, f, number, segments = segments_](const Tensor& g) mutable {
         if (segments->before_backward) segments->before_backward(number);
         const Tensor leaf = kept.detach().set_requires_grad(wants_x);
         const c10::AutoGradMode recording(
             true);  // off in a backward pass; some operations are libtorch's own
         const Act made = f(again, {leaf});
-        const Tensor grad_x = made.x.requires_grad() ? torch_ops::run_backward(made.x, g, leaf) : Tensor();
+        const Tensor grad_x =
+            made.x().requires_grad() ? torch_ops::run_backward(made.x(), g, leaf) : Tensor();
         if (segments->after_backward) segments->after_backward(number);
         return Gradients{grad_x};
       })};

@@ -27,7 +27,7 @@ float* from_row(const Tensor& x, int64_t row) { return x.data_ptr<float>() + row
 
 TorchOps::Act TorchOps::features(const Batch& batch) {
   Act x = make_act(batch.features, batch.n_rows(), record_ && learns_inputs_);
-  if (learns_inputs_) inputs_ = x.x;
+  if (learns_inputs_) inputs_ = x.x();
   return x;
 }
 
@@ -42,7 +42,7 @@ std::vector<float> TorchOps::input_gradient() const {
 }
 
 TorchOps::Act TorchOps::pool_rows(const Act& x_in, const Batch& batch, RowPool how) {
-  const Tensor x = converted(x_in.x.detach(), false);
+  const Tensor x = converted(x_in.x().detach(), false);
   const int64_t n_seq = batch.n_seq(), columns = x.size(1), rows = x.size(0);
   Tensor y = torch_ops::empty(n_seq, columns, false);
   auto chosen = std::make_shared<std::vector<int32_t>>();  // of kMax: the row of each number
@@ -70,8 +70,8 @@ TorchOps::Act TorchOps::pool_rows(const Act& x_in, const Batch& batch, RowPool h
     const float share = how == RowPool::kMean ? 1.0F / static_cast<float>(end - begin) : 1.0F;
     for (int64_t i = 0; i < columns; ++i) to[i] *= share;
   }
-  if (!record_ || !learns({x_in.x})) return {y};
-  return {with_backward(y, {x_in.x}, [=, bf16 = is_bf16(x_in.x)](const Tensor& grad) {
+  if (!record_ || !learns({x_in.x()})) return {y};
+  return {with_backward(y, {x_in.x()}, [=, bf16 = is_bf16(x_in.x())](const Tensor& grad) {
     const Tensor g = converted(grad, false);
     Tensor grad_x = at::zeros({rows, columns}, at::kFloat);
     for (int64_t s = 0; s < n_seq; ++s) {
@@ -91,15 +91,15 @@ TorchOps::Act TorchOps::pool_rows(const Act& x_in, const Batch& batch, RowPool h
 }
 
 TorchOps::Act TorchOps::join_columns(const Act& x, const Act& y) {
-  const bool bf16 = is_bf16(x.x), y_bf16 = is_bf16(y.x);
-  const Tensor a = x.x.detach(), b = converted(y.x.detach(), bf16);
+  const bool bf16 = is_bf16(x.x()), y_bf16 = is_bf16(y.x());
+  const Tensor a = x.x().detach(), b = converted(y.x().detach(), bf16);
   const int64_t rows = a.size(0), n_a = a.size(1), n_b = b.size(1);
   CHECK(b.size(0) == rows);
   Tensor joined = torch_ops::empty(rows, n_a + n_b, bf16);
   kernels().copy_columns(torch_ops::in(a), n_a, 0, rows, n_a, torch_ops::out(joined), n_a + n_b, 0);
   kernels().copy_columns(torch_ops::in(b), n_b, 0, rows, n_b, torch_ops::out(joined), n_a + n_b, n_a);
-  if (!record_ || !learns({x.x, y.x})) return {joined};
-  return {with_backward(joined, {x.x, y.x}, [rows, n_a, n_b, bf16, y_bf16](const Tensor& grad) {
+  if (!record_ || !learns({x.x(), y.x()})) return {joined};
+  return {with_backward(joined, {x.x(), y.x()}, [rows, n_a, n_b, bf16, y_bf16](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_a = torch_ops::empty(rows, n_a, bf16), grad_b = torch_ops::empty(rows, n_b, bf16);
     kernels().copy_columns(torch_ops::in(g), n_a + n_b, 0, rows, n_a, torch_ops::out(grad_a), n_a, 0);

@@ -55,14 +55,14 @@ torch_ops::HeadRows head_rows(const LmHead<TorchOps::Weight>& head, const Tensor
 Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, Logits kind,
                               const OnLogits& f) {
   const Weight& head = *lm_head.weight;
-  const Tensor x = converted(x_in.x.detach(), bf16_);
+  const Tensor x = converted(x_in.x().detach(), bf16_);
   const int64_t rows = x.size(0), columns = x.size(1), n_vocab = head->shape[0];
   // Logits that nothing but their gradient comes after may be rounded, and make room for it.
   const bool rounded = kind == Logits::kForTheirLoss && bf16_ && record_ && is_plain(lm_head);
   const int64_t number_bytes = bf16_ ? 2 : 4, chunk = torch_ops::rows_of_logits(rows, n_vocab, rounded);
   Tensor logits = empty(chunk, n_vocab, rounded), capped, grad_logits, grad_x;
   if (lm_head.softcap > 0) capped = empty(chunk, n_vocab, false);
-  const bool wants_x = x_in.x.requires_grad();
+  const bool wants_x = x_in.x().requires_grad();
   if (record_) grad_logits = rounded ? logits : empty(chunk, n_vocab, bf16_);
   if (record_ && wants_x) grad_x = empty(rows, columns, bf16_);
   for (int64_t begin = 0; begin < rows; begin += chunk) {
@@ -85,7 +85,7 @@ Tensor TorchOps::through_head(const Act& x_in, const LmHead<Weight>& lm_head, Lo
   }
   if (!record_) return {};
   Tensor node = at::zeros({1}, at::kFloat);
-  return with_backward(node, {x_in.x}, [grad_x, bf16 = is_bf16(x_in.x)](const Tensor&) {
+  return with_backward(node, {x_in.x()}, [grad_x, bf16 = is_bf16(x_in.x())](const Tensor&) {
     return Gradients{grad_x.defined() ? converted(grad_x, bf16) : grad_x};
   });
 }
@@ -95,7 +95,7 @@ TorchOps::Loss TorchOps::head_loss(const Act& x, const LmHead<Weight>& head, std
                                    std::span<double> row_losses) {
   if (aten_) return aten_head_loss(x, head, targets, weights, scale, row_losses);
   const int64_t n_vocab = (*head.weight)->shape[0];
-  std::vector<double> losses(static_cast<size_t>(x.x.size(0)));
+  std::vector<double> losses(static_cast<size_t>(x.x().size(0)));
   Loss loss;
   loss.node =
       through_head(x, head, Logits::kForTheirLoss, [&](int64_t begin, int64_t count, Out logits, Out grad) {
@@ -119,10 +119,10 @@ TorchOps::DistilLoss TorchOps::distil_loss(const Act& x, const LmHead<Weight>& h
                                            const LmHead<Weight>& teacher_head,
                                            std::span<const int32_t> targets, std::span<const float> weights,
                                            const Distil& how, float scale) {
-  const int64_t n_vocab = (*head.weight)->shape[0], rows = x.x.size(0);
-  CHECK((*teacher_head.weight)->shape[0] == n_vocab && teacher_x.x.size(0) == rows);
+  const int64_t n_vocab = (*head.weight)->shape[0], rows = x.x().size(0);
+  CHECK((*teacher_head.weight)->shape[0] == n_vocab && teacher_x.x().size(0) == rows);
   if (aten_) return aten_distil_loss(x, head, teacher_x, teacher_head, targets, weights, how, scale);
-  const Tensor his_x = converted(teacher_x.x.detach(), bf16_);
+  const Tensor his_x = converted(teacher_x.x().detach(), bf16_);
   Tensor his_logits = empty(torch_ops::rows_of_logits(rows, n_vocab, false), n_vocab, false);
   Tensor his_capped = teacher_head.softcap > 0 ? at::empty_like(his_logits) : Tensor();
   std::vector<double> hard(static_cast<size_t>(rows)), soft(hard.size());

@@ -45,6 +45,9 @@ std::vector<float> rope_table(std::span<const int32_t> pos, const RopeSpec& spec
   return table;
 }
 
+// With neither of what comes after a bias.
+bool is_bare(const TorchAct::Product& product) { return !product.gelu && !product.residual.defined(); }
+
 std::vector<int32_t> copy_of(std::span<const int32_t> ids) { return {ids.begin(), ids.end()}; }
 
 }  // namespace
@@ -61,18 +64,18 @@ TorchOps::Act TorchOps::make_act(std::span<const float> values, int64_t rows, bo
 }
 
 std::vector<float> TorchOps::numbers(const Act& x) {
-  std::vector<float> numbers(static_cast<size_t>(x.x.numel()));
-  const Tensor plain = x.x.detach().cpu().contiguous();
+  std::vector<float> numbers(static_cast<size_t>(x.x().numel()));
+  const Tensor plain = x.x().detach().cpu().contiguous();
   kernels().convert(in(plain), plain.numel(), {numbers.data(), false});
   return numbers;
 }
 
 Tensor TorchOps::with_gradient(const Act& x, std::span<const float> gradient) {
-  Tensor grad_x = at::empty(x.x.sizes(), at::kFloat);
+  Tensor grad_x = at::empty(x.x().sizes(), at::kFloat);
   CHECK(grad_x.numel() == static_cast<int64_t>(gradient.size()));
   std::copy(gradient.begin(), gradient.end(), grad_x.data_ptr<float>());
-  return with_backward(at::zeros({1}, x.x.options().dtype(at::kFloat)), {x.x},
-                       [grad_x = grad_x.to(x.x.device()), type = x.x.scalar_type()](const Tensor&) {
+  return with_backward(at::zeros({1}, x.x().options().dtype(at::kFloat)), {x.x()},
+                       [grad_x = grad_x.to(x.x().device()), type = x.x().scalar_type()](const Tensor&) {
                          return Gradients{grad_x.to(type)};
                        });
 }
@@ -156,9 +159,13 @@ TorchOps::Act TorchOps::embed(const Weight& w, std::span<const int32_t> ids) {
 
 TorchOps::Act TorchOps::linear(const Act& x, const Weight& w) {
   const uint64_t seed = trains() ? draw() : 0;
-  if (aten_) return {aten::linear(x.x, w, type_of(bf16_), record_, seed, base_alone_)};
-  return {torch_ops::linear(
-      x.x, w, {.bf16 = bf16_, .record = record_, .dropout_seed = seed, .base_alone = base_alone_})};
+  if (aten_) return {aten::linear(x.x(), w, type_of(bf16_), record_, seed, base_alone_)};
+  if (w->adapter && !base_alone_)
+    return {torch_ops::adapted_linear(x.x(), w, {.bf16 = bf16_, .record = record_, .dropout_seed = seed})};
+  Act::Product product{.input = x, .w = w, .bf16 = bf16_, .record = record_};
+  Act y(product);
+  if (!product.takes_more()) (void)y.x();
+  return y;
 }
 
 Tensor TorchOps::numbers_of(const Weight& w) const { return aten::numbers_of(w, at::kFloat, record_); }
@@ -182,27 +189,32 @@ const aten::AttentionPlan& TorchOps::plan_of(const Tensor& beside, const Batch& 
 }
 
 TorchOps::Act TorchOps::add_bias(const Act& x, const Weight& b) {
-  if (aten_) return {(x.x + numbers_of(b)).to(x.x.scalar_type())};
-  const int64_t rows = x.x.size(0), columns = x.x.size(1);
-  Tensor y = empty(rows, columns, is_bf16(x.x));
-  kernels().add_bias(in(x.x), b->values(), rows, columns, out(y));
-  if (!record_ || !(b->trained() || learns({x.x}))) return {y};
-  return {with_backward(y, {x.x}, [b, rows, columns, bf16 = is_bf16(y)](const Tensor& g) {
+  if (aten_) return {(x.x() + numbers_of(b)).to(x.x().scalar_type())};
+  if (const Act::Product* open = x.open_product(); open != nullptr && !open->bias && is_bare(*open)) {
+    Act::Product with_bias = *open;
+    with_bias.bias = b;
+    return Act(with_bias);
+  }
+  const int64_t rows = x.x().size(0), columns = x.x().size(1);
+  Tensor y = empty(rows, columns, is_bf16(x.x()));
+  kernels().add_bias(in(x.x()), b->values(), rows, columns, out(y));
+  if (!record_ || !(b->trained() || learns({x.x()}))) return {y};
+  return {with_backward(y, {x.x()}, [b, rows, columns, bf16 = is_bf16(y)](const Tensor& g) {
     if (b->trained()) kernels().add_rows(in(g), rows, columns, b->gradient());
     return Gradients{converted(g, bf16)};
   })};
 }
 
 TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps, float offset) {
-  if (aten_) return {aten::rms_norm(x_in.x, numbers_of(w), eps, offset, type_of(bf16_))};
-  const Tensor x = x_in.x.detach();
+  if (aten_) return {aten::rms_norm(x_in.x(), numbers_of(w), eps, offset, type_of(bf16_))};
+  const Tensor x = x_in.x().detach();
   const int64_t columns = w->count(),
                 rows = x.numel() / columns;  // of heads, where w is that of a head
   CHECK(x.size(1) % columns == 0);
   Tensor y = empty(x.size(0), x.size(1), bf16_), inverse_rms = at::empty({rows}, at::kFloat);
   kernels().rms_norm(in(x), w->values(), offset, eps, rows, columns, out(y), inverse_rms.data_ptr<float>());
-  if (!record_ || !(w->trained() || learns({x_in.x}))) return {y};
-  return {with_backward(y, {x_in.x}, [x, w, offset, inverse_rms, rows, columns](const Tensor& g) {
+  if (!record_ || !(w->trained() || learns({x_in.x()}))) return {y};
+  return {with_backward(y, {x_in.x()}, [x, w, offset, inverse_rms, rows, columns](const Tensor& g) {
     Tensor grad_x = at::empty_like(x);
     Tensor scratch = at::empty({torch_ops::thread_count() * columns}, at::kFloat);
     kernels().rms_norm_backward(in(x), w->values(), offset, inverse_rms.data_ptr<float>(), in(g), rows,
@@ -213,16 +225,16 @@ TorchOps::Act TorchOps::rms_norm(const Act& x_in, const Weight& w, float eps, fl
 
 TorchOps::Act TorchOps::layer_norm(const Act& x_in, const Weight& w, const Weight* b, float eps) {
   if (aten_)
-    return {aten::layer_norm(x_in.x, numbers_of(w), b == nullptr ? Tensor() : numbers_of(*b), eps,
+    return {aten::layer_norm(x_in.x(), numbers_of(w), b == nullptr ? Tensor() : numbers_of(*b), eps,
                              type_of(bf16_))};
-  const Tensor x = x_in.x.detach();
+  const Tensor x = x_in.x().detach();
   const int64_t rows = x.size(0), columns = x.size(1);
   const Weight bias = b == nullptr ? Weight() : *b;
   Tensor y = empty(rows, columns, bf16_), moments = at::empty({rows, 2}, at::kFloat);
   kernels().layer_norm(in(x), w->values(), bias ? bias->values() : nullptr, eps, rows, columns, out(y),
                        moments.data_ptr<float>());
-  if (!record_ || !(w->trained() || (bias && bias->trained()) || learns({x_in.x}))) return {y};
-  return {with_backward(y, {x_in.x}, [x, w, bias, moments, rows, columns](const Tensor& g) {
+  if (!record_ || !(w->trained() || (bias && bias->trained()) || learns({x_in.x()}))) return {y};
+  return {with_backward(y, {x_in.x()}, [x, w, bias, moments, rows, columns](const Tensor& g) {
     Tensor grad_x = at::empty_like(x);
     Tensor scratch = at::empty({int64_t{2} * torch_ops::thread_count() * columns}, at::kFloat);
     kernels().layer_norm_backward(in(x), w->values(), moments.data_ptr<float>(), in(g), rows, columns,
@@ -233,16 +245,16 @@ TorchOps::Act TorchOps::layer_norm(const Act& x_in, const Weight& w, const Weigh
 }
 
 TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec& spec) {
-  if (aten_) return {aten::rope(x_in.x, turn_of(x_in.x, batch, spec), spec)};
-  const Tensor x = x_in.x.detach();
+  if (aten_) return {aten::rope(x_in.x(), turn_of(x_in.x(), batch, spec), spec)};
+  const Tensor x = x_in.x().detach();
   const int64_t rows = x.size(0);
   auto table = std::make_shared<const std::vector<float>>(rope_table(batch.pos, spec));
   Tensor y = empty(rows, x.size(1), is_bf16(x));
   const auto n_turned = static_cast<int>(2 * spec.inv_freq.size());
   kernels().rope(in(x), table->data(), batch.pos.data(), rows, spec.n_head, spec.head_dim, n_turned, false,
                  out(y));
-  if (!record_ || !learns({x_in.x})) return {y};
-  return {with_backward(y, {x_in.x},
+  if (!record_ || !learns({x_in.x()})) return {y};
+  return {with_backward(y, {x_in.x()},
                         [table, pos = copy_of(batch.pos), rows, n_head = spec.n_head,
                          head_dim = spec.head_dim, n_turned, bf16 = is_bf16(x)](const Tensor& g) {
                           Tensor grad_x = empty(rows, g.size(1), bf16);
@@ -252,49 +264,14 @@ TorchOps::Act TorchOps::rope(const Act& x_in, const Batch& batch, const RopeSpec
                         })};
 }
 
-TorchOps::Act TorchOps::attention(const Act& q_in, const Act& k_in, const Act& v_in, const Batch& batch,
-                                  const AttentionSpec& spec) {
-  CHECK(!batch.cached());  // training has no cache
-  CHECK(spec.causal || spec.window == 0);
-  if (aten_) return {aten::attention(q_in.x, k_in.x, v_in.x, plan_of(q_in.x, batch, spec.causal), spec)};
-  const bool bf16 = is_bf16(q_in.x);
-  const Tensor q = q_in.x.detach(), k = converted(k_in.x.detach(), bf16),
-               v = converted(v_in.x.detach(), bf16);
-  const int64_t rows = q.size(0), q_columns = q.size(1), kv_columns = k.size(1);
-  auto seq_begin = std::make_shared<const std::vector<int32_t>>(copy_of(batch.seq_begin));
-  const torch_ops::AttentionShape shape{.seq_begin = seq_begin->data(),
-                                        .n_seq = batch.n_seq(),
-                                        .n_rows = rows,
-                                        .n_head = spec.n_head,
-                                        .n_kv_head = spec.n_kv_head,
-                                        .head_dim = spec.head_dim,
-                                        .scale = spec.scale,
-                                        .softcap = spec.softcap,
-                                        .window = spec.window,
-                                        .causal = spec.causal};
-  Tensor y = empty(rows, q_columns, bf16), log_sum = at::empty({rows, spec.n_head}, at::kFloat);
-  kernels().attention(shape, in(q), in(k), in(v), out(y), log_sum.data_ptr<float>());
-  if (!record_ || !learns({q_in.x, k_in.x, v_in.x})) return {y};
-  const Tensor kept = y.detach();
-  return {with_backward(y, {q_in.x, k_in.x, v_in.x}, [=](const Tensor& grad) {
-    const Tensor g = converted(grad, bf16);
-    Tensor grad_q = empty(rows, q_columns, bf16), grad_k = empty(rows, kv_columns, bf16),
-           grad_v = empty(rows, kv_columns, bf16);
-    (void)seq_begin;  // `shape` points into it
-    kernels().attention_backward(shape, in(q), in(k), in(v), in(kept), log_sum.data_ptr<float>(), in(g),
-                                 out(grad_q), out(grad_k), out(grad_v));
-    return Gradients{grad_q, grad_k, grad_v};
-  })};
-}
-
 TorchOps::Act TorchOps::silu_mul(const Act& gate_in, const Act& up_in) {
-  if (aten_) return {aten::silu_mul(gate_in.x, up_in.x)};
-  const bool bf16 = is_bf16(gate_in.x);
-  const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
+  if (aten_) return {aten::silu_mul(gate_in.x(), up_in.x())};
+  const bool bf16 = is_bf16(gate_in.x());
+  const Tensor gate = gate_in.x().detach(), up = converted(up_in.x().detach(), bf16);
   Tensor y = empty(gate.size(0), gate.size(1), bf16);
   kernels().silu_mul(in(gate), in(up), gate.numel(), out(y));
-  if (!record_ || !learns({gate_in.x, up_in.x})) return {y};
-  return {with_backward(y, {gate_in.x, up_in.x}, [gate, up, bf16](const Tensor& grad) {
+  if (!record_ || !learns({gate_in.x(), up_in.x()})) return {y};
+  return {with_backward(y, {gate_in.x(), up_in.x()}, [gate, up, bf16](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_gate = at::empty_like(gate), grad_up = at::empty_like(gate);
     kernels().silu_mul_backward(in(gate), in(up), in(g), gate.numel(), out(grad_gate), out(grad_up));
@@ -303,13 +280,13 @@ TorchOps::Act TorchOps::silu_mul(const Act& gate_in, const Act& up_in) {
 }
 
 TorchOps::Act TorchOps::gelu_mul(const Act& gate_in, const Act& up_in, Gelu kind) {
-  if (aten_) return {aten::gelu(gate_in.x, kind) * up_in.x.to(gate_in.x.scalar_type())};
-  const bool bf16 = is_bf16(gate_in.x), tanh = kind == Gelu::kTanh;
-  const Tensor gate = gate_in.x.detach(), up = converted(up_in.x.detach(), bf16);
+  if (aten_) return {aten::gelu(gate_in.x(), kind) * up_in.x().to(gate_in.x().scalar_type())};
+  const bool bf16 = is_bf16(gate_in.x()), tanh = kind == Gelu::kTanh;
+  const Tensor gate = gate_in.x().detach(), up = converted(up_in.x().detach(), bf16);
   Tensor y = at::empty_like(gate);
   kernels().gelu_mul(in(gate), in(up), tanh, gate.numel(), out(y));
-  if (!record_ || !learns({gate_in.x, up_in.x})) return {y};
-  return {with_backward(y, {gate_in.x, up_in.x}, [gate, up, bf16, tanh](const Tensor& grad) {
+  if (!record_ || !learns({gate_in.x(), up_in.x()})) return {y};
+  return {with_backward(y, {gate_in.x(), up_in.x()}, [gate, up, bf16, tanh](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_gate = at::empty_like(gate), grad_up = at::empty_like(gate);
     kernels().gelu_mul_backward(in(gate), in(up), in(g), tanh, gate.numel(), out(grad_gate), out(grad_up));
@@ -318,28 +295,27 @@ TorchOps::Act TorchOps::gelu_mul(const Act& gate_in, const Act& up_in, Gelu kind
 }
 
 TorchOps::Act TorchOps::gelu(const Act& x_in, Gelu kind) {
-  if (aten_) return {aten::gelu(x_in.x, kind)};
-  const bool tanh = kind == Gelu::kTanh;
-  const Tensor x = x_in.x.detach();
-  Tensor y = at::empty_like(x);
-  kernels().gelu_mul(in(x), {}, tanh, x.numel(), out(y));
-  if (!record_ || !learns({x_in.x})) return {y};
-  return {with_backward(y, {x_in.x}, [x, tanh](const Tensor& grad) {
-    const Tensor g = converted(grad, is_bf16(x));
-    Tensor grad_x = at::empty_like(x);
-    kernels().gelu_mul_backward(in(x), {}, in(g), tanh, x.numel(), out(grad_x), {});
-    return Gradients{grad_x};
-  })};
+  if (aten_) return {aten::gelu(x_in.x(), kind)};
+  if (const Act::Product* open = x_in.open_product(); open != nullptr && is_bare(*open)) {
+    Act::Product with_gelu = *open;
+    with_gelu.gelu = kind;
+    return Act(with_gelu);
+  }
+  const Tensor& x = x_in.x();
+  Tensor y = at::empty_like(x.detach());
+  kernels().gelu_mul(in(x), {}, kind == Gelu::kTanh, x.numel(), out(y));
+  if (!record_ || !learns({x})) return {y};
+  return {torch_ops::with_gelu_backward(y, {x, kind})};
 }
 
 TorchOps::Act TorchOps::softcap(const Act& x_in, float cap) {
-  if (aten_) return {aten::softcap(x_in.x, cap)};
-  const Tensor x = x_in.x.detach();
+  if (aten_) return {aten::softcap(x_in.x(), cap)};
+  const Tensor x = x_in.x().detach();
   Tensor y = at::empty_like(x);
   kernels().softcap(in(x), cap, x.numel(), out(y));
-  if (!record_ || !learns({x_in.x})) return {y};
+  if (!record_ || !learns({x_in.x()})) return {y};
   const Tensor kept = y.detach();
-  return {with_backward(y, {x_in.x}, [kept, cap](const Tensor& grad) {
+  return {with_backward(y, {x_in.x()}, [kept, cap](const Tensor& grad) {
     const Tensor g = converted(grad, is_bf16(kept));
     Tensor grad_x = at::empty_like(kept);
     kernels().softcap_backward(in(kept), cap, in(g), kept.numel(), out(grad_x));
@@ -348,12 +324,12 @@ TorchOps::Act TorchOps::softcap(const Act& x_in, float cap) {
 }
 
 TorchOps::Act TorchOps::scale(const Act& x, float factor) {
-  if (aten_) return {x.x * factor};
-  const bool bf16 = is_bf16(x.x);
-  Tensor y = empty(x.x.size(0), x.x.size(1), bf16);
-  kernels().scale(in(x.x), factor, y.numel(), out(y));
-  if (!record_ || !learns({x.x})) return {y};
-  return {with_backward(y, {x.x}, [factor, bf16](const Tensor& grad) {
+  if (aten_) return {x.x() * factor};
+  const bool bf16 = is_bf16(x.x());
+  Tensor y = empty(x.x().size(0), x.x().size(1), bf16);
+  kernels().scale(in(x.x()), factor, y.numel(), out(y));
+  if (!record_ || !learns({x.x()})) return {y};
+  return {with_backward(y, {x.x()}, [factor, bf16](const Tensor& grad) {
     const Tensor g = converted(grad, bf16);
     Tensor grad_x = at::empty_like(g);
     kernels().scale(in(g), factor, g.numel(), out(grad_x));
@@ -362,46 +338,42 @@ TorchOps::Act TorchOps::scale(const Act& x, float factor) {
 }
 
 TorchOps::Act TorchOps::add(const Act& x, const Act& y) {
-  if (aten_) return {x.x + y.x};
-  const bool x_bf16 = is_bf16(x.x), y_bf16 = is_bf16(y.x);
-  Tensor sum = empty(x.x.size(0), x.x.size(1), x_bf16 && y_bf16);
-  kernels().add(in(x.x), in(y.x), sum.numel(), out(sum));
-  if (!record_ || !learns({x.x, y.x})) return {sum};
-  return {with_backward(sum, {x.x, y.x}, [x_bf16, y_bf16](const Tensor& g) {
+  if (aten_) return {x.x() + y.x()};
+  const bool x_bf16 = is_bf16(x.x());
+  if (const Act::Product* open = y.open_product(); open != nullptr && is_bare(*open) && !x_bf16) {
+    Act::Product with_residual = *open;
+    with_residual.residual = x.x();
+    return Act(with_residual);
+  }
+  const bool y_bf16 = is_bf16(y.x());
+  Tensor sum = empty(x.x().size(0), x.x().size(1), x_bf16 && y_bf16);
+  kernels().add(in(x.x()), in(y.x()), sum.numel(), out(sum));
+  if (!record_ || !learns({x.x(), y.x()})) return {sum};
+  return {with_backward(sum, {x.x(), y.x()}, [x_bf16, y_bf16](const Tensor& g) {
     return Gradients{converted(g, x_bf16), converted(g, y_bf16)};
   })};
 }
 
 TorchOps::Act TorchOps::take_rows(const Act& x, std::span<const int32_t> ids) {
-  const int64_t all = x.x.size(0), columns = x.x.size(1), rows = static_cast<int64_t>(ids.size());
+  const int64_t all = x.x().size(0), columns = x.x().size(1), rows = static_cast<int64_t>(ids.size());
   // Ascending and distinct: as many as there are means all of them in order.
   if (rows == all && std::is_sorted(ids.begin(), ids.end(), std::less_equal<>())) return x;
-  if (aten_) return {x.x.index_select(0, aten::ids_beside(x.x, ids))};
-  Tensor y = empty(rows, columns, is_bf16(x.x));
-  kernels().take_rows(in(x.x), ids.data(), rows, columns, out(y));
-  if (!record_ || !learns({x.x})) return {y};
-  return {
-      with_backward(y, {x.x}, [ids = copy_of(ids), all, rows, columns, bf16 = is_bf16(x.x)](const Tensor& g) {
-        Tensor grad_x = at::zeros({all, columns}, at::kFloat);
-        kernels().scatter_add(in(g), ids.data(), rows, columns, grad_x.data_ptr<float>());
-        return Gradients{converted(grad_x, bf16)};
-      })};
+  if (aten_) return {x.x().index_select(0, aten::ids_beside(x.x(), ids))};
+  Tensor y = empty(rows, columns, is_bf16(x.x()));
+  kernels().take_rows(in(x.x()), ids.data(), rows, columns, out(y));
+  if (!record_ || !learns({x.x()})) return {y};
+  return {with_backward(y, {x.x()},
+                        [ids = copy_of(ids), all, rows, columns, bf16 = is_bf16(x.x())](const Tensor& g) {
+                          Tensor grad_x = at::zeros({all, columns}, at::kFloat);
+                          kernels().scatter_add(in(g), ids.data(), rows, columns, grad_x.data_ptr<float>());
+                          return Gradients{converted(grad_x, bf16)};
+                        })};
 }
 
 TorchOps::Act TorchOps::take_columns(const Act& x, int64_t begin, int64_t count) {
-  const int64_t rows = x.x.size(0), all = x.x.size(1);
-  CHECK(begin >= 0 && begin + count <= all);
-  if (aten_) return {x.x.narrow(1, begin, count)};
-  const bool bf16 = is_bf16(x.x);
-  Tensor y = empty(rows, count, bf16);
-  kernels().copy_columns(in(x.x), all, begin, rows, count, out(y), count, 0);
-  if (!record_ || !learns({x.x})) return {y};
-  return {with_backward(y, {x.x}, [begin, count, rows, all, bf16](const Tensor& grad) {
-    const Tensor g = converted(grad, bf16);
-    Tensor grad_x = at::zeros({rows, all}, type_of(bf16));
-    kernels().copy_columns(in(g), count, 0, rows, count, out(grad_x), all, begin);
-    return Gradients{grad_x};
-  })};
+  CHECK(begin >= 0 && begin + count <= x.x().size(1));
+  if (aten_) return {x.x().narrow(1, begin, count)};
+  return Act(Act::Columns{x.x(), begin, count, record_});
 }
 
 }  // namespace volant

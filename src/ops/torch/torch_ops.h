@@ -11,6 +11,7 @@
 
 #include "ops/batch.h"
 #include "ops/ops.h"
+#include "ops/torch/act.h"
 #include "ops/torch/aten.h"
 #include "ops/torch/backend.h"
 #include "ops/torch/embedding_shift.h"
@@ -28,9 +29,7 @@ struct Regularisers {
 
 class TorchOps {
  public:
-  struct Act {
-    at::Tensor x;  // [rows, columns]
-  };
+  using Act = TorchAct;
   using Weight = std::shared_ptr<TorchParameter>;
   struct Routing : volant::Routing {
     at::Tensor node;  // the weights [T, k] in the graph

@@ -105,28 +105,104 @@ VOLANT_INLINE float maximum_of(V x) {
 #endif
 }
 
-// e^x within 2 units in the last place for x in [-87, 88]; clamped outside. NaN stays NaN.
-VOLANT_INLINE V exp_of(V x) {
-  const V low = broadcast(-87.0F), high = broadcast(88.0F);
-  V y = x < low ? low : x;
-  y = y > high ? high : y;
+// x between two bounds; NaN stays NaN.
+VOLANT_INLINE V clamped(V x, float least, float most) {
+  const V low = broadcast(least), high = broadcast(most);
+#if defined(__AVX512F__)
+  return _mm512_min_ps(high, _mm512_max_ps(low, x));  // of two, the second where one is NaN
+#else
+  const V y = x < low ? low : x;
+  return y > high ? high : y;
+#endif
+}
+// The nearest whole number, of numbers up to 2^22.
+VOLANT_INLINE V nearest(V x) {
+#if defined(__AVX512F__)
+  return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT);
+#else
   const V shift = broadcast(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
-  const V shifted = y * 1.44269504F + shift;
-  const V n = shifted - shift;
-  V r = y - n * 0.693359375F;  // ln 2 in two parts
+  return (x + shift) - shift;
+#endif
+}
+// x 2^n, for whole n from -126 to 127.
+VOLANT_INLINE V times_power(V x, V n) {
+#if defined(__AVX512F__)
+  return _mm512_scalef_ps(x, n);
+#else
+  const VI bits = (__builtin_convertvector(n, VI) << 23) + 0x3F800000;
+  V power;
+  std::memcpy(&power, &bits, sizeof power);
+  return x * power;
+#endif
+}
+
+// Vectors whose operations take turns: what is computed of one waits for itself, step by step, and a
+// processor does not look far enough ahead to begin with the next one meanwhile.
+template <int kCount>
+struct Vs {
+  V v[kCount];
+};
+template <int kCount, class F, class... More>
+VOLANT_INLINE Vs<kCount> each(F&& f, const Vs<kCount>& x, const More&... more) {
+  Vs<kCount> y;
+  for (int i = 0; i < kCount; ++i) y.v[i] = f(x.v[i], more.v[i]...);
+  return y;
+}
+#define VOLANT_OPERATOR(op)                                                    \
+  template <int n>                                                             \
+  VOLANT_INLINE Vs<n> operator op(const Vs<n>& x, const Vs<n>& y) {            \
+    return each(                                                               \
+        [](V a, V b) __attribute__((always_inline)) { return a op b; }, x, y); \
+  }                                                                            \
+  template <int n>                                                             \
+  VOLANT_INLINE Vs<n> operator op(const Vs<n>& x, float y) {                   \
+    return each(                                                               \
+        [y](V a) __attribute__((always_inline)) { return a op y; }, x);        \
+  }                                                                            \
+  template <int n>                                                             \
+  VOLANT_INLINE Vs<n> operator op(float x, const Vs<n>& y) {                   \
+    return each(                                                               \
+        [x](V a) __attribute__((always_inline)) { return x op a; }, y);        \
+  }
+VOLANT_OPERATOR(+)
+VOLANT_OPERATOR(-)
+VOLANT_OPERATOR(*)
+#undef VOLANT_OPERATOR
+template <int n>
+VOLANT_INLINE Vs<n> inverse_of(const Vs<n>& x) {
+  return each(
+      [](V a) __attribute__((always_inline)) { return inverse_of(a); }, x);
+}
+template <int n>
+VOLANT_INLINE Vs<n> clamped(const Vs<n>& x, float least, float most) {
+  return each(
+      [=](V a) __attribute__((always_inline)) { return clamped(a, least, most); }, x);
+}
+template <int n>
+VOLANT_INLINE Vs<n> nearest(const Vs<n>& x) {
+  return each(
+      [](V a) __attribute__((always_inline)) { return nearest(a); }, x);
+}
+template <int n>
+VOLANT_INLINE Vs<n> times_power(const Vs<n>& x, const Vs<n>& powers) {
+  return each(
+      [](V a, V b) __attribute__((always_inline)) { return times_power(a, b); }, x, powers);
+}
+
+// e^x within 2 units in the last place for x in [-87, 87]; clamped outside, so that it and its inverse have
+// all their digits (others are slow). NaN stays NaN. X: V or Vs.
+template <class X>
+VOLANT_INLINE X exp_of(const X& x) {
+  const X y = clamped(x, -87.0F, 87.0F), n = nearest(y * 1.44269504F);
+  X r = y - n * 0.693359375F;  // ln 2 in two parts
   r = r + n * 2.12194440e-4F;
-  V p = r * 1.9875691500e-4F + 1.3981999507e-3F;
+  X p = r * 1.9875691500e-4F + 1.3981999507e-3F;
   p = p * r + 8.3334519073e-3F;
   p = p * r + 4.1665795894e-2F;
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  VI bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits << 23) + 0x3F800000;
-  V scale;
-  std::memcpy(&scale, &bits, sizeof scale);
-  return p * scale;
+  p = (p * r + 1.0F) * r + 1.0F;
+  return times_power(p, n);
 }
 
 // The first `count` numbers at `p`, zeros after them; whole vectors cost nothing extra.
@@ -171,6 +247,33 @@ VOLANT_INLINE void store_some(T* p, V x, int64_t count) {
   if (count >= kLanes) [[likely]]
     return store(p, x);
   store_lanes(p, x, count);
+}
+
+// The first `count` numbers at `p`, more than are in all vectors but the last.
+template <int kCount, class T>
+VOLANT_INLINE Vs<kCount> load_vectors(const T* p, int64_t count) {
+  Vs<kCount> x;
+  for (int i = 0; i < kCount; ++i) x.v[i] = load_some(p + i * kLanes, count - i * kLanes);
+  return x;
+}
+template <int kCount, class T>
+VOLANT_INLINE void store_vectors(T* p, const Vs<kCount>& x, int64_t count) {
+  for (int i = 0; i < kCount; ++i) store_some(p + i * kLanes, x.v[i], count - i * kLanes);
+}
+
+// Calls f<count>(i, left) for all numbers from `begin` to `end`, by several vectors from i on, of which
+// `left` numbers count.
+template <class F>
+VOLANT_INLINE void for_vectors(int64_t begin, int64_t end, F&& f) {
+#if defined(__AVX512F__)
+  constexpr int kTogether = 4;
+#else
+  constexpr int kTogether = 1;
+#endif
+  constexpr int64_t kStep = kTogether * kLanes;
+  int64_t i = begin;
+  for (; i + kStep <= end; i += kStep) f.template operator()<kTogether>(i, kStep);
+  for (; i < end; i += kLanes) f.template operator()<1>(i, end - i);
 }
 
 }  // namespace volant::torch_ops::VOLANT_ISA
