@@ -60,8 +60,8 @@ TorchOps::Loss TorchOps::aten_head_loss(const Act& x, const LmHead<Weight>& head
   std::vector<Tensor> chunks;
   Loss loss;
   loss.node = through_aten_head(x, head, weights, scale, [&](int64_t begin, const Tensor& logits) {
-    const Tensor losses = aten::cross_entropy(logits, wanted.narrow(0, begin, logits.size(0)),
-                                              regularisers_.label_smoothing, regularisers_.z_loss);
+    Tensor losses = aten::cross_entropy(logits, wanted.narrow(0, begin, logits.size(0)),
+                                        regularisers_.label_smoothing, regularisers_.z_loss);
     chunks.push_back(losses.detach());
     return losses;
   });

@@ -84,7 +84,7 @@ TEST(Aten, ProductsWithLoraAndDora) {
   for (const bool dora : {false, true}) {
     const Weight w = make_parameter({13, 21}, /*trained=*/false), a = random_weight({4, 21}, 2),
                  b = random_weight({13, 4}, 3), magnitude = random_weight({13}, 4);
-    w->write(random_numbers(13 * 21, 1));
+    w->write(random_numbers(size_t{13} * 21, 1));
     w->adapter = std::make_unique<TorchAdapter>();
     w->adapter->a = a;
     w->adapter->b = b;
@@ -143,7 +143,8 @@ TEST(Aten, AttentionOfPackedSequences) {
           [&](TorchOps& ops, const std::vector<Act>& x) {
             return ops.attention(x[0], x[1], x[2], batch_of(seq_begin), spec);
           },
-          {rows_of(n_head * 8, 2), rows_of(n_kv_head * 8, 3), rows_of(n_kv_head * 8, 4)});
+          {rows_of(int64_t{n_head} * 8, 2), rows_of(int64_t{n_kv_head} * 8, 3),
+           rows_of(int64_t{n_kv_head} * 8, 4)});
     }
 }
 

@@ -135,7 +135,7 @@ void expect_near(const char* what, const Guarded& got, const std::vector<double>
 
 void check(const Case& c, bool bf16) {
   SCOPED_TRACE(std::string(c.name) + (bf16 ? ", bf16" : ", f32"));
-  const int64_t q_columns = c.n_head * c.head_dim, kv_columns = c.n_kv_head * c.head_dim;
+  const int64_t q_columns = int64_t{c.n_head} * c.head_dim, kv_columns = int64_t{c.n_kv_head} * c.head_dim;
   Guarded q(q_columns, bf16, 1), k(kv_columns, bf16, 2), v(kv_columns, bf16, 3), grad(q_columns, bf16, 4);
   Guarded out(q_columns, bf16), grad_q(q_columns, bf16), grad_k(kv_columns, bf16), grad_v(kv_columns, bf16);
   const float scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
@@ -180,7 +180,7 @@ std::vector<uint16_t> columns_of(const std::vector<uint16_t>& x, int64_t all, in
 
 void check_joined(bool bf16) {
   constexpr int kHead = 4, kKv = 2, kDim = 16;
-  constexpr int64_t kQ = kHead * kDim, kKvColumns = kKv * kDim, kAll = kQ + 2 * kKvColumns;
+  constexpr int64_t kQ = int64_t{kHead} * kDim, kKvColumns = int64_t{kKv} * kDim, kAll = kQ + 2 * kKvColumns;
   const int64_t words = bf16 ? 1 : 2;  // of 16 bits
   std::vector<uint16_t> joined(static_cast<size_t>(kRows * kAll * words)), grad_joined(joined.size());
   const auto fill = [&](std::vector<uint16_t>& to, uint64_t seed) {

@@ -19,6 +19,7 @@ void rope(In x, const float* cos_sin, const int32_t* pos, int64_t rows, int n_he
           int n_turned, bool inverse, Out y);
 // pack_kernels.cc
 void pack_panels(In x, bool turned, int64_t rows, int64_t columns, int64_t width, uint16_t* to);
+void pack_both(const float* w, int64_t n_out, int64_t n_in, PanelsOf by_inputs, PanelsOf by_outputs);
 void turn(const void* x, int64_t x_columns, int64_t rows, int64_t columns, void* to);
 // norm_kernels.cc
 void rms_norm(In x, const float* w, float offset, float eps, int64_t rows, int64_t columns, Out y,

@@ -42,6 +42,10 @@ void split_lanes(int64_t n, F&& f) {
         [&](int64_t begin, int64_t end, int) { f(begin * kLanes, std::min(end * kLanes, n)); });
 }
 
-VOLANT_INLINE V tanh_of(V x) { return 1.0F - 2.0F * inverse_of(1.0F + exp_of(x + x)); }
+// X: V or Vs.
+template <class X>
+VOLANT_INLINE X tanh_of(const X& x) {
+  return 1.0F - 2.0F * inverse_of(1.0F + exp_of(x + x));
+}
 
 }  // namespace volant::torch_ops::VOLANT_ISA

@@ -136,6 +136,12 @@ struct SgdStep {
   bool nesterov = false;
 };
 
+// Room for a factor in panels of so many columns: see pack_panels.
+struct PanelsOf {
+  uint16_t* data = nullptr;
+  int64_t width = 0;
+};
+
 struct Kernels {
   const char* isa;
   void (*convert)(In x, int64_t n, Out y);
@@ -177,6 +183,9 @@ struct Kernels {
   // multiple of 16): one panel is [16, width, 2], two neighbours of a column beside each other, in bf16;
   // first all panels of the first columns. What is beyond the matrix is zero.
   void (*pack_panels)(In x, bool turned, int64_t rows, int64_t columns, int64_t width, uint16_t* to);
+  // A weight w[n_out, n_in] as both factors that it is, W^T with a panel's rows `by_inputs` and W, from one
+  // reading.
+  void (*pack_both)(const float* w, int64_t n_out, int64_t n_in, PanelsOf by_inputs, PanelsOf by_outputs);
   // to[columns, rows] = x[rows, columns] turned round, both bf16; x has rows of `x_columns`.
   void (*turn)(const void* x, int64_t x_columns, int64_t rows, int64_t columns, void* to);
   // Products of bf16 pairs; null where the processor has no instruction for them.

@@ -37,55 +37,55 @@ TEST(TorchOps, EmbedGathersRowsAndScattersGradients) {
 TEST(TorchOps, LinearMatchesDifferences) {
   const Weight w = random_weight({13, 21}, 1);
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.linear(x[0], w); },
-                  {{random_numbers(9 * 21, 2), 9}}, {w});
+                  {{random_numbers(size_t{9} * 21, 2), 9}}, {w});
 }
 
 TEST(TorchOps, SquareLinearDoesNotMixItsTwoLayouts) {
   const Weight w = random_weight({16, 16}, 1);
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.linear(x[0], w); },
-                  {{random_numbers(4 * 16, 2), 4}}, {w});
+                  {{random_numbers(size_t{4} * 16, 2), 4}}, {w});
 }
 
 TEST(TorchOps, RmsNormMatchesDifferences) {
   const Weight w = random_weight({37}, 1);
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.rms_norm(x[0], w, 1e-5F); },
-                  {{random_numbers(9 * 37, 2), 9}}, {w});
+                  {{random_numbers(size_t{9} * 37, 2), 9}}, {w});
 }
 
 TEST(TorchOps, RmsNormOfHeadsWithAnOffsetMatchesDifferences) {
   const Weight w = random_weight({19}, 1);
   check_gradients(
       [&](TorchOps& ops, const std::vector<Act>& x) { return ops.rms_norm(x[0], w, 1e-5F, 1.0F); },
-      {{random_numbers(9 * 57, 2), 9}}, {w});
+      {{random_numbers(size_t{9} * 57, 2), 9}}, {w});
 }
 
 TEST(TorchOps, LayerNormMatchesDifferencesWithAndWithoutBias) {
   const Weight w = random_weight({37}, 1), b = random_weight({37}, 3);
   check_gradients(
       [&](TorchOps& ops, const std::vector<Act>& x) { return ops.layer_norm(x[0], w, &b, 1e-5F); },
-      {{random_numbers(9 * 37, 2), 9}}, {w, b});
+      {{random_numbers(size_t{9} * 37, 2), 9}}, {w, b});
   const Weight alone = random_weight({37}, 1);
   check_gradients(
       [&](TorchOps& ops, const std::vector<Act>& x) { return ops.layer_norm(x[0], alone, nullptr, 1e-5F); },
-      {{random_numbers(9 * 37, 2), 9}}, {alone});
+      {{random_numbers(size_t{9} * 37, 2), 9}}, {alone});
 }
 
 TEST(TorchOps, AddBiasMatchesDifferences) {
   const Weight b = random_weight({21}, 1);
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.add_bias(x[0], b); },
-                  {{random_numbers(9 * 21, 2), 9}}, {b});
+                  {{random_numbers(size_t{9} * 21, 2), 9}}, {b});
 }
 
 TEST(TorchOps, RopeOfPartOfAHeadMatchesDifferences) {
   const RopeSpec spec{.n_head = 3, .head_dim = 8, .inv_freq = {1.0F, 0.3F, 0.1F}, .scale = 1.2F};
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.rope(x[0], batch_of(), spec); },
-                  {{random_numbers(9 * 24, 2), 9}}, {});
+                  {{random_numbers(size_t{9} * 24, 2), 9}}, {});
 }
 
 TEST(TorchOps, RopeMatchesDifferences) {
   const RopeSpec spec{.n_head = 3, .head_dim = 8, .inv_freq = {1.0F, 0.3F, 0.1F, 0.01F}};
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.rope(x[0], batch_of(), spec); },
-                  {{random_numbers(9 * 24, 2), 9}}, {});
+                  {{random_numbers(size_t{9} * 24, 2), 9}}, {});
 }
 
 TEST(TorchOps, AttentionWithAWindowASoftcapOrWithoutOrderMatchesDifferences) {
@@ -104,7 +104,10 @@ TEST(TorchOps, AttentionWithAWindowASoftcapOrWithoutOrderMatchesDifferences) {
         [&](TorchOps& ops, const std::vector<Act>& x) {
           return ops.attention(x[0], x[1], x[2], batch_of(), spec);
         },
-        {{random_numbers(9 * 32, 2), 9}, {random_numbers(9 * 16, 3), 9}, {random_numbers(9 * 16, 4), 9}}, {});
+        {{random_numbers(size_t{9} * 32, 2), 9},
+         {random_numbers(size_t{9} * 16, 3), 9},
+         {random_numbers(size_t{9} * 16, 4), 9}},
+        {});
   }
 }
 
@@ -116,9 +119,9 @@ TEST(TorchOps, AttentionMatchesDifferencesWithGroupedQueries) {
         [&](TorchOps& ops, const std::vector<Act>& x) {
           return ops.attention(x[0], x[1], x[2], batch_of(), spec);
         },
-        {{random_numbers(static_cast<size_t>(9 * n_head * d), 2), 9},
-         {random_numbers(static_cast<size_t>(9 * n_kv_head * d), 3), 9},
-         {random_numbers(static_cast<size_t>(9 * n_kv_head * d), 4), 9}},
+        {{random_numbers(static_cast<size_t>(int64_t{9} * n_head * d), 2), 9},
+         {random_numbers(static_cast<size_t>(int64_t{9} * n_kv_head * d), 3), 9},
+         {random_numbers(static_cast<size_t>(int64_t{9} * n_kv_head * d), 4), 9}},
         {});
   }
 }
@@ -126,17 +129,17 @@ TEST(TorchOps, AttentionMatchesDifferencesWithGroupedQueries) {
 TEST(TorchOps, GeluMatchesDifferencesAloneAndGated) {
   for (const Gelu kind : {Gelu::kErf, Gelu::kTanh}) {
     check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.gelu(x[0], kind); },
-                    {{random_numbers(9 * 19, 2), 9}}, {});
+                    {{random_numbers(size_t{9} * 19, 2), 9}}, {});
     check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.gelu_mul(x[0], x[1], kind); },
-                    {{random_numbers(9 * 19, 2), 9}, {random_numbers(9 * 19, 3), 9}}, {});
+                    {{random_numbers(size_t{9} * 19, 2), 9}, {random_numbers(size_t{9} * 19, 3), 9}}, {});
   }
 }
 
 TEST(TorchOps, SoftcapAndScaleMatchDifferences) {
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.softcap(x[0], 0.8F); },
-                  {{random_numbers(9 * 19, 2), 9}}, {});
+                  {{random_numbers(size_t{9} * 19, 2), 9}}, {});
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.scale(x[0], 3.5F); },
-                  {{random_numbers(9 * 19, 2), 9}}, {});
+                  {{random_numbers(size_t{9} * 19, 2), 9}}, {});
 }
 
 TEST(TorchOps, TakeColumnsMatchesDifferences) {
@@ -144,24 +147,24 @@ TEST(TorchOps, TakeColumnsMatchesDifferences) {
       [&](TorchOps& ops, const std::vector<Act>& x) {
         return ops.add(ops.take_columns(x[0], 2, 7), ops.take_columns(x[0], 14, 7));
       },
-      {{random_numbers(9 * 21, 2), 9}}, {});
+      {{random_numbers(size_t{9} * 21, 2), 9}}, {});
 }
 
 TEST(TorchOps, SiluMulMatchesDifferences) {
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.silu_mul(x[0], x[1]); },
-                  {{random_numbers(9 * 19, 2), 9}, {random_numbers(9 * 19, 3), 9}}, {});
+                  {{random_numbers(size_t{9} * 19, 2), 9}, {random_numbers(size_t{9} * 19, 3), 9}}, {});
 }
 
 TEST(TorchOps, AddMatchesDifferences) {
   check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.add(x[0], x[1]); },
-                  {{random_numbers(9 * 5, 2), 9}, {random_numbers(9 * 5, 3), 9}}, {});
+                  {{random_numbers(size_t{9} * 5, 2), 9}, {random_numbers(size_t{9} * 5, 3), 9}}, {});
 }
 
 TEST(TorchOps, TakeRowsMatchesDifferences) {
   const std::vector<int32_t> some = {0, 2, 8}, all = {0, 1, 2, 3, 4, 5, 6, 7, 8};
   for (const auto& ids : {some, all})
     check_gradients([&](TorchOps& ops, const std::vector<Act>& x) { return ops.take_rows(x[0], ids); },
-                    {{random_numbers(9 * 21, 2), 9}}, {});
+                    {{random_numbers(size_t{9} * 21, 2), 9}}, {});
 }
 
 void check_head_loss(bool with_bias, float head_scale, float softcap) {
@@ -219,7 +222,7 @@ TEST(TorchOps, HeadLossWithBiasScaleAndSoftcapMatchesDifferences) {
 // Each row's loss from the logits that Model::output would give.
 TEST(TorchOps, HeadLossIsTheCrossEntropyOfTheCappedLogits) {
   const Weight w = random_weight({45, 12}, 1), bias = random_weight({45}, 5);
-  const Act x = TorchOps::make_act(random_numbers(4 * 12, 2), 4, false);
+  const Act x = TorchOps::make_act(random_numbers(size_t{4} * 12, 2), 4, false);
   TorchOps ops(false, false);
   const Act logits = ops.softcap(ops.scale(ops.add_bias(ops.linear(x, w), bias), 0.7F), 0.9F);
   const Numbers numbers = TorchOps::numbers(logits);

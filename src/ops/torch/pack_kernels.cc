@@ -1,5 +1,7 @@
 // bf16 factors of products in the layouts that products.cc asks for: oneDNN's panels, and matrices turned
 // round. What takes two neighbours of a column, or one of a row, works on 32 bits: a pair of bf16.
+#include <numeric>
+
 #include "ops/torch/kernel_loops.h"
 #include "ops/torch/pairs.h"
 
@@ -19,24 +21,58 @@ VOLANT_INLINE void turn_tile(const Bf16* x, int64_t stride, int64_t rows, int64_
   for (int64_t i = 0; i < std::min(columns, kLanes); ++i) std::memcpy(y + i * y_stride, &v[i], bytes);
 }
 
+// A matrix [rows, columns], or [columns, rows] when `turned`, on its way into panels of `width` columns.
+template <class T>
+struct Packing {
+  const T* from;
+  bool turned;
+  int64_t rows, columns, width;
+  uint16_t* to;
+
+  int64_t deep() const { return (rows + kDepth - 1) / kDepth; }
+  int64_t wide() const { return (columns + width - 1) / width; }
+  VOLANT_INLINE void pack(int64_t down, int64_t across) const {
+    const int64_t row = down * kDepth, column = across * width;
+    uint16_t* panel = to + (across * deep() + down) * kDepth * width;
+    if (turned)
+      pack_turned_panel(from + column * rows + row, rows, rows - row, columns - column, width, panel);
+    else
+      pack_panel(from + row * columns + column, columns, rows - row, columns - column, width, panel);
+  }
+  // Those whose rows and columns begin in a part of the matrix.
+  void pack_part(int64_t row, int64_t row_end, int64_t column, int64_t column_end) const {
+    for (int64_t across = column / width; across < wide() && across * width < column_end; ++across)
+      for (int64_t down = row / kDepth; down < deep() && down * kDepth < row_end; ++down) pack(down, across);
+  }
+};
+
 }  // namespace
 
 // Rows are read through: the panels of 32 of them lie apart.
 void pack_panels(In x, bool turned, int64_t rows, int64_t columns, int64_t width, uint16_t* to) {
-  const int64_t deep = (rows + kDepth - 1) / kDepth, wide = (columns + width - 1) / width;
   typed(x.bf16, [&](auto* xt) {
-    const auto* from = static_cast<const TypeOf<decltype(xt)>*>(x.data);
+    using T = TypeOf<decltype(xt)>;
+    const Packing<T> packing{static_cast<const T*>(x.data), turned, rows, columns, width, to};
+    const int64_t deep = packing.deep(), wide = packing.wide();
     split(deep * wide, kDepth * width, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t down = turned ? i % deep : i / wide, across = turned ? i / deep : i % wide;
-        const int64_t row = down * kDepth, column = across * width;
-        uint16_t* panel = to + (across * deep + down) * kDepth * width;
-        if (turned)
-          pack_turned_panel(from + column * rows + row, rows, rows - row, columns - column, width, panel);
-        else
-          pack_panel(from + row * columns + column, columns, rows - row, columns - column, width, panel);
-      }
+      for (int64_t i = begin; i < end; ++i)
+        packing.pack(turned ? i % deep : i / wide, turned ? i / deep : i % wide);
     });
+  });
+}
+
+// By parts that are whole panels of both kinds and stay in the first level cache.
+void pack_both(const float* w, int64_t n_out, int64_t n_in, PanelsOf by_inputs, PanelsOf by_outputs) {
+  const Packing<float> forward{w, true, n_in, n_out, by_inputs.width, by_inputs.data};
+  const Packing<float> backward{w, false, n_out, n_in, by_outputs.width, by_outputs.data};
+  const int64_t high = std::lcm(kDepth, by_inputs.width), broad = std::lcm(kDepth, by_outputs.width);
+  const int64_t down = (n_out + high - 1) / high, across = (n_in + broad - 1) / broad;
+  split(down * across, high * broad, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t o = i / across * high, in = i % across * broad;
+      forward.pack_part(in, in + broad, o, o + high);
+      backward.pack_part(o, o + high, in, in + broad);
+    }
   });
 }
 

@@ -78,6 +78,18 @@ VOLANT_INLINE VI seen(int64_t j, int64_t from, int64_t to) {
   return (lanes >= static_cast<int32_t>(from)) & (lanes < static_cast<int32_t>(to));
 }
 
+// Calls f<count, whole>(j) for all keys of a block, by several vectors from j on: whole where all their keys
+// lie between `from` and `to`.
+template <class F>
+VOLANT_INLINE void for_keys(const Block& block, int64_t from, int64_t to, F&& f) {
+  constexpr int kTogether = 4;
+  int64_t j = block.start;
+  for (; j < std::min(from, block.limit); j += kLanes) f.template operator()<1, false>(j);
+  for (; j + kTogether * kLanes <= to; j += kTogether * kLanes) f.template operator()<kTogether, true>(j);
+  for (; j + kLanes <= to; j += kLanes) f.template operator()<1, true>(j);
+  for (; j < block.limit; j += kLanes) f.template operator()<1, false>(j);
+}
+
 // Scores of query i become probabilities times their sum, which is given back; `log_sum` its logarithm.
 float softmax(const AttentionShape& shape, const Block& block, int64_t i, float* row, Bf16* shares,
               float* log_sum) {
@@ -87,15 +99,20 @@ float softmax(const AttentionShape& shape, const Block& block, int64_t i, float*
       store(row + j, tanh_of(load(row + j) * (shape.scale / shape.softcap)));
   const float scale = shape.softcap > 0 ? shape.softcap : shape.scale;
   V top = broadcast(-std::numeric_limits<float>::infinity());
-  for (int64_t j = block.start; j < block.limit; j += kLanes)
-    top = maximum(top, seen(j, from, to) ? load(row + j) * scale : top);
+  for_keys(block, from, to, [&]<int n, bool kWhole>(int64_t j) {
+    for (int k = 0; k < n; ++k) {
+      const V score = load(row + j + k * kLanes) * scale;
+      top = maximum(top, kWhole || seen(j, from, to) ? score : top);
+    }
+  });
   const float largest = maximum_of(top);
   V sums{};
-  for (int64_t j = block.start; j < block.limit; j += kLanes) {
-    const V share = seen(j, from, to) ? exp_of(load(row + j) * scale - largest) : V{};
-    sums += share;
-    store(shares + j, share);
-  }
+  for_keys(block, from, to, [&]<int n, bool kWhole>(int64_t j) {
+    Vs<n> share = exp_of(load_vectors<n>(row + j, n * kLanes) * scale - largest);
+    if (!kWhole) share.v[0] = seen(j, from, to) ? share.v[0] : V{};
+    for (int k = 0; k < n; ++k) sums += share.v[k];
+    store_vectors(shares + j, share, n * kLanes);
+  });
   const float total = sum(sums);
   *log_sum = std::log(total) + largest;
   return total;
@@ -104,42 +121,52 @@ float softmax(const AttentionShape& shape, const Block& block, int64_t i, float*
 // Two rows of scores and of gradients by their probabilities become probabilities and gradients by the
 // products of queries and keys.
 struct BackwardRow {
-  int64_t from, to;
-  float log_sum, pull;  // pull: sum of out * grad_out
+  int64_t from = 0, to = 0;
+  float log_sum = 0, pull = 0;  // pull: sum of out * grad_out
 };
-struct ShareAt {
-  V share, grad;
+template <int n>
+struct Shares {
+  Vs<n> share{}, grad{};
 };
-VOLANT_INLINE ShareAt share_at(const AttentionShape& shape, const BackwardRow& row, int64_t j, V product,
-                               V grad) {
-  V score = product * shape.scale, slope = broadcast(shape.scale);
+template <int n, bool kWhole>
+VOLANT_INLINE Shares<n> shares_at(const AttentionShape& shape, const BackwardRow& row, int64_t j,
+                                  const float* products, const float* grads) {
+  Vs<n> score = load_vectors<n>(products + j, n * kLanes) * shape.scale;
+  Vs<n> pulled = (load_vectors<n>(grads + j, n * kLanes) - row.pull) * shape.scale;
   if (shape.softcap > 0) {
-    const V t = tanh_of(score / shape.softcap);
+    const Vs<n> t = tanh_of(score * (1 / shape.softcap));
     score = shape.softcap * t;
-    slope *= 1.0F - t * t;
+    pulled = pulled * (1.0F - t * t);
   }
-  const V share = seen(j, row.from, row.to) ? exp_of(score - row.log_sum) : V{};
-  return {share, seen(j, row.from, row.to) ? share * (grad - row.pull) * slope : V{}};
+  Shares<n> y;
+  y.share = exp_of(score - row.log_sum);
+  y.grad = y.share * pulled;
+  if (!kWhole) {
+    y.share.v[0] = seen(j, row.from, row.to) ? y.share.v[0] : V{};
+    y.grad.v[0] = seen(j, row.from, row.to) ? y.grad.v[0] : V{};
+  }
+  return y;
 }
 
 void softmax_backward(const AttentionShape& shape, const Block& block, int64_t i, const BackwardRow rows[2],
                       const Scratch& s, int64_t np) {
   const bool two = i + 1 < block.rows;
-  const int64_t at = i * np;
-  for (int64_t j = block.start; j < block.limit; j += kLanes) {
-    const ShareAt first = share_at(shape, rows[0], j, load(s.scores + at + j), load(s.grad_scores + at + j));
-    const ShareAt second =
-        two ? share_at(shape, rows[1], j, load(s.scores + at + np + j), load(s.grad_scores + at + np + j))
-            : ShareAt{V{}, V{}};
-    const VU share_pairs = low_halves(first.share) | low_halves(second.share) << 16;
-    const VH first_grad = rounded(first.grad), second_grad = rounded(second.grad);
-    const VU grad_pairs = __builtin_convertvector(first_grad, VU) | __builtin_convertvector(second_grad, VU)
-                                                                        << 16;
-    std::memcpy(s.share_pairs + at + 2 * j, &share_pairs, sizeof share_pairs);
-    std::memcpy(s.grad_pairs + at + 2 * j, &grad_pairs, sizeof grad_pairs);
-    std::memcpy(s.shares + at + j, &first_grad, sizeof first_grad);
-    std::memcpy(s.shares + at + np + j, &second_grad, sizeof second_grad);
-  }
+  const float *products = s.scores + i * np, *grads = s.grad_scores + i * np;
+  for_keys(block, rows[two].from, rows[0].to, [&]<int n, bool kWhole>(int64_t j) {
+    const auto first = shares_at<n, kWhole>(shape, rows[0], j, products, grads);
+    Shares<n> second;
+    if (two) second = shares_at<n, kWhole>(shape, rows[1], j, products + np, grads + np);
+    for (int k = 0; k < n; ++k) {
+      const int64_t at = i * np + j + k * kLanes, pair_at = i * np + 2 * (j + k * kLanes);
+      const VU share_pairs = low_halves(first.share.v[k]) | low_halves(second.share.v[k]) << 16;
+      const VU first_grad = low_halves(first.grad.v[k]), second_grad = low_halves(second.grad.v[k]);
+      const VU grad_pairs = first_grad | second_grad << 16;
+      std::memcpy(s.share_pairs + pair_at, &share_pairs, sizeof share_pairs);
+      std::memcpy(s.grad_pairs + pair_at, &grad_pairs, sizeof grad_pairs);
+      store(reinterpret_cast<Bf16*>(s.shares) + at, first.grad.v[k]);
+      store(reinterpret_cast<Bf16*>(s.shares) + at + np, second.grad.v[k]);
+    }
+  });
 }
 
 float dot(const Bf16* a, const Bf16* b, int64_t n) {

@@ -58,13 +58,13 @@ class OpParity : public ::testing::Test {
 };
 
 TEST_F(OpParity, Embed) {
-  const Numbers w = random_numbers(9 * 40);
+  const Numbers w = random_numbers(int64_t{9} * 40);
   const std::vector<int32_t> ids{8, 0, 3, 3};
   expect_same(native_.embed(native_weight(w, {9, 40}), ids), torch_.embed(torch_weight(w, {9, 40}), ids));
 }
 
 TEST_F(OpParity, Linear) {
-  const Numbers w = random_numbers(50 * 40), x = random_numbers(kRows * 40);
+  const Numbers w = random_numbers(int64_t{50} * 40), x = random_numbers(kRows * 40);
   expect_same(native_.linear(native_act(x), native_weight(w, {50, 40})),
               torch_.linear(torch_act(x), torch_weight(w, {50, 40})));
 }

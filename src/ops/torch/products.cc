@@ -157,7 +157,10 @@ struct PackedWeight::State {
   struct Copy {
     memory packed;
     bool turned;
+    int64_t width;  // of its panels; 0: only oneDNN knows the layout
     uint64_t version;
+
+    PanelsOf panels() const { return {static_cast<uint16_t*>(packed.get_data_handle()), width}; }
   };
   StoredMatrix matrix;
   uint64_t version = 1;
@@ -214,21 +217,32 @@ struct PackedWeight::State {
     for (Copy& c : copies)
       if (c.turned == turned && c.packed.get_desc() == wanted) copy = &c;
     if (copy == nullptr) {
-      copies.push_back({memory(wanted, machine().engine), turned, 0});
+      copies.push_back({memory(wanted, machine().engine), turned, width, 0});
       copy = &copies.back();
     }
-    if (copy->version == version) return copy->packed;
-    copy->version = version;
-    if (width > 0) {
-      kernels().pack_panels({matrix.data, false}, turned, inner(turned), columns(turned), width,
-                            static_cast<uint16_t*>(copy->packed.get_data_handle()));
-    } else {
-      const memory::desc plain = turned ? memory::desc({matrix.n_in, matrix.n_out}, Type::f32, Tag::ba)
-                                        : memory::desc({matrix.n_out, matrix.n_in}, Type::f32, Tag::ab);
-      memory from(plain, machine().engine, const_cast<void*>(matrix.data));
-      dnnl::reorder(from, copy->packed).execute(machine().stream, from, copy->packed);
-    }
+    if (copy->version != version) pack(*copy);
     return copy->packed;
+  }
+
+  // With the copy for the other direction, when there is one.
+  void pack(Copy& copy) {
+    copy.version = version;
+    if (copy.width == 0) return reorder(copy);
+    for (Copy& other : copies) {
+      if (other.turned == copy.turned || other.width == 0 || other.version == version) continue;
+      other.version = version;
+      const Copy &forward = copy.turned ? copy : other, &backward = copy.turned ? other : copy;
+      return kernels().pack_both(static_cast<const float*>(matrix.data), matrix.n_out, matrix.n_in,
+                                 forward.panels(), backward.panels());
+    }
+    kernels().pack_panels({matrix.data, false}, copy.turned, inner(copy.turned), columns(copy.turned),
+                          copy.width, copy.panels().data);
+  }
+  void reorder(Copy& copy) const {
+    const memory::desc plain = copy.turned ? memory::desc({matrix.n_in, matrix.n_out}, Type::f32, Tag::ba)
+                                           : memory::desc({matrix.n_out, matrix.n_in}, Type::f32, Tag::ab);
+    memory from(plain, machine().engine, const_cast<void*>(matrix.data));
+    dnnl::reorder(from, copy.packed).execute(machine().stream, from, copy.packed);
   }
 };
 

@@ -68,6 +68,24 @@ void check_panels(const Kernels& with, int64_t rows, int64_t columns, int64_t wi
     }
 }
 
+void check_both(const Kernels& with, int64_t n_out, int64_t n_in, int64_t forward_width,
+                int64_t backward_width) {
+  SCOPED_TRACE(testing::Message() << with.isa << ", both of " << n_out << " x " << n_in);
+  const std::vector<float> w = exact_numbers(n_out * n_in, 1);
+  const auto room = [](int64_t rows, int64_t columns, int64_t width) {
+    const int64_t numbers = (rows + 31) / 32 * 32 * ((columns + width - 1) / width * width);
+    return std::vector<uint16_t>(static_cast<size_t>(numbers), 0xABCD);
+  };
+  std::vector<uint16_t> forward = room(n_in, n_out, forward_width),
+                        backward = room(n_out, n_in, backward_width);
+  std::vector<uint16_t> forward_alone = forward, backward_alone = backward;
+  with.pack_both(w.data(), n_out, n_in, {forward.data(), forward_width}, {backward.data(), backward_width});
+  with.pack_panels({w.data(), false}, true, n_in, n_out, forward_width, forward_alone.data());
+  with.pack_panels({w.data(), false}, false, n_out, n_in, backward_width, backward_alone.data());
+  EXPECT_EQ(forward, forward_alone);
+  EXPECT_EQ(backward, backward_alone);
+}
+
 void check_turn(const Kernels& with, int64_t rows, int64_t columns, int64_t x_columns) {
   SCOPED_TRACE(testing::Message() << with.isa << ", " << rows << " x " << columns << " of " << x_columns);
   constexpr uint16_t kGuard = 0xABCD;
@@ -88,6 +106,8 @@ TEST(Products, FactorsAreLaidOutAsTheirProductsReadThem) {
     for (const auto& [rows, columns] :
          {std::pair<int64_t, int64_t>{1, 1}, {32, 64}, {33, 70}, {95, 128}, {64, 17}}) {
       for (const int64_t width : {16, 48, 64}) check_panels(*with, rows, columns, width);
+      for (const int64_t width : {48, 64}) check_both(*with, rows, columns, width, 112 - width);
+      check_both(*with, 5 * rows, 3 * columns, 64, 64);
       check_turn(*with, rows, columns, columns + 5);
     }
 }

@@ -32,7 +32,8 @@ Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Attention
   Tensor scores = q.matmul(k.transpose(1, 2));
   if (spec.scale != 1) scores = scores.mul(spec.scale);
   if (bias.defined()) scores = scores.add(bias);
-  return scores.softmax(-1).matmul(v).transpose(0, 1).reshape({q.size(1), spec.n_head * spec.head_dim});
+  return scores.softmax(-1).matmul(v).transpose(0, 1).reshape(
+      {q.size(1), int64_t{spec.n_head} * spec.head_dim});
 }
 
 }  // namespace
