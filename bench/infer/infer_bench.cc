@@ -19,6 +19,7 @@
 #include "kernels/kernels.h"
 #include "models/instances/native.h"
 #include "plain_read.h"
+#include "runtime/engine.h"
 
 namespace volant {
 namespace {
@@ -118,17 +119,23 @@ void pass(NativeModel& model, int streams, int pos, int n_rows) {
   model.logits({.tokens = tokens, .pos = positions, .seq_begin = begins, .kv_slot = slots, .out_rows = outs});
 }
 
+// In pieces of as many rows as the engine reads at once.
+void read_prompt(NativeModel& model, int streams, int prompt, int rows) {
+  const int piece = std::max(1, rows / streams);
+  for (int pos = 0; pos < prompt; pos += piece) pass(model, streams, pos, std::min(piece, prompt - pos));
+}
+
 struct Rates {
   double prefill = 0, decode = 0;  // tokens/s of all streams
   double read = 0;                 // GB/s, plainly
 };
 
-Rates measure(NativeModel& model, const Arguments& a) {
+Rates measure(NativeModel& model, const Arguments& a, int prompt_rows) {
   std::vector<double> prefill, decode, read;
   PlainRead plain(model);
   for (int repeat = 0; repeat <= a.repeat; ++repeat) {
     const double begin = steady_seconds();
-    pass(model, a.streams, 0, a.prompt);
+    read_prompt(model, a.streams, a.prompt, prompt_rows);
     const double between = steady_seconds();
     for (int i = 0; i < a.generate; ++i) pass(model, a.streams, a.depth + i, 1);
     const double end = steady_seconds();
@@ -161,7 +168,7 @@ Status run(const Arguments& a) {
   const std::unique_ptr<NativeModel> model = TRY(NativeModel::load(checkpoint, options));
   const double load_seconds = steady_seconds() - load_begin;
   model->set_busy(true);
-  const Rates rates = measure(*model, a);
+  const Rates rates = measure(*model, a, default_prompt_rows(checkpoint));
   model->set_busy(false);
   const double bandwidth = rates.read;
   const double megabytes = static_cast<double>(model->weight_bytes()) * 1e-6;

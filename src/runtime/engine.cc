@@ -83,7 +83,8 @@ class Engine::Impl {
         scheduler(*model, {.n_slots = options.n_slots,
                            .n_page = n_page,
                            .max_queue = options.max_queue,
-                           .max_prompt_rows = options.max_prompt_rows,
+                           .max_prompt_rows = options.max_prompt_rows > 0 ? options.max_prompt_rows
+                                                                          : default_prompt_rows(checkpoint),
                            .guess_from_text = options.guess_from_text,
                            .draft = draft.get()}) {
     const std::vector<int32_t> ids = checkpoint.stop_ids(*tokenizer);
@@ -148,6 +149,11 @@ Status Engine::Impl::check(const GenerateRequest& request) const {
   return {};
 }
 
+int default_prompt_rows(const Checkpoint& checkpoint) {
+  const auto dtype = dtype_from_name(checkpoint.dtype_name());
+  return dtype && is_quantised(*dtype) ? 256 : 512;
+}
+
 Result<std::unique_ptr<Engine>> Engine::open(const Path& path, const EngineOptions& options) {
   return open(TRY(Checkpoint::open(path)), options);
 }
@@ -156,8 +162,8 @@ Result<std::unique_ptr<Engine>> Engine::open(Checkpoint checkpoint, const Engine
   if (options.n_slots < 1 || options.n_slots > kMaxSlots) {
     return fail(ErrorCode::kInvalidArgument, "'n_slots' is {}, expected 1 to {}", options.n_slots, kMaxSlots);
   }
-  if (options.max_prompt_rows < 1 || options.max_prompt_rows > kMaxPromptRows) {
-    return fail(ErrorCode::kInvalidArgument, "'max_prompt_rows' is {}, expected 1 to {}",
+  if (options.max_prompt_rows < 0 || options.max_prompt_rows > kMaxPromptRows) {
+    return fail(ErrorCode::kInvalidArgument, "'max_prompt_rows' is {}, expected 0 (by the model) to {}",
                 options.max_prompt_rows, kMaxPromptRows);
   }
   if (!checkpoint.config().is_decoder()) {

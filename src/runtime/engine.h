@@ -28,10 +28,15 @@ struct EngineOptions {
   // Speculative decoding: next tokens are guessed and checked together in one step. Answers do not change.
   bool guess_from_text = true;     // by what followed the last tokens when they stood in the text before
   std::optional<Path> draft = {};  // and by a smaller model with the same vocabulary
-  int max_prompt_rows = 512;  // tokens of prompts that are read together with the next tokens of the others
+  // Tokens of prompts that are read together with the next tokens of the others; 0: default_prompt_rows.
+  int max_prompt_rows = 0;
   // Folders in PEFT's layout: adapter number 1, 2, ... of requests, applied beside the weights.
   std::vector<Path> adapters = {};
 };
+
+// Rows enough that it costs little to read the weights anew for each piece of a prompt: 256 of quantised
+// weights, 512 of others. Buffers grow with them, and more fall out of the cache.
+int default_prompt_rows(const Checkpoint& checkpoint);
 
 // As in the OpenAI schema. temperature 0 is greedy.
 struct SamplingOptions {
