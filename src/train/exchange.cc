@@ -13,6 +13,19 @@ using torch_ops::tensor_at;
 
 constexpr size_t kInFlight = 2;  // layers whose sums are formed while the next gradients are computed
 
+struct Place {
+  size_t group = 0, begin = 0;
+};
+
+Place place_of(const TorchModel::Parameter& p, std::span<const TorchModel::Group> groups) {
+  const auto holds = [&](const TorchModel::Group& g) {
+    return p.values.data() >= g.values.data() && p.values.data() < g.values.data() + g.values.size();
+  };
+  const auto found = std::ranges::find_if(groups, holds);
+  return {static_cast<size_t>(found - groups.begin()),
+          static_cast<size_t>(p.values.data() - found->values.data())};
+}
+
 }  // namespace
 
 Exchange::Exchange(TorchModel& model, const Ranks& ranks, Shard shard)
@@ -24,20 +37,34 @@ Exchange::Exchange(TorchModel& model, const Ranks& ranks, Shard shard)
     if (last || each) start_up_to(group);
   });
   if (shard_ == Shard::kNone) return;
-  for (TorchModel::Parameter& p : parameters_) {
-    size_t group = 0;
-    const auto holds = [&](const TorchModel::Group& g) {
-      return p.values.data() >= g.values.data() && p.values.data() < g.values.data() + g.values.size();
-    };
-    while (!holds(model.groups()[group])) ++group;
-    const auto [first, last] = stretch(group, ranks.rank());
-    const auto at = static_cast<size_t>(p.values.data() - model.groups()[group].values.data());
-    p.begin = std::clamp(first, at, at + p.values.size()) - at;
-    const size_t end = std::clamp(last, at, at + p.values.size()) - at;
-    p.values = p.values.subspan(p.begin, end - p.begin);
-    p.gradient = p.gradient.subspan(p.begin, end - p.begin);
-  }
+  std::vector<Place> places;
+  for (const TorchModel::Parameter& p : parameters_) places.push_back(place_of(p, model.groups()));
   if (shard_ == Shard::kParameters) weights_.emplace(model, ranks);
+  if (shard_ >= Shard::kGradients) gradients_.emplace(model, ranks, TorchModel::Of::kGradients);
+  for (size_t i = 0; i < places.size(); ++i) {
+    TorchModel::Parameter& p = parameters_[i];
+    const auto [group, at] = places[i];
+    const auto [first, last] = stretch(group, ranks.rank());
+    const size_t begin = std::clamp(first, at, at + p.values.size()),
+                 end = std::clamp(last, at, at + p.values.size());
+    p.begin = begin - at;
+    // Where nothing of it is ours, the same place counts from the end of what is.
+    const size_t in_own = std::clamp(begin, first, last) - first;
+    p.values = own_values(group).subspan(in_own, end - begin);
+    p.gradient = own_gradient(group).subspan(in_own, end - begin);
+  }
+}
+
+std::span<float> Exchange::own_values(size_t group) const {
+  if (weights_) return weights_->own(group);
+  const auto [first, last] = stretch(group, ranks_.rank());
+  return model_.groups()[group].values.subspan(first, last - first);
+}
+
+std::span<float> Exchange::own_gradient(size_t group) const {
+  if (gradients_) return gradients_->own(group);
+  const auto [first, last] = stretch(group, ranks_.rank());
+  return model_.groups()[group].gradient.subspan(first, last - first);
 }
 
 Exchange::~Exchange() {
@@ -45,6 +72,7 @@ Exchange::~Exchange() {
 }
 
 void Exchange::start(size_t group) {
+  if (gradients_) gradients_->bring(group);
   const std::span<float> all = model_.groups()[group].gradient;
   if (!divides_gradients()) return (void)pending_.emplace_back(group, ranks_.start_sum(all));
   for (int rank = 0; rank < ranks_.size(); ++rank) {
@@ -74,15 +102,22 @@ void Exchange::finish_all_but(size_t n_groups) {
       if (Status done = pending_.front().second.wait(); !done && failed_) failed_ = std::move(done);
       pending_.pop_front();
     }
-    if (divides_gradients()) drop_foreign_gradients(group);
+    if (gradients_) gradients_->drop(group);
   }
 }
 
-void Exchange::drop_foreign_gradients(size_t group) {
+void Exchange::clear_foreign_gradients(size_t group) {
+  if (gradients_) return gradients_->drop(group);
   const std::span<float> all = model_.groups()[group].gradient;
   const auto [first, last] = stretch(group, ranks_.rank());
-  torch_ops::forget(all.data(), first);
-  torch_ops::forget(all.data() + last, all.size() - last);
+  for (const std::span<float> foreign : {all.first(first), all.subspan(last)}) {
+    if (foreign.empty()) continue;
+    if (model_.groups_go_whole()) {
+      tensor_at(torch_backend(), foreign).zero_();
+    } else {
+      torch_ops::forget(foreign.data(), foreign.size());
+    }
+  }
 }
 
 Status Exchange::finish_gradients() {
@@ -110,7 +145,7 @@ Result<double> Exchange::gradient_norm() const {
 Status Exchange::share_weights() {
   if (shard_ == Shard::kNone) return {};
   if (weights_) {
-    for (size_t group = 0; group < model_.groups().size(); ++group) drop_foreign_gradients(group);
+    for (size_t group = 0; group < model_.groups().size(); ++group) clear_foreign_gradients(group);
     weights_->drop();
     model_.weights_changed();
     return {};
@@ -122,7 +157,7 @@ Status Exchange::share_weights() {
       copies.push_back(
           ranks_.start_copy_from(rank, model_.groups()[group].values.subspan(first, last - first)));
     }
-    drop_foreign_gradients(group);
+    clear_foreign_gradients(group);
   }
   Status all;
   for (Ranks::Pending& copy : copies)

@@ -59,21 +59,25 @@ class Exchange {
   std::pair<size_t, size_t> stretch(size_t group, int rank) const {
     return stretch_of(model_.groups()[group].values.size(), rank, ranks_.size());
   }
-  bool divides_gradients() const { return shard_ >= Shard::kGradients; }
+  bool divides_gradients() const { return gradients_.has_value(); }
   void start(size_t group);
   // Of all groups up to `group`, counted from the last layer's, those that have not started in this pass.
   void start_up_to(size_t group);
   // Waits for the oldest sums until those of so many groups are left.
   void finish_all_but(size_t n_groups);
-  void drop_foreign_gradients(size_t group);
+  // Where this rank's optimiser finds its numbers of a group.
+  std::span<float> own_values(size_t group) const;
+  std::span<float> own_gradient(size_t group) const;
+  void clear_foreign_gradients(size_t group);
 
   TorchModel& model_;
   const Ranks& ranks_;
   Shard shard_;
   Parameters parameters_;
   std::optional<SharedWeights> weights_;
-  size_t n_started_ = 0;  // groups of this pass, in the order of the backward pass
-  int64_t n_rounds_ = 0;  // passes whose gradients are summed, of this step
+  std::optional<Parts> gradients_;  // where they are divided
+  size_t n_started_ = 0;            // groups of this pass, in the order of the backward pass
+  int64_t n_rounds_ = 0;            // passes whose gradients are summed, of this step
   std::deque<std::pair<size_t, Ranks::Pending>> pending_;
   Status failed_;
 };

@@ -65,8 +65,10 @@ RunPlan plan_run(const TrainJob& job, const ModelConfig& config, Objective& obje
   plan.packed = memory.packed;
   if (job.shard == "gradients" || job.shard == "parameters") plan.gradients /= n_ranks;
   if (job.shard == "parameters" && n_ranks > 1 && memory.trained > 0) {
-    // The rest of what is read at once is a rank's own.
-    plan.weights = memory.frozen + memory.trained / n_ranks + memory.read_at_once / n_ranks * (n_ranks - 1);
+    // The rest of what is read at once is a rank's own, which lies elsewhere on GPUs (train/parts.h).
+    const bool in_place = torch_backend() == TorchBackend::kKernels;
+    plan.weights = memory.frozen + memory.trained / n_ranks +
+                   (in_place ? memory.read_at_once / n_ranks * (n_ranks - 1) : memory.read_at_once);
     plan.packed = plan.packed / memory.trained * memory.read_at_once;
   }
   plan.activations = objective.activation_bytes(config) + kReserve;

@@ -66,11 +66,47 @@ TEST_F(TrainInRanks, InLibtorchsWordsTheLossesAreThoseOfOneProcessToo) {
   ::setenv("VOLANT_TRAIN_ISA", "aten", 1);
   const Path one = alone(job);
   for (const auto& [n, shard] :
-       {std::pair{2, "none"}, {2, "optimizer"}, {3, "gradients"}, {2, "parameters"}}) {
+       {std::pair{2, "none"}, {2, "optimizer"}, {3, "gradients"}, {2, "parameters"}, {4, "parameters"}}) {
     job["shard"] = shard;
     const Path run = make_run(fmt::format("{}{}", shard, n), job);
     expect_finished(run, start(run, n));
     EXPECT_EQ(json_string(events(run).front(), "instructions").value(), "aten");
+    expect_same_curve(run, one);
+  }
+  ::unsetenv("VOLANT_TRAIN_ISA");
+}
+
+// There the memory of a layer goes and comes as a whole, and with it the bf16 copies that the graph keeps for
+// the backward pass. Sums of two numbers are the same in any order.
+TEST_F(TrainInRanks, InLibtorchsWordsSharedWeightsAreThoseOfWholeOnesInBf16) {
+  JsonObject job = f32_job();
+  job["dtype"] = "bf16";
+  job["micro_batch_tokens"] = 64;
+  job["steps"] = 8;
+  ::setenv("VOLANT_TRAIN_ISA", "aten", 1);
+  const Path whole = make_run("whole", job);
+  expect_finished(whole, start(whole, 2));
+  for (const bool forgets : {false, true}) {
+    job["shard"] = "parameters";
+    job["checkpoint_activations"] = forgets;
+    const Path run = make_run(fmt::format("parts{}", forgets), job);
+    expect_finished(run, start(run, 2));
+    expect_same_curve(run, whole);
+  }
+  ::unsetenv("VOLANT_TRAIN_ISA");
+}
+
+TEST_F(TrainInRanks, InLibtorchsWordsARunOfTwoGoesOnWithThree) {
+  JsonObject job = f32_job();
+  ::setenv("VOLANT_TRAIN_ISA", "aten", 1);
+  const Path one = alone(job);
+  for (const char* shard : {"gradients", "parameters"}) {
+    job["shard"] = shard;
+    const Path run = make_run(shard, job);
+    std::vector<Process> ranks = start(run, 2);
+    TrainRuns::signal_after(ranks[0], run, 6, SIGTERM);
+    EXPECT_THAT(TrainRuns::finish(std::move(ranks)), Each(130)) << TrainRuns::errors(run);
+    expect_finished(run, start(run, 3));
     expect_same_curve(run, one);
   }
   ::unsetenv("VOLANT_TRAIN_ISA");

@@ -3,22 +3,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "ops/torch/memory.h"
-
 namespace volant {
 
-namespace {
-constexpr size_t kUnit = 16;  // numbers: stretches begin where a cache line does
-}  // namespace
-
-std::pair<size_t, size_t> stretch_of(size_t size, int rank, int n_ranks) {
-  const size_t units = size / kUnit, n = static_cast<size_t>(n_ranks), r = static_cast<size_t>(rank);
-  return {units * r / n * kUnit, units * (r + 1) / n * kUnit};
-}
-
 SharedWeights::SharedWeights(TorchModel& model, const Ranks& ranks)
-    : model_(model), ranks_(ranks), groups_(model.groups().size()), idle_(groups_.size() - 1) {
-  for (size_t group = 0; group < groups_.size(); ++group) bytes_ += values(group).size_bytes();
+    : model_(model),
+      ranks_(ranks),
+      parts_(model, ranks, TorchModel::Of::kValues),
+      groups_(model.groups().size()),
+      idle_(groups_.size() - 1) {
+  for (size_t group = 0; group < groups_.size(); ++group)
+    bytes_ += parts_.own(group).size_bytes() + parts_.bytes_of_others(group);
   drop();
   most_bytes_ = bytes_;
   model.on_weights({.need = [this](size_t group, bool backward) { need(group, backward); },
@@ -26,11 +20,6 @@ SharedWeights::SharedWeights(TorchModel& model, const Ranks& ranks)
 }
 
 SharedWeights::~SharedWeights() { model_.on_weights({}); }
-
-uint64_t SharedWeights::foreign_bytes(size_t group) const {
-  const auto [first, last] = stretch_of(values(group).size(), ranks_.rank(), ranks_.size());
-  return (values(group).size() - (last - first)) * sizeof(float);
-}
 
 void SharedWeights::need(size_t group, bool backward) {
   const size_t n_layers = groups_.size() - 1;
@@ -48,11 +37,12 @@ void SharedWeights::start(size_t group) {
   Group& g = groups_[group];
   if (g.here != Here::kPart) return;
   g.here = Here::kComing;
+  parts_.bring(group);
   for (int rank = 0; rank < ranks_.size(); ++rank) {
     const auto [first, last] = stretch_of(values(group).size(), rank, ranks_.size());
     g.coming.push_back(ranks_.start_copy_from(rank, values(group).subspan(first, last - first)));
   }
-  bytes_ += foreign_bytes(group);
+  bytes_ += parts_.bytes_of_others(group);
   most_bytes_ = std::max(most_bytes_, bytes_);
 }
 
@@ -63,6 +53,7 @@ void SharedWeights::finish(size_t group) {
     if (Status done = part.wait(); !done && failed_) failed_ = std::move(done);
   g.coming.clear();
   g.here = Here::kWhole;
+  model_.values_came(group);
 }
 
 void SharedWeights::drop(size_t group) {
@@ -70,10 +61,8 @@ void SharedWeights::drop(size_t group) {
   if (g.here == Here::kPart) return;
   finish(group);
   g.here = Here::kPart;
-  bytes_ -= foreign_bytes(group);
-  const auto [first, last] = stretch_of(values(group).size(), ranks_.rank(), ranks_.size());
-  torch_ops::forget(values(group).data(), first);
-  torch_ops::forget(values(group).data() + last, values(group).size() - last);
+  bytes_ -= parts_.bytes_of_others(group);
+  parts_.drop(group);
   model_.drop_copies(group);
 }
 

@@ -6,13 +6,9 @@
 #pragma once
 #include <vector>
 
-#include "models/instances/torch.h"
-#include "train/ranks.h"
+#include "train/parts.h"
 
 namespace volant {
-
-// Numbers of `size` that rank `rank` of `n_ranks` keeps: the rank-th of equal stretches, [first, last).
-std::pair<size_t, size_t> stretch_of(size_t size, int rank, int n_ranks);
 
 class SharedWeights {
  public:
@@ -22,6 +18,8 @@ class SharedWeights {
   SharedWeights& operator=(const SharedWeights&) = delete;
   ~SharedWeights();
 
+  // What this rank keeps of a group.
+  std::span<float> own(size_t group) const { return parts_.own(group); }
   // All ranks call these. Whole on rank 0, until it drops them; parts on all others.
   Status gather_on_first();
   // What is here of others goes: it was changed where it belongs, or is no longer needed.
@@ -39,7 +37,6 @@ class SharedWeights {
   };
 
   std::span<float> values(size_t group) const { return model_.groups()[group].values; }
-  uint64_t foreign_bytes(size_t group) const;
   void need(size_t group, bool backward);
   void start(size_t group);
   void finish(size_t group);
@@ -47,6 +44,7 @@ class SharedWeights {
 
   TorchModel& model_;
   const Ranks& ranks_;
+  Parts parts_;
   std::vector<Group> groups_;
   size_t idle_;  // the layer that was read last; the last group's number: none
   uint64_t bytes_ = 0, most_bytes_ = 0;

@@ -19,7 +19,7 @@ JsonObject memory_json(const TorchMemory& memory) {
 }
 
 // What computes on the host alone.
-Status check_device(const TrainJob& job, int n_ranks) {
+Status check_device(const TrainJob& job) {
   if (torch_backend() != TorchBackend::kCuda) return {};
   const auto refuse = [](std::string_view what) {
     return fail(ErrorCode::kUnsupported, "{} on the CPU alone: leave it out, or say 'device' \"cpu\"", what);
@@ -29,11 +29,6 @@ Status check_device(const TrainJob& job, int n_ranks) {
   if (job.average_last > 0) return refuse("'average_last' computes");
   if (job.size_auto) return refuse("'model.size' is chosen");
   if (job.objective == TrainJob::Objective::kPredict) return refuse("the objective 'predict' trains");
-  if (n_ranks > 1 && (job.shard == "gradients" || job.shard == "parameters"))
-    return fail(ErrorCode::kUnsupported,
-                "'shard' is \"{}\", whose memory is given back on the CPU alone: expected \"none\" or "
-                "\"optimizer\" on GPUs",
-                job.shard);
   return {};
 }
 
@@ -96,7 +91,7 @@ Status Trainer::make_objective_of_job(const ModelConfig& config) {
 }
 
 Status Trainer::make_model() {
-  TRY(check_device(job_, ranks_.size()));
+  TRY(check_device(job_));
   if (!job_.tokenizer.empty()) tokenizer_ = TRY(load_tokenizer(job_.tokenizer));
   // The smallest, for the vocabulary and the pilot alone: choose_size_for() takes its place.
   if (job_.size_auto) job_.model_config = ladder_config(job_.model_config, 0);

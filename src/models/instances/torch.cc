@@ -123,31 +123,30 @@ void TorchModel::State::set_layer(const std::string& name) {
 }
 
 void TorchModel::State::place_parameters() {
-  std::vector<size_t> sizes(layers.size() + 1), begins;
+  std::vector<size_t> sizes(layers.size() + 1);
   for (Placed& p : placed) {
     p.group = std::min(p.group, layers.size());  // the last one is that of no layer
-    begins.push_back(sizes[p.group]);
+    p.begin = sizes[p.group];
     sizes[p.group] += (static_cast<size_t>(p.weight->count()) + kAlign - 1) / kAlign * kAlign;
   }
-  const auto zeros = [this](size_t n) {
-    const auto count = static_cast<int64_t>(n);
-    if (backend == TorchBackend::kCuda) return at::zeros({count}, torch_ops::aten::options_of(backend));
-    return at::from_blob(pages.emplace_back(n * sizeof(float)).floats(), {count}, at::kFloat);
-  };
-  for (const size_t n : sizes) {
-    values.push_back(zeros(n));
-    gradients.push_back(zeros(n));
-    groups.push_back({{values.back().data_ptr<float>(), n}, {gradients.back().data_ptr<float>(), n}});
-  }
+  const TorchBackend where = groups_go_whole() ? backend : TorchBackend::kKernels;
+  for (const size_t n : sizes)
+    for (auto* of : {&values, &gradients}) of->push_back(std::make_shared<torch_ops::Block>(n, where));
+  for (const Placed& p : placed) p.weight->place(*values[p.group], gradients[p.group], p.begin);
+  kept = parameters;
+  groups.resize(sizes.size());
+  for (size_t group = 0; group < groups.size(); ++group) find_group(group);
+}
+
+void TorchModel::State::find_group(size_t group) {
+  groups[group] = {values[group]->numbers(), gradients[group]->numbers()};
   for (size_t i = 0; i < placed.size(); ++i) {
-    const Group& group = groups[placed[i].group];
+    if (placed[i].group != group) continue;
     const auto n = static_cast<size_t>(placed[i].weight->count());
-    parameters[i].values = group.values.subspan(begins[i], n);
-    parameters[i].gradient = group.gradient.subspan(begins[i], n);
-    const auto piece = [&](const std::vector<at::Tensor>& of) {
-      return of[placed[i].group].narrow(0, static_cast<int64_t>(begins[i]), static_cast<int64_t>(n));
-    };
-    placed[i].weight->place(piece(values), piece(gradients));
+    for (Parameter* p : {&parameters[i], &kept[i]}) {
+      p->values = groups[group].values.subspan(placed[i].begin, n);
+      p->gradient = groups[group].gradient.subspan(placed[i].begin, n);
+    }
   }
 }
 
@@ -228,7 +227,6 @@ Result<TorchModel> TorchModel::create(const ModelConfig& config, const TorchOpti
       state->add_weight(spec, options, adapted.contains(spec.name), weight);
     });
     state->place_parameters();
-    state->kept = state->parameters;
     for (size_t i = 0; i < state->tensors.size(); ++i)
       if (TorchParameter& w = *state->weights[i]; w.follows)
         state->kept.push_back({state->tensors[i], numbers_of(w), {}});
@@ -340,7 +338,8 @@ void TorchModel::weights_changed() {
   for (const TorchOps::Weight& weight : state_->weights) weight->changed();
 }
 void TorchModel::zero_gradients() {
-  for (at::Tensor& gradient : state_->gradients) gradient.zero_();
+  for (const auto& gradients : state_->gradients)
+    if (gradients->here()) gradients->all().zero_();
 }
 
 void TorchModel::begin_step(uint64_t seed) {
@@ -364,7 +363,20 @@ void TorchModel::on_weights(OnWeights f) {
 bool TorchModel::weights_are_shared() const { return state_->on_weights.need != nullptr; }
 void TorchModel::drop_copies(size_t group) {
   for (const State::Placed& p : state_->placed)
-    if (p.group == group && p.weight->packed) p.weight->packed->drop();
+    if (p.group == group) p.weight->drop_copies();
+}
+bool TorchModel::groups_go_whole() const { return state_->groups_go_whole(); }
+void TorchModel::drop_group(size_t group, Of what) {
+  (what == Of::kValues ? state_->values : state_->gradients)[group]->free();
+  state_->find_group(group);
+}
+void TorchModel::bring_group(size_t group, Of what) {
+  (what == Of::kValues ? state_->values : state_->gradients)[group]->make();
+  state_->find_group(group);
+}
+void TorchModel::values_came(size_t group) {
+  for (const State::Placed& p : state_->placed)
+    if (p.group == group) p.weight->numbers_came();
 }
 void TorchModel::expect_passes(int64_t n, int64_t most) {
   state_->n_expected = static_cast<uint64_t>(n);

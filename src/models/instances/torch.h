@@ -132,6 +132,17 @@ class TorchModel {
   bool weights_are_shared() const;
   // Frees the copies for products of a group's weights, which are made again when they are needed.
   void drop_copies(size_t group);
+  // Whether the memory of a group goes and comes as a whole, by what follows: where no pages of it can be
+  // given back (a GPU's, and libtorch's words on the CPU).
+  bool groups_go_whole() const;
+  enum class Of { kValues, kGradients };
+  // Frees it: spans of it are of no use, data() of the group's is null. Gradients come again, as zeros, with
+  // the first pass that adds to them, but are found only by bring_group().
+  void drop_group(size_t group, Of what);
+  // Zeros in new memory, unless it is there; spans of it are other ones.
+  void bring_group(size_t group, Of what);
+  // To be called when values of a group that was brought were written for passes.
+  void values_came(size_t group);
   // A pass of a language model from which nothing is learned: with shared weights all processes make as many.
   Status idle_pass(bool trains);
   // The step that has begun makes `n` passes that train, and none of several processes makes more than

@@ -140,7 +140,8 @@ Result<std::vector<float>> TorchModel::input_gradient(const Batch& batch, const 
   return guarded([&] {
     // The pass adds to the weights' gradients too, which are to stay as they are.
     std::vector<at::Tensor> before;
-    for (const at::Tensor& gradient : state_->gradients) before.push_back(gradient.clone());
+    for (const auto& gradients : state_->gradients)
+      before.push_back(gradients->here() ? gradients->all().clone() : at::Tensor());
     TorchOps ops(state_->bf16, /*record=*/true, state_->backend);
     ops.shift_embeddings(shift, batch);
     ops.learn_inputs(batch);
@@ -149,7 +150,13 @@ Result<std::vector<float>> TorchModel::input_gradient(const Batch& batch, const 
     std::vector<float> gradient(numbers.size());
     loss(numbers, gradient);
     torch_ops::run_backward(TorchOps::with_gradient(output, gradient));
-    for (size_t i = 0; i < before.size(); ++i) state_->gradients[i].copy_(before[i]);
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (before[i].defined()) {
+        state_->gradients[i]->all().copy_(before[i]);
+      } else {
+        state_->gradients[i]->free();
+      }
+    }
     return ops.input_gradient();
   });
 }

@@ -11,7 +11,7 @@
 #include "models/make_model.h"
 #include "ops/torch/adapter.h"
 #include "ops/torch/autograd.h"
-#include "ops/torch/memory.h"
+#include "ops/torch/block.h"
 #include "ops/torch/torch_ops.h"
 
 namespace volant {
@@ -42,8 +42,7 @@ struct TorchModel::State {
     };
   }
   ModelConfig config;
-  std::vector<torch_ops::Pages> pages;        // of the groups, on a CPU
-  std::vector<at::Tensor> values, gradients;  // of the groups
+  std::vector<std::shared_ptr<torch_ops::Block>> values, gradients;  // of the groups
   std::unique_ptr<Model<TorchOps>> model;
   TorchBackend backend;
   bool bf16;
@@ -63,6 +62,7 @@ struct TorchModel::State {
   struct Placed {
     size_t group;
     TorchParameter* weight;
+    size_t begin = 0;  // in the group
   };
   std::vector<Placed> placed;       // as the parameters
   std::vector<std::string> layers;  // what the names of each begin with
@@ -75,6 +75,12 @@ struct TorchModel::State {
   void set_layer(const std::string& name);
   // Gives every parameter its place in the memory of its group.
   void place_parameters();
+  // Networks of layers have operations of the CPU in them that know addresses.
+  bool groups_go_whole() const {
+    return backend != TorchBackend::kKernels && !std::holds_alternative<NetworkFields>(config.own);
+  }
+  // Where the numbers of a group are now.
+  void find_group(size_t group);
   AdapterFactors factors_of(const TorchAdapter& adapter) const;
 
   void begin() const {

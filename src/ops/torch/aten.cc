@@ -33,7 +33,7 @@ Tensor numbers_of(const Weight& w, at::ScalarType type, bool record) {
   const Tensor numbers = w->as(type);
   if (!record || !w->trained()) return numbers;
   return with_backward(numbers.detach(), {}, [w](const Tensor& g) {
-    w->grad.add_(g);
+    w->gradient_sum().add_(g);
     return std::vector<Tensor>{};
   });
 }
@@ -42,7 +42,7 @@ Tensor embed(const Weight& w, std::span<const int32_t> ids, bool record) {
   const Tensor rows = ids_beside(w->master, ids), y = w->master.index_select(0, rows);
   if (!record || !w->trained()) return y;
   return with_backward(y, {}, [w, rows](const Tensor& g) {
-    w->grad.index_add_(0, rows, g.to(at::kFloat));
+    w->gradient_sum().index_add_(0, rows, g.to(at::kFloat));
     return std::vector<Tensor>{};
   });
 }

@@ -1,5 +1,6 @@
 #include "ops/torch/parameter.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
@@ -39,10 +40,13 @@ std::shared_ptr<TorchParameter> make_unplaced_parameter(const std::vector<int64_
   return w;
 }
 
-void TorchParameter::place(at::Tensor values, at::Tensor gradient) {
+void TorchParameter::place(const torch_ops::Block& values, const std::shared_ptr<torch_ops::Block>& gradients,
+                           size_t begin) {
   CHECK(blocks.empty());
-  master = values.view(shape);
-  grad = gradient.view(shape);
+  const auto at = static_cast<int64_t>(begin);
+  master = values.all().narrow(0, at, count()).view(shape);
+  grad = gradients->all().narrow(0, at, count()).view(shape);
+  grad_block = gradients;
   if (shape.size() == 2) packed.emplace(matrix());
 }
 
@@ -80,9 +84,37 @@ std::vector<float> TorchParameter::read() const {
 
 const at::Tensor& TorchParameter::as(at::ScalarType type) {
   if (type == at::kFloat) return master;
-  if (rounded_version_ != packed->version()) rounded_ = master.to(type);
-  rounded_version_ = packed->version();
+  if (rounded_version_ != packed->version() || !rounded_here_) {
+    // A new one: the graph may keep that of before.
+    if (rounded_version_ != packed->version()) rounded_ = at::empty(shape, master.options().dtype(type));
+    rounded_version_ = packed->version();
+    round();
+  }
   return rounded_;
+}
+
+void TorchParameter::round() {
+  const auto bytes = static_cast<size_t>(rounded_.numel()) * rounded_.element_size();
+  if (rounded_.storage().nbytes() == 0) torch_ops::take_memory(rounded_, bytes);
+  // Not rounded_ itself: what the graph keeps of it would count as changed.
+  at::from_blob(rounded_.data_ptr(), rounded_.sizes(), rounded_.options()).copy_(master);
+  rounded_here_ = true;
+}
+
+void TorchParameter::drop_copies() {
+  if (packed) packed->drop();
+  if (!rounded_here_) return;
+  torch_ops::free_memory(rounded_);
+  rounded_here_ = false;
+}
+
+void TorchParameter::numbers_came() {
+  if (rounded_.defined() && !rounded_here_ && rounded_version_ == packed->version()) round();
+}
+
+const at::Tensor& TorchParameter::gradient_sum() const {
+  if (grad_block) grad_block->make();
+  return grad;
 }
 
 void TorchParameter::read_rows(std::span<const int32_t> ids, torch_ops::Out to) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/torch/backend.h"
+#include "ops/torch/block.h"
 #include "ops/torch/products.h"
 #include "ops/torch/tensor.h"
 
@@ -19,6 +20,7 @@ struct TorchParameter {
   TorchBackend where = TorchBackend::kKernels;
   at::Tensor master;                              // f32, contiguous; undefined when kept in fewer bits
   at::Tensor grad;                                // the same shape; undefined when frozen
+  std::shared_ptr<torch_ops::Block> grad_block;   // where that one lies, if its memory goes and comes
   DType dtype = DType::kF32;                      // of what is kept
   bool follows = false;                           // a statistic that passes that train update
   std::vector<std::byte> blocks;                  // rows of that type, unless f32
@@ -29,15 +31,19 @@ struct TorchParameter {
   ~TorchParameter();
 
   int64_t count() const;
-  // Where the numbers and gradients of a trained one are from now on, with what stands there.
-  void place(at::Tensor values, at::Tensor gradient);
+  // Where the numbers and gradients of a trained one are from now on, with what stands there: at `begin` of
+  // two blocks.
+  void place(const torch_ops::Block& values, const std::shared_ptr<torch_ops::Block>& gradients,
+             size_t begin);
   bool trained() const { return grad.defined(); }
   // The numbers of one that is kept in f32.
   float* values() const { return master.data_ptr<float>(); }
   // The same as a tensor of another type, which is made once after they changed. For libtorch's products.
   const at::Tensor& as(at::ScalarType type);
-  // Where gradients are added up; null when frozen.
-  float* gradient() const { return grad.defined() ? grad.data_ptr<float>() : nullptr; }
+  // Where gradients are added up: with zeros in memory that had gone.
+  const at::Tensor& gradient_sum() const;
+  // The same; null when frozen.
+  float* gradient() const { return grad.defined() ? gradient_sum().data_ptr<float>() : nullptr; }
   torch_ops::StoredMatrix matrix() const;
   // All numbers, whatever they are kept in.
   void write(std::span<const float> numbers);
@@ -46,11 +52,18 @@ struct TorchParameter {
   void read_rows(std::span<const int32_t> ids, torch_ops::Out to) const;
   // To be called when the numbers (or those of its adapter) were written.
   void changed();
+  // Frees copies of the numbers, whose own memory goes too. They are made again when they are asked for, and
+  // by numbers_came() where the graph keeps them.
+  void drop_copies();
+  void numbers_came();
   uint64_t bytes() const;         // of the numbers
   uint64_t packed_bytes() const;  // of their copies for products
 
  private:
+  void round();
+
   at::Tensor rounded_;
+  bool rounded_here_ = false;
   uint64_t rounded_version_ = 0;
 };
 
