@@ -11,6 +11,8 @@ build_packages=(
 )
 example_packages=(fortunes fortunes-zh)
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev chromium clang-format clang-tidy clang-19 libclang-rt-19-dev python3)
+# ./check --cluster, besides those to build and test
+cluster_packages=(iproute2 procps slurmctld slurmd slurm-client munge openmpi-bin python3-torch)
 # scripts/test_neon.sh: what it installs, and what it unpacks for arm64
 neon_packages=(g++-aarch64-linux-gnu qemu-user-static cmake ninja-build ccache pkg-config python3)
 neon_libraries=(

@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "train/nccl_group.h"
 #include "train/rank_gpu.h"
+#include "train/sum_group.h"
 
 namespace volant {
 

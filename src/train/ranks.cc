@@ -5,20 +5,14 @@
 // clang-format on
 #pragma push_macro("CHECK")
 #undef CHECK
-#define USE_C10D_GLOO
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/csrc/distributed/c10d/Work.hpp>
 #pragma pop_macro("CHECK")
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netdb.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,7 +26,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
-#include "train/nccl_group.h"
+#include "train/sum_group.h"
 
 namespace volant {
 namespace {
@@ -98,57 +92,6 @@ Store open_store(RankInfo& info) {
   info.port = own->getPort();
   agent->set(info.agent_key, bytes_of(std::to_string(info.port)));
   return own;
-}
-
-std::string numeric(const sockaddr* address, socklen_t size) {
-  char text[NI_MAXHOST] = {};
-  return ::getnameinfo(address, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0 ? text : "";
-}
-
-// Our own address on the way to rank 0; empty when there is none.
-std::string address_towards(const RankInfo& info) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;  // connecting it sends nothing
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(info.host.c_str(), std::to_string(info.port).c_str(), &hints, &found) != 0) return {};
-  std::string address;
-  for (const addrinfo* a = found; a != nullptr && address.empty(); a = a->ai_next) {
-    const int fd = ::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
-    if (fd < 0) continue;
-    sockaddr_storage mine{};
-    socklen_t size = sizeof mine;
-    if (::connect(fd, a->ai_addr, a->ai_addrlen) == 0 &&
-        ::getsockname(fd, reinterpret_cast<sockaddr*>(&mine), &size) == 0)
-      address = numeric(reinterpret_cast<sockaddr*>(&mine), size);
-    ::close(fd);
-  }
-  ::freeaddrinfo(found);
-  return address;
-}
-
-// The first one that others can reach.
-std::string outer_address() {
-  ifaddrs* all = nullptr;
-  if (::getifaddrs(&all) != 0) return {};
-  std::string address;
-  for (const ifaddrs* i = all; i != nullptr && address.empty(); i = i->ifa_next)
-    if (i->ifa_addr != nullptr && i->ifa_addr->sa_family == AF_INET && (i->ifa_flags & IFF_UP) != 0 &&
-        (i->ifa_flags & IFF_LOOPBACK) == 0)
-      address = numeric(i->ifa_addr, sizeof(sockaddr_in));
-  ::freeifaddrs(all);
-  return address;
-}
-
-std::shared_ptr<gloo::transport::Device> network_device(const RankInfo& info) {
-  if (const auto interface = environment_variable("GLOO_SOCKET_IFNAME"))
-    return c10d::ProcessGroupGloo::createDeviceForInterface(*interface);
-  std::string address = address_towards(info);
-  // Many machines call themselves 127.0.1.1.
-  const bool inner = address.starts_with("127.") || address == "::1";
-  if (address.empty() || (inner && info.local_size < info.size))
-    if (const std::string outer = outer_address(); !outer.empty()) address = outer;
-  return address.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
-                         : c10d::ProcessGroupGloo::createDeviceForHostname(address);
 }
 
 // Tells the others that we live, and hears of those who do not. Rank 0 listens for everybody.
@@ -357,11 +300,8 @@ Result<Ranks> Ranks::meet(const RankInfo& given, OnLost on_lost) {
     auto made = std::make_unique<State>();
     made->store = open_store(info);
     wait_for_all(*made->store, info);
-    const auto options = c10d::ProcessGroupGloo::Options::create(kOperation);
-    options->devices.push_back(network_device(info));
-    options->threads = 2;
-    made->group = c10::make_intrusive<c10d::ProcessGroupGloo>(
-        c10::make_intrusive<c10d::PrefixStore>("gloo", made->store), info.rank, info.size, options);
+    made->group =
+        make_gloo_group(c10::make_intrusive<c10d::PrefixStore>("gloo", made->store), info, kOperation);
     made->heart = std::make_unique<Heart>(info, connect(info, info.port, false), std::move(on_lost));
     return made;
   });

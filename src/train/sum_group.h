@@ -1,5 +1,5 @@
-// Sums over processes of numbers on GPUs: c10d with NCCL, where volant-train was built with a libtorch that
-// has it. Only for ranks.cc; its header comes after ops/torch/tensor.h.
+// Who forms sums over processes: c10d with Gloo, of numbers on the host, and with NCCL, of numbers on GPUs,
+// each where volant-train was built with its headers. Only for ranks.cc; it comes after ops/torch/tensor.h.
 #pragma once
 #include <torch/csrc/api/include/torch/version.h>
 
@@ -12,6 +12,8 @@
 
 #include <chrono>
 
+#include "train/rank_info.h"
+
 namespace volant {
 
 // What the processes of one network have in common.
@@ -20,6 +22,11 @@ using SumGroup = c10d::Backend;
 #else
 using SumGroup = c10d::ProcessGroup;
 #endif
+
+// By the network interface that GLOO_SOCKET_IFNAME names, or the one that leads to rank 0. Throws what
+// libtorch throws, and std::runtime_error without Gloo.
+c10::intrusive_ptr<SumGroup> make_gloo_group(const c10::intrusive_ptr<c10d::Store>& store,
+                                             const RankInfo& info, std::chrono::milliseconds timeout);
 
 // Each process uses the first GPU that it sees, one of its own. Throws what libtorch throws, and
 // std::runtime_error without NCCL.
