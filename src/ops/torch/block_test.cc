@@ -40,7 +40,7 @@ Outcome gradients_of(const Placed& p, bool bf16, F&& between) {
   const Act y = ops.linear(x, p.weight);
   between();
   torch_ops::run_backward(TorchOps::with_gradient(y, random_numbers(kRows * kOut, 3)));
-  return {TorchOps::numbers({x.x.grad()}), TorchOps::numbers({p.weight->grad})};
+  return {TorchOps::numbers({x.x().grad()}), TorchOps::numbers({p.weight->grad})};
 }
 
 TEST(Block, AWeightThatWentAndCameIsReadInTheBackwardPass) {
