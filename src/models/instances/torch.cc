@@ -182,7 +182,7 @@ void TorchModel::State::add_weight(const TensorSpec& spec, const TorchOptions& o
 
 Result<TorchMemory> expected_memory(const ModelConfig& config, const TorchOptions& options) {
   const std::set<std::string> adapted = TRY(adapted_names(config, options));
-  const uint64_t copies = 2 * (options.bf16 ? 2 : 4);  // bytes of the packed layouts, one for each direction
+  const uint64_t copies = options.bf16 ? 4 : 8;  // bytes of the packed layouts, one for each direction
   TorchMemory memory;
   std::map<std::string, uint64_t> of_layer;
   std::string layer;

@@ -30,7 +30,7 @@ Tensor numbers_beside(const Tensor& beside, std::span<const float> numbers) {
 }
 
 Tensor numbers_of(const Weight& w, at::ScalarType type, bool record) {
-  const Tensor numbers = w->as(type);
+  Tensor numbers = w->as(type);
   if (!record || !w->trained()) return numbers;
   return with_backward(numbers.detach(), {}, [w](const Tensor& g) {
     w->gradient_sum().add_(g);
@@ -39,7 +39,8 @@ Tensor numbers_of(const Weight& w, at::ScalarType type, bool record) {
 }
 
 Tensor embed(const Weight& w, std::span<const int32_t> ids, bool record) {
-  const Tensor rows = ids_beside(w->master, ids), y = w->master.index_select(0, rows);
+  const Tensor rows = ids_beside(w->master, ids);
+  Tensor y = w->master.index_select(0, rows);
   if (!record || !w->trained()) return y;
   return with_backward(y, {}, [w, rows](const Tensor& g) {
     w->gradient_sum().index_add_(0, rows, g.to(at::kFloat));
@@ -49,12 +50,13 @@ Tensor embed(const Weight& w, std::span<const int32_t> ids, bool record) {
 
 Tensor linear(const Tensor& given, const Weight& w, at::ScalarType type, bool record, uint64_t seed,
               bool base_alone) {
-  const Tensor x = given.to(type), y = at::linear(x, numbers_of(w, type, record));
+  const Tensor x = given.to(type);
+  Tensor y = at::linear(x, numbers_of(w, type, record));
   if (!w->adapter || base_alone) return y;
   TorchAdapter& adapter = *w->adapter;
   const Tensor dropped = adapter.dropout > 0 && seed != 0 ? dropout(x, adapter.dropout, seed) : x;
   const Tensor inner = at::linear(dropped, numbers_of(adapter.a, type, record)) * adapter.scale;
-  const Tensor sum = y + at::linear(inner, numbers_of(adapter.b, type, record));
+  Tensor sum = y + at::linear(inner, numbers_of(adapter.b, type, record));
   if (!adapter.magnitude) return sum;
   const Tensor norms = numbers_beside(sum, adapter.norms(*w));
   return sum * (numbers_of(adapter.magnitude, at::kFloat, record) / norms).to(type);
