@@ -56,7 +56,7 @@ wait $second || true
 echo "the machine of rank 1 falls off the network:"
 rm -f "$work"/killed/stderr.*
 both killed
-wait_for_steps "$work/killed/events.jsonl" 16
+wait_for_steps "$work/killed/events.jsonl" 16 2
 ip link set v-node2 down
 gone killed 'rank' $first
 gone killed 'rank 0 on' $second

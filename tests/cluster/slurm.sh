@@ -102,7 +102,7 @@ grep -hE 'is gone|signal|error' "$work/killed/stderr" | head -4 | sed 's/^/    /
 echo "it goes on with two tasks on one node, and is told to end by Slurm (SIGTERM to the steps):"
 salloc -Q -N 1 -n 2 "$volant" train --job "$work/killed/job.json" --launch slurm 2>"$work/killed/stderr" >/dev/null &
 job=$!
-wait_for_steps "$work/killed/events.jsonl" 30
+wait_for_steps "$work/killed/events.jsonl" 30 2
 scancel --signal=TERM "$(squeue -h -o %A | head -1)"
 status=0
 wait $job || status=$?

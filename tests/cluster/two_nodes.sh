@@ -98,13 +98,15 @@ sys.exit(worst > 2e-4)
 CHECK
 }
 
-# wait_for_steps EVENTS N
+# wait_for_steps EVENTS N [STARTS]: N steps, of a run that has begun so many times (default 1). One that goes on
+# finds the steps from before in its events until it has begun.
 wait_for_steps() {
   local i
   for i in $(seq 600); do
-    [ "$(grep -c '"type":"step"' "$1" 2>/dev/null || true)" -ge "$2" ] 2>/dev/null && return 0
+    [ "$(count_events 'start|resume' "$1")" -ge "${3:-1}" ] && [ "$(count_events step "$1")" -ge "$2" ] && return 0
     sleep 0.1
   done
   echo "no step $2 within a minute: $1" >&2
   return 1
 }
+count_events() { cat "$2" 2>/dev/null | grep -cE "\"type\":\"($1)\"" || true; }
