@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/avx2/store_int8.h"
+
 namespace volant::avx2 {
 
 struct Simd {
@@ -115,12 +117,7 @@ struct Simd {
     const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(x[2]), _mm256_cvtps_epi32(x[3]));
     const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high),  // fours of x[0] to x[3]
                                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bytes);
-    const __m256i eights =
-        _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
-    const __m256i both = _mm256_add_epi64(eights, _mm256_shuffle_epi32(eights, 0x4E));
-    sums[0] = _mm256_extract_epi32(both, 0) - 16 * 128;
-    sums[1] = _mm256_extract_epi32(both, 4) - 16 * 128;
+    store_with_sums(bytes, out, sums);
   }
 
   // Products of pairs of bf16.

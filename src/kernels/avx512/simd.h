@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "kernels/avx2/store_int8.h"
+
 namespace volant::avx512 {
 
 template <bool kHasBf16>
@@ -96,12 +98,7 @@ struct Simd {
   static void store_int8(const V (&x)[2], int8_t* out, int32_t* sums) {
     const __m256i bytes = _mm256_set_m128i(_mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x[1])),
                                            _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x[0])));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bytes);
-    const __m256i eights =
-        _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
-    const __m256i both = _mm256_add_epi64(eights, _mm256_shuffle_epi32(eights, 0x4E));
-    sums[0] = _mm256_extract_epi32(both, 0) - 16 * 128;
-    sums[1] = _mm256_extract_epi32(both, 4) - 16 * 128;
+    avx2::store_with_sums(bytes, out, sums);
   }
 
   // Products of pairs of bf16.
