@@ -239,9 +239,7 @@ class HttpServer::Impl {
   void refuse(tcp::socket& socket) const {
     const HttpResponse response = plain_error(
         503, "too_many_connections", fmt::format("more than {} connections", options_.max_connections));
-    const std::string text =
-        head_text(response, fmt::format("Content-Length: {}\r\n", response.body.size()), false) +
-        response.body;
+    const std::string text = whole_text(response, false, false);
     error_code ignored;
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(text), ignored);
@@ -435,26 +433,9 @@ class HttpServer::Impl {
     co_return false;
   }
 
-  static std::string stream_text(const HttpExchange::Output& out, bool chunked, bool keep_alive) {
-    std::string text;
-    if (out.has_head) text = head_text(out.head, chunked ? "Transfer-Encoding: chunked\r\n" : "", keep_alive);
-    if (!out.bytes.empty()) {
-      if (chunked) text += fmt::format("{:x}\r\n", out.bytes.size());
-      text += out.bytes;
-      if (chunked) text += "\r\n";
-    }
-    if (chunked && out.finished && !out.aborted) text += "0\r\n\r\n";
-    return text;
-  }
-
   asio::awaitable<void> write_whole(const ConnectionPtr& connection, const HttpResponse& response,
                                     bool head_only, bool keep_alive, error_code& error) {
-    const std::string_view body =
-        response.body.empty() ? response.fixed_body : std::string_view(response.body);
-    const bool bodyless = response.status == 204 || response.status == 304;
-    std::string text = head_text(
-        response, bodyless ? std::string() : fmt::format("Content-Length: {}\r\n", body.size()), keep_alive);
-    if (!head_only && !bodyless) text += body;
+    const std::string text = whole_text(response, head_only, keep_alive);
     co_await write_text(connection, text, error);
   }
 

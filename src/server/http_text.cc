@@ -18,6 +18,22 @@ std::string http_date() {
   return {text, size};
 }
 
+// Status line and fields up to the empty line; `framing` is the Content-Length or Transfer-Encoding line, or
+// empty.
+std::string head_text(const HttpResponse& response, std::string_view framing, bool keep_alive) {
+  std::string out = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\nX-Content-Type-Options: nosniff\r\n",
+                                response.status, http_reason(response.status), http_date());
+  for (const auto& [name, value] : response.headers) {
+    out += name + ": ";
+    std::copy_if(value.begin(), value.end(), std::back_inserter(out),
+                 [](char c) { return c != '\r' && c != '\n'; });
+    out += "\r\n";
+  }
+  out += framing;
+  out += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+  return out;
+}
+
 }  // namespace
 
 const char* http_reason(int status) {
@@ -69,18 +85,25 @@ const char* http_reason(int status) {
   }
 }
 
-std::string head_text(const HttpResponse& response, std::string_view framing, bool keep_alive) {
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\nX-Content-Type-Options: nosniff\r\n",
-                                response.status, http_reason(response.status), http_date());
-  for (const auto& [name, value] : response.headers) {
-    out += name + ": ";
-    std::copy_if(value.begin(), value.end(), std::back_inserter(out),
-                 [](char c) { return c != '\r' && c != '\n'; });
-    out += "\r\n";
+std::string whole_text(const HttpResponse& response, bool head_only, bool keep_alive) {
+  const std::string_view body = response.body.empty() ? response.fixed_body : std::string_view(response.body);
+  const bool bodyless = response.status == 204 || response.status == 304;
+  std::string text = head_text(
+      response, bodyless ? std::string() : fmt::format("Content-Length: {}\r\n", body.size()), keep_alive);
+  if (!head_only && !bodyless) text += body;
+  return text;
+}
+
+std::string stream_text(const HttpExchange::Output& out, bool chunked, bool keep_alive) {
+  std::string text;
+  if (out.has_head) text = head_text(out.head, chunked ? "Transfer-Encoding: chunked\r\n" : "", keep_alive);
+  if (!out.bytes.empty()) {
+    if (chunked) text += fmt::format("{:x}\r\n", out.bytes.size());
+    text += out.bytes;
+    if (chunked) text += "\r\n";
   }
-  out += framing;
-  out += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
-  return out;
+  if (chunked && out.finished && !out.aborted) text += "0\r\n\r\n";
+  return text;
 }
 
 HttpResponse plain_error(int status, std::string_view code, std::string_view message) {

@@ -1,4 +1,4 @@
-// Heads of HTTP/1.1 answers as text, and the answers that need no handler.
+// HTTP/1.1 answers as text, and the answers that need no handler.
 #pragma once
 #include <string>
 #include <string_view>
@@ -9,9 +9,10 @@ namespace volant {
 
 // The reason phrase of a status: "Not Found".
 const char* http_reason(int status);
-// Status line and fields up to the empty line;
-// `framing` is the Content-Length or Transfer-Encoding line, or empty.
-std::string head_text(const HttpResponse& response, std::string_view framing, bool keep_alive);
+// An answer with its Content-Length; `head_only`: without the body, as HEAD asks.
+std::string whole_text(const HttpResponse& response, bool head_only, bool keep_alive);
+// What is new of a stream, as a chunk or (HTTP/1.0) as it is.
+std::string stream_text(const HttpExchange::Output& out, bool chunked, bool keep_alive);
 // {"error":{...}} for what goes wrong before a handler sees the request;
 // `message` holds nothing that JSON must escape.
 HttpResponse plain_error(int status, std::string_view code, std::string_view message);
